@@ -1,0 +1,81 @@
+# The front door. Every target sets .venv up by itself, and nothing is done twice.
+#
+#     make demo PYTHON=python3.12        PYTHON is the interpreter .venv is made with
+#     make test TESTS="tests/unit -x"    TESTS is what pytest is given
+#     make lock UPGRADE=--upgrade        newer versions, instead of only what pyproject.toml changed
+
+PYTHON  ?= python3
+TESTS   ?=
+UPGRADE ?=
+
+VENV    := .venv
+BIN     := $(VENV)/bin
+STAMP   := $(VENV)/.stamp
+VERSION := 'import sys; print(sys.version_info[:2])'
+LOCK  := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+         --no-header --no-emit-index-url --no-emit-find-links $(UPGRADE)
+
+# What `manage.py check --deploy` looks at is production's configuration, not a developer's.
+PRODUCTION := env DEBUG=0 ALLOWED_HOSTS=edms.example.org \
+    SECRET_KEY=for-this-check-only-0123456789-abcdefghijklmnopqrstuvwxyz \
+    DATABASE_URL=postgres://edms@db.example.org/edms REDIS_URL=redis://redis.example.org/0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check format lock compose-smoke clean
+
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: $(STAMP) ## make .venv from the lock file
+
+# The stamp is a copy of the lock file that .venv was made from: a lock file that only looks newer
+# (a checkout, another branch and back) installs nothing.
+$(STAMP): requirements.lock
+	@cmp -s $< $@ || { rm -f $@ \
+	    && echo "Setting up $(VENV) with $$($(PYTHON) --version); this takes a minute." >&2 \
+	    && $(PYTHON) -m venv --clear $(VENV) \
+	    && $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r $<; }
+	@cp $< $@
+
+# Another interpreter was asked for than the one that .venv has: make it anew.
+ifneq ($(origin PYTHON),file)
+ifneq ($(shell $(PYTHON) -c $(VERSION)),$(shell $(BIN)/python -c $(VERSION) 2>/dev/null))
+.PHONY: $(VENV)/.other
+$(VENV)/.other: ; @rm -f $(STAMP)
+$(STAMP): $(VENV)/.other
+endif
+endif
+
+demo: $(STAMP) ## documents 5 → 0 → 5: back up, reset and restore an EDMS through a Celery worker
+	@$(BIN)/python -m edms.local.demo
+
+up: $(STAMP) ## web, worker, beat, Flower and Redis for a developer
+	@$(BIN)/python -m edms.local.up
+
+test: $(STAMP) ## the whole suite, on SQLite, PostgreSQL and Redis
+	$(BIN)/python -m pytest $(TESTS)
+
+check: $(STAMP) ## format, lint, types, import contracts, migrations, deployment
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py check --fail-level WARNING
+	$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+format: $(STAMP) ## format the code and sort its imports
+	$(BIN)/ruff check --quiet --fix-only .
+	$(BIN)/ruff format .
+
+lock: $(STAMP) ## pin pyproject.toml's dependencies, with hashes
+	$(LOCK) --all-extras --output-file requirements.lock pyproject.toml
+	$(LOCK) --extra postgres --extra s3 --constraints requirements.lock \
+	    --output-file requirements-production.lock pyproject.toml
+
+compose-smoke: $(STAMP) ## really start production's compose stack, and take it down again
+	tests/compose/smoke
+
+clean: ## remove .venv and every cache; var/ (data) stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
