@@ -1,0 +1,3 @@
+"""Backup, restore and recovery of a whole Django project, as Celery chains."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,11 @@
+"""The Django application."""
+
+from django.apps import AppConfig
+
+
+class BackupTasksConfig(AppConfig):
+    """Backup, restore and recovery."""
+
+    name = "backup_tasks"
+    verbose_name = "Backup and restore"
+    default_auto_field = "django.db.models.BigAutoField"

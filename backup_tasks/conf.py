@@ -1,0 +1,121 @@
+"""Every setting, with its default, in one place.
+
+A project sets what it wants to change in one dictionary, `settings.BACKUP`; the keys are the names
+of the fields below in upper case. Settings are read when they are needed, never at import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings as django_settings
+
+from backup_tasks.errors import Misconfigured
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retention:
+    """How many packages to keep: the newest of each day, week and month, and never fewer than
+    `minimum` in all."""
+
+    daily: int = 7
+    weekly: int = 4
+    monthly: int = 12
+    minimum: int = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupSettings:
+    """`settings.BACKUP`, typed."""
+
+    project: str = "project"
+    """Name in packages and manifests. Default: the settings module's package."""
+
+    stores: Sequence[str] = ("backups",)
+    """Storage aliases where packages live, the first one being written to. An alias that `STORAGES`
+    does not define is the folder `backups` beside the database."""
+
+    workspace: Path = Path("backup-workspace")
+    """Folder where the steps of a run hand over. All workers of a run must reach it. Default: the
+    folder `backup-workspace` beside the database."""
+
+    database: str = "default"
+    """Alias of the database that is backed up; the ledger lives in it too."""
+
+    exclude: Sequence[str] = ()
+    """App labels or `app.Model` names that are left out. Each is named in the manifest."""
+
+    natural_keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Keys of models whose code can't be changed: `{"app.model": ["field", "fk__field"]}`."""
+
+    file_storages: Sequence[str] = ("default",)
+    """Storage aliases whose files belong into a package."""
+
+    recipients: Sequence[str] = ()
+    """age public keys (or ssh public keys) that can open new packages. Empty: not encrypted."""
+
+    identities: Sequence[str | Path] = ()
+    """Files with age identities that open packages."""
+
+    signing_key: str | Path | None = None
+    """File with the Ed25519 key that signs new packages."""
+
+    trusted_keys: Sequence[str] = ()
+    """Public keys whose signature a restore accepts. Empty: signatures are not required."""
+
+    seed: str | None = None
+    """Dotted path of a function, called with the alias of a fresh staging, that makes the
+    system's defaults."""
+
+    checks: Sequence[str] = ()
+    """Dotted paths of functions, called with the alias of a loaded staging. Each returns a list
+    of problems; one problem fails the run."""
+
+    retention: Retention = Retention()
+    """What `prune` keeps."""
+
+    undo_for: timedelta = timedelta(days=7)
+    """How long the replaced tables and files stay for `undo_restore`."""
+
+    lease: timedelta = timedelta(seconds=60)
+    """How long a step stays claimed without a heartbeat. Heartbeats come four times as often."""
+
+    flower_url: str = ""
+    """Address of Flower, for links from the admin to a run's tasks. Empty: no links."""
+
+
+def _beside_the_database(alias: str) -> Path:
+    database = django_settings.DATABASES.get(alias, {})
+    if "sqlite" in database.get("ENGINE", "") and ":memory:" not in str(database.get("NAME")):
+        return Path(database["NAME"]).absolute().parent
+    return Path(getattr(django_settings, "BASE_DIR", Path.cwd())).absolute()
+
+
+def default_store_folder() -> Path:
+    """Where packages go when `STORAGES` does not define the store's alias."""
+    return _beside_the_database(backup_settings().database) / "backups"
+
+
+def backup_settings() -> BackupSettings:
+    """Return the project's settings. Raises Misconfigured for an unknown key."""
+    given: dict[str, Any] = {
+        key.lower(): value for key, value in getattr(django_settings, "BACKUP", {}).items()
+    }
+    unknown = sorted(set(given) - {entry.name for entry in fields(BackupSettings)})
+    if unknown:
+        raise Misconfigured(
+            f"unknown key in settings.BACKUP: {', '.join(name.upper() for name in unknown)}",
+            hint="The settings reference in the documentation lists every key.",
+        )
+    module = str(django_settings.SETTINGS_MODULE or "project") if "project" not in given else ""
+    given.setdefault("project", module.split(".")[0])
+    if isinstance(given.get("retention"), Mapping):
+        given["retention"] = Retention(**given["retention"])
+    alias = given.get("database", "default")
+    given.setdefault("workspace", _beside_the_database(alias) / "backup-workspace")
+    given["workspace"] = Path(given["workspace"])
+    return BackupSettings(**given)

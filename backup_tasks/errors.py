@@ -1,0 +1,170 @@
+"""Every error of this project, in one tree.
+
+    BackupError                     exit code
+    ├── Transient                       1       Celery retries it, with backoff and jitter
+    │   ├── DatabaseUnavailable
+    │   ├── StorageUnavailable
+    │   ├── SourceChanged
+    │   └── LockNotGranted
+    └── Permanent                       1       the run fails at once
+        ├── Misconfigured               2
+        ├── NotConfirmed                3
+        ├── AnotherRunActive            4
+        ├── PackageDamaged              5
+        ├── KeyMissing                  6
+        ├── SignatureInvalid            6
+        ├── ValidationFailed            7
+        ├── DoesNotFit                  8
+        ├── HandoverChanged
+        ├── DumpFailed
+        ├── LoadFailed
+        ├── PackageNotFound
+        ├── NothingToUndo
+        ├── LeaseLost
+        └── Cancelled
+
+An error says what happened (`what`), to which object (`obj`: a model label, a file, a package, a
+run), and what to do next (`hint`). The class's docstring is its meaning; commands print all three,
+and the ledger keeps them.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, TypedDict
+
+
+class ErrorRecord(TypedDict):
+    """An error as the ledger and `--json` show it."""
+
+    kind: str
+    what: str
+    object: str
+    hint: str
+    exit_code: int
+
+
+class BackupError(Exception):
+    """Something this project can explain went wrong."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, obj: str = "", hint: str = "") -> None:
+        super().__init__(what, obj, hint)
+        self.what = what
+        self.obj = obj
+        self.hint = hint
+
+    def __str__(self) -> str:
+        subject = f"{self.obj}: " if self.obj and self.obj not in self.what else ""
+        advice = f" Hint: {self.hint}" if self.hint else ""
+        return f"{subject}{self.what}{advice}"
+
+    def record(self) -> ErrorRecord:
+        """Return the error as plain JSON values, for the ledger and for `--json`."""
+        return {
+            "kind": type(self).__name__,
+            "what": self.what,
+            "object": self.obj,
+            "hint": self.hint,
+            "exit_code": self.exit_code,
+        }
+
+
+class Transient(BackupError):
+    """It may work when it is tried again."""
+
+
+class DatabaseUnavailable(Transient):
+    """The database did not answer, or cut the connection."""
+
+
+class StorageUnavailable(Transient):
+    """A storage (of packages or of files) did not answer."""
+
+
+class SourceChanged(Transient):
+    """A file of the project changed while it was being packed."""
+
+
+class LockNotGranted(Transient):
+    """The live tables stayed locked by others for longer than the lock timeout."""
+
+
+class Permanent(BackupError):
+    """Trying again would fail in the same way."""
+
+
+class Misconfigured(Permanent):
+    """A setting or an option does not make sense."""
+
+    exit_code = 2
+
+
+class NotConfirmed(Permanent):
+    """A destructive command was started without its confirmation."""
+
+    exit_code = 3
+
+
+class AnotherRunActive(Permanent):
+    """A run that writes to live is active already."""
+
+    exit_code = 4
+
+
+class PackageDamaged(Permanent):
+    """The package is not what was written: truncated, altered, or not a package."""
+
+    exit_code = 5
+
+
+class KeyMissing(Permanent):
+    """No key at hand encrypts, decrypts or signs what was asked for."""
+
+    exit_code = 6
+
+
+class SignatureInvalid(Permanent):
+    """The signature is missing, or none of the trusted keys made it."""
+
+    exit_code = 6
+
+
+class ValidationFailed(Permanent):
+    """What was restored is not what was backed up. Live data was not touched."""
+
+    exit_code = 7
+
+
+class DoesNotFit(Permanent):
+    """The package does not fit this project: its models, migrations, format or scope differ."""
+
+    exit_code = 8
+
+
+class HandoverChanged(Permanent):
+    """What an earlier step left in the workspace is missing or altered."""
+
+
+class DumpFailed(Permanent):
+    """A row can't be written to a package faithfully."""
+
+
+class LoadFailed(Permanent):
+    """A row of the package can't be written to the database."""
+
+
+class PackageNotFound(Permanent):
+    """No package of that name is in the store."""
+
+
+class NothingToUndo(Permanent):
+    """There is no replaced state to bring back."""
+
+
+class LeaseLost(Permanent):
+    """Another worker took the step over; this one must not write its result."""
+
+
+class Cancelled(Permanent):
+    """An operator cancelled the run."""

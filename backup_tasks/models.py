@@ -1,0 +1,159 @@
+"""The ledger's tables, the index of packages, and what can be undone.
+
+None of these tables is ever in a package or touched by a restore, and none has a foreign key to a
+table that is: the record of a restore survives the restore.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+
+class Run(models.Model):
+    """One execution of a chain. Written by `backup_tasks.ledger` only."""
+
+    class Kind(models.TextChoices):
+        BACKUP = "backup"
+        RESTORE = "restore"
+        DRILL = "drill"
+        CYCLE = "cycle"
+        REINIT = "reinit"
+        VERIFY = "verify"
+        PRUNE = "prune"
+        UNDO = "undo"
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        RUNNING = "running"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    ACTIVE: ClassVar[tuple[str, ...]] = (State.PENDING, State.RUNNING)
+
+    id = models.CharField(primary_key=True, max_length=64, help_text="Shown in Flower as run_id.")
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    state = models.CharField(
+        max_length=16, choices=State.choices, default=State.PENDING, db_index=True
+    )
+    params = models.JSONField(default=dict, help_text="What was asked for. Never holds a secret.")
+    trigger = models.CharField(max_length=16, help_text="command, admin, schedule or run.")
+    requested_by = models.CharField(max_length=150, blank=True, help_text="A user name, as text.")
+    on_workers = models.BooleanField(
+        default=False, help_text="Handed to the Celery workers, not run by the command itself."
+    )
+    slot = models.CharField(  # noqa: DJ001  # unique unless null
+        max_length=128, unique=True, null=True, help_text="Makes a scheduled start happen once."
+    )
+    live_lock = models.CharField(  # noqa: DJ001  # unique unless null
+        max_length=8,
+        unique=True,
+        null=True,
+        help_text="Set while the run is active and may write to live: the database allows one.",
+    )
+    package = models.CharField(max_length=255, blank=True, help_text="Made or restored by the run.")
+    report = models.JSONField(default=dict, help_text="Counts per model, files, warnings.")
+    error = models.JSONField(null=True, help_text="Why it failed: kind, what, object, hint.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+        permissions: ClassVar = [
+            ("start_backup", "Can start backups, verifications and drills"),
+            ("start_restore", "Can start restores, resets and undo"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class Step(models.Model):
+    """One Celery task of a run: a durable checkpoint. Written by `backup_tasks.ledger` only."""
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        RUNNING = "running"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="steps")
+    position = models.PositiveSmallIntegerField()
+    name = models.CharField(max_length=32)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.PENDING)
+    attempt = models.PositiveIntegerField(
+        default=0, help_text="Counts claims; it is the fencing token of the worker that holds it."
+    )
+    attempts = models.JSONField(default=list, help_text="How each earlier attempt ended.")
+    owner = models.CharField(max_length=255, blank=True, help_text="host:pid of the claim.")
+    task_id = models.CharField(max_length=64, blank=True, help_text="The Celery task's id.")
+    lease_until = models.DateTimeField(
+        null=True,
+        help_text="Running: when the claim runs out. Pending: by when it should be claimed.",
+    )
+    progress = models.JSONField(default=dict, help_text="done, total, note.")
+    result = models.JSONField(default=dict, help_text="What the next steps need to know.")
+    error = models.JSONField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar = ["run", "position"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["run", "position"], name="backup_step_once_a_place"),
+            models.UniqueConstraint(fields=["run", "name"], name="backup_step_once_a_run"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run_id} {self.name}"
+
+
+class Package(models.Model):
+    """What is known of a package in a store. An index: the sidecars in the store are the truth."""
+
+    name = models.CharField(max_length=255, unique=True)
+    store = models.CharField(max_length=64)
+    package_id = models.CharField(max_length=64)
+    label = models.CharField(max_length=64)
+    type = models.CharField(max_length=16)
+    size = models.BigIntegerField(help_text="Bytes.")
+    sha256 = models.CharField(max_length=64)
+    encrypted = models.BooleanField()
+    signed = models.BooleanField()
+    rows = models.BigIntegerField()
+    files = models.BigIntegerField()
+    created_at = models.DateTimeField()
+    verified_at = models.DateTimeField(null=True, help_text="Last time every byte was read back.")
+    drilled_at = models.DateTimeField(null=True, help_text="Last time it was restored and proven.")
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UndoPoint(models.Model):
+    """The state that a promote replaced. Its row is written in the promote's own transaction, so
+    it exists exactly when the promote happened."""
+
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, primary_key=True)
+    place = models.CharField(max_length=1024, help_text="A schema or a file with the old tables.")
+    tables = models.JSONField(default=list, help_text="The tables that were replaced.")
+    apps = models.JSONField(default=list, help_text="Apps whose record of migrations was replaced.")
+    undoes = models.CharField(
+        max_length=64, blank=True, help_text="The run that was undone, if this replaced it."
+    )
+    files_done = models.BooleanField(default=False, help_text="The files are in place too.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    undone_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"before {self.run_id}"

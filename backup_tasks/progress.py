@@ -1,0 +1,11 @@
+"""How long work says how far it is."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Reports progress: how much is done, of how much (None: unknown), of what. Cheap to call."""
+
+    def __call__(self, done: int, total: int | None = None, note: str = "") -> None: ...
