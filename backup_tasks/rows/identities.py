@@ -1,0 +1,63 @@
+"""Which identity each model has in this database, now.
+
+A declared natural key is believed only after its uniqueness was seen: by a constraint of the
+database, or in the rows. One that is ambiguous is given up for the primary key, and said so (T20).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from backup_tasks.rows.natural_keys import Identity, Model, identity_of, is_unique_by_constraint
+from backup_tasks.rows.scope import refers_to
+from backup_tasks.rows.shape import key_query
+
+
+def settled_identities(
+    connection: BaseDatabaseWrapper,
+    models: Sequence[Model],
+    configured: Mapping[str, Sequence[str]],
+) -> tuple[dict[Model, Identity], tuple[str, ...]]:
+    """Return the identity of each model, and a warning for each natural key that was given up.
+
+    Models that the given ones refer to, and which are not among them, are included.
+    """
+    settled = {model: identity_of(model, configured) for model in _with_targets(models)}
+    warnings: list[str] = []
+    proven: set[Model] = set()
+    for model in models:
+        identity = settled[model]
+        if not identity.loadable:
+            continue
+        if is_unique_by_constraint(model, identity.paths, proven):
+            proven.add(model)
+        elif example := _ambiguous(connection, model, identity):
+            settled[model] = Identity()
+            warnings.append(
+                f"{model._meta.label_lower}: its natural key ({', '.join(identity.paths)}) is not "
+                f"unique, {example!r} for one; the primary key is used instead"
+            )
+        else:
+            proven.add(model)
+    return settled, tuple(warnings)
+
+
+def _with_targets(models: Iterable[Model]) -> list[Model]:
+    found = dict.fromkeys(models)
+    for model in list(found):
+        found.update(dict.fromkeys(refers_to(model)))
+    return list(found)
+
+
+def _ambiguous(
+    connection: BaseDatabaseWrapper, model: Model, identity: Identity
+) -> tuple[object, ...] | None:
+    """Return a key that two rows share."""
+    columns, source = key_query(model, identity.paths, connection)
+    keys = ", ".join(columns)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {keys} FROM {source} GROUP BY {keys} HAVING count(*) > 1 LIMIT 1")
+        found = cursor.fetchone()
+    return tuple(found) if found else None

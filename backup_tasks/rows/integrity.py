@@ -1,0 +1,103 @@
+"""References that lead nowhere.
+
+A foreign key without a constraint in the database (a log table's, say) and a generic foreign key
+can refer to a row that is gone. That is legitimate, and kept as it was (T12): what the package's
+manifest says of the live rows must be true of the restored ones, to the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from django.apps import apps
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from backup_tasks.rows.natural_keys import Model
+
+
+def dangling(connection: BaseDatabaseWrapper, model: Model) -> dict[str, int]:
+    """Return, per foreign key and generic key of the model, how many rows refer to nothing.
+
+    Keys with none are left out. One query per key, answered by the database.
+    """
+    counted = dict(_foreign_keys(connection, model))
+    for field in model._meta.private_fields:
+        if isinstance(field, GenericForeignKey) and field.model is model:
+            counted[field.name] = sum(_generic_key(connection, model, field))
+    return {name: count for name, count in counted.items() if count}
+
+
+def _foreign_keys(connection: BaseDatabaseWrapper, model: Model) -> Iterator[tuple[str, int]]:
+    quote = connection.ops.quote_name
+    for field in model._meta.local_concrete_fields:
+        if not field.is_relation or _enforced(connection, field):
+            continue
+        target = cast(models.ForeignKey[Any, Any], field).target_field
+        yield (
+            field.name,
+            _count(
+                connection,
+                f"SELECT count(*) FROM {quote(model._meta.db_table)} t"
+                f" LEFT JOIN {quote(target.model._meta.db_table)} o"
+                f" ON t.{quote(field.column)} = o.{quote(target.column)}"
+                f" WHERE t.{quote(field.column)} IS NOT NULL"
+                f" AND o.{quote(target.column)} IS NULL",
+            ),
+        )
+
+
+def _enforced(connection: BaseDatabaseWrapper, field: models.Field[Any, Any]) -> bool:
+    """PostgreSQL proves its constraints when they are built; SQLite may hold rows from before."""
+    return connection.vendor == "postgresql" and bool(getattr(field, "db_constraint", False))
+
+
+def _generic_key(
+    connection: BaseDatabaseWrapper, model: Model, key: GenericForeignKey
+) -> Iterator[int]:
+    """Yield the count for each content type in use."""
+    quote = connection.ops.quote_name
+    type_column = quote(cast(str, cast(Any, model._meta.get_field(key.ct_field)).column))
+    id_column = quote(cast(str, cast(Any, model._meta.get_field(key.fk_field)).column))
+    table = quote(model._meta.db_table)
+    types = quote(ContentType._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT DISTINCT t.{type_column}, c.app_label, c.model FROM {table} t"
+            f" LEFT JOIN {types} c ON c.id = t.{type_column}"
+            f" WHERE t.{type_column} IS NOT NULL AND t.{id_column} IS NOT NULL"
+        )
+        in_use = cursor.fetchall()
+    for type_id, app_label, name in in_use:
+        rows = f"FROM {table} t WHERE t.{type_column} = %s AND t.{id_column} IS NOT NULL"
+        target = _installed(app_label, name)
+        if target is not None:
+            pk = target._meta.pk
+            rows += (
+                f" AND NOT EXISTS (SELECT 1 FROM {quote(target._meta.db_table)} o WHERE"
+                f" CAST(o.{quote(pk.column)} AS char(255)) = {_id_text(connection, pk, id_column)})"
+            )
+        yield _count(connection, f"SELECT count(*) {rows}", [type_id])
+
+
+def _id_text(connection: BaseDatabaseWrapper, pk: models.Field[Any, Any], id_column: str) -> str:
+    text = f"CAST(t.{id_column} AS char(255))"
+    if isinstance(pk, models.UUIDField) and not connection.features.has_native_uuid_field:
+        return f"replace({text}, '-', '')"
+    return text
+
+
+def _installed(app_label: str | None, name: str | None) -> Model | None:
+    try:
+        return apps.get_model(app_label or "", name or "")
+    except LookupError:
+        return None
+
+
+def _count(connection: BaseDatabaseWrapper, sql: str, params: list[Any] | None = None) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return int(cursor.fetchone()[0])

@@ -1,0 +1,263 @@
+"""Natural keys as lists of field paths, so that the database resolves them with JOINs.
+
+A model's own natural key is declared once and gives everything that Django's serializers need:
+
+    class Document(NaturalKeyModel):
+        natural_key_fields = ("document_number",)
+
+    class DocumentVersion(NaturalKeyModel):
+        natural_key_fields = ("document", "version")    # "document" stands for Document's own key
+
+The key of a model whose code can't be changed is found out by `identity_of`, in this order: the
+mixin's `natural_key_fields`; `settings.BACKUP["NATURAL_KEYS"]`; the model's own `natural_key()`
+and `get_by_natural_key()`, traced back to the fields that they use (Django's contrib models need no
+more than that); a total unique constraint of non-null fields. A model with none of these keeps its
+primary key as its identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db import models
+
+from backup_tasks.errors import Misconfigured
+
+Paths = tuple[str, ...]
+Model = type[models.Model]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What tells a model's rows apart."""
+
+    paths: Paths = ()
+    """Field paths to plain values, foreign keys followed. Empty: the primary key."""
+    source: str = "primary key"
+    """Where it was found: natural_key_fields, settings, natural_key(), unique constraint."""
+    loadable: bool = False
+    """Django's own `loaddata` finds rows by it: the default manager has `get_by_natural_key`."""
+
+
+class NaturalKeyManager(models.Manager[Any]):
+    """A default manager that finds a row by its natural key. Derive managers from it."""
+
+    def get_by_natural_key(self, *key: object) -> Any:
+        """Return the row; raises DoesNotExist. One value per path of the key."""
+        paths = declared_paths(self.model)
+        return self.get(**dict(zip(paths, key, strict=True)))
+
+
+class _NaturalKeyMethod:
+    """`natural_key` with the `dependencies` that `dumpdata` sorts models by, per class."""
+
+    def __get__(self, instance: models.Model | None, owner: Model) -> Callable[..., Any]:
+        def natural_key(of: models.Model | None = instance) -> tuple[Any, ...]:
+            if of is None:
+                raise TypeError("natural_key() needs an instance")
+            return tuple(_follow(of, path) for path in declared_paths(owner))
+
+        natural_key.dependencies = sorted(_models_on(owner))  # type: ignore[attr-defined]  # Django's protocol
+        return natural_key
+
+
+class NaturalKeyModel(models.Model):
+    """A model that is known by the fields in `natural_key_fields`, never by its primary key."""
+
+    natural_key_fields: ClassVar[Sequence[str]] = ()
+    objects = NaturalKeyManager()
+    natural_key = _NaturalKeyMethod()
+
+    class Meta:
+        abstract = True
+
+
+def declared_paths(model: Model) -> Paths:
+    """Return the paths of a model that declares `natural_key_fields`."""
+    declared = getattr(model, "natural_key_fields", ())
+    if not declared:
+        raise Misconfigured(
+            "natural_key_fields is empty",
+            obj=model._meta.label,
+            hint="Name the fields that tell its rows apart, other than the primary key.",
+        )
+    return _expand(model, declared, {}, (model,))
+
+
+def identity_of(model: Model, configured: Mapping[str, Sequence[str]]) -> Identity:
+    """Return what tells the rows of `model` apart. `configured` is the setting NATURAL_KEYS."""
+    return _identity(model, {label.lower(): key for label, key in configured.items()}, ())
+
+
+def _identity(
+    model: Model, configured: Mapping[str, Sequence[str]], seen: Sequence[Model]
+) -> Identity:
+    if model in seen:
+        return Identity()
+    within = (*seen, model)
+    loadable = hasattr(model, "natural_key") and hasattr(
+        model._default_manager, "get_by_natural_key"
+    )
+    if declared := getattr(model, "natural_key_fields", ()):
+        keys = _expand(model, declared, configured, within)
+        return Identity(paths=keys, source="natural_key_fields", loadable=loadable)
+    if declared := configured.get(model._meta.label_lower, ()):
+        return Identity(paths=_expand(model, declared, configured, within), source="settings")
+    if loadable and (paths := _traced(model)):
+        return Identity(paths=paths, source="natural_key()", loadable=True)
+    for names in _unique_constraints(model):
+        if paths := _expand_if_natural(model, names, configured, within):
+            return Identity(paths=paths, source="unique constraint")
+    return Identity()
+
+
+def _expand(
+    model: Model,
+    declared: Sequence[str],
+    configured: Mapping[str, Sequence[str]],
+    seen: Sequence[Model],
+) -> Paths:
+    """Follow foreign keys until every path ends at a plain value."""
+    paths = _expand_if_natural(model, declared, configured, seen)
+    if paths is None:
+        raise Misconfigured(
+            f"the natural key {', '.join(declared)} leads to a field that does not exist, to "
+            "itself, or to a model without a natural key",
+            obj=model._meta.label,
+            hint="Give the model that it refers to a natural key, or name other fields.",
+        )
+    return paths
+
+
+def _expand_if_natural(
+    model: Model,
+    names: Sequence[str],
+    configured: Mapping[str, Sequence[str]],
+    seen: Sequence[Model],
+) -> Paths | None:
+    paths: list[str] = []
+    for name in names:
+        try:
+            field = _field_at(model, name)
+        except FieldDoesNotExist:
+            return None
+        if not field.is_relation:
+            paths.append(name)
+            continue
+        target = _identity(cast(Model, field.related_model), configured, seen)
+        if not target.paths:
+            return None
+        paths += [f"{name}__{path}" for path in target.paths]
+    return tuple(paths)
+
+
+def _field_at(model: Model, path: str) -> models.Field[Any, Any]:
+    *through, last = path.split("__")
+    for name in through:
+        model = cast(Model, model._meta.get_field(name).related_model)
+    field = model._meta.get_field(last)
+    if not isinstance(field, models.Field) or not field.concrete or field.many_to_many:
+        raise FieldDoesNotExist(path)
+    return field
+
+
+def _models_on(model: Model) -> Iterator[str]:
+    """Yield the labels of the other models that the natural key passes through."""
+    for path in {path.rpartition("__")[0] for path in declared_paths(model)}:
+        at = model
+        for name in filter(None, path.split("__")):
+            at = cast(Model, at._meta.get_field(name).related_model)
+            if at is not model:
+                yield at._meta.label_lower
+
+
+def _follow(instance: models.Model, path: str) -> Any:
+    value: Any = instance
+    for name in path.split("__"):
+        value = getattr(value, name) if value is not None else None
+    return value
+
+
+def _unique_constraints(model: Model) -> list[Paths]:
+    """Return the unique sets of non-null fields that hold for all rows, plainest first."""
+    meta = model._meta
+    found: list[Paths] = [
+        (field.name,)
+        for field in meta.local_concrete_fields
+        if field.unique and not field.primary_key
+    ]
+    found += [tuple(names) for names in meta.unique_together]
+    found += [
+        tuple(constraint.fields)
+        for constraint in meta.total_unique_constraints
+        if not constraint.deferrable and constraint.nulls_distinct is None
+    ]
+    local = {field.name: field for field in meta.local_concrete_fields}
+
+    def telling(names: Paths) -> bool:
+        return all(name in local and not local[name].null for name in names)
+
+    def arbitrary(names: Paths) -> bool:
+        return any(isinstance(local[name], models.UUIDField) for name in names)
+
+    return sorted(filter(telling, found), key=arbitrary)
+
+
+def is_unique_by_constraint(model: Model, paths: Paths, proven: Collection[Model]) -> bool:
+    """Whether the database itself keeps the natural key unique, given models whose keys are.
+
+    A constraint on (document, version) proves (document__number, version), since a document's key
+    leads to one document only.
+    """
+    roots = {path.partition("__")[0] for path in paths}
+    for names in _unique_constraints(model):
+        targets = [
+            model._meta.get_field(name).related_model
+            for name in names
+            if model._meta.get_field(name).is_relation
+        ]
+        if roots.issuperset(names) and all(target in proven for target in targets):
+            return True
+    return model._meta.pk.name in paths
+
+
+class _Mark(str):
+    """A field's value that remembers the path it was reached by."""
+
+    __slots__ = ("path",)
+    path: str
+
+    def __str__(self) -> str:
+        return self
+
+
+def _marked(model: Model, prefix: str, depth: int) -> models.Model:
+    instance = model()
+    for field in model._meta.concrete_fields:
+        mark = _Mark(f"mark of {prefix}{field.name}")
+        mark.path = f"{prefix}{field.name}"
+        instance.__dict__[field.attname] = mark
+        if field.is_relation and depth:
+            target = _marked(cast(Model, field.related_model), f"{prefix}{field.name}__", depth - 1)
+            instance._state.fields_cache[field.name] = target
+    return instance
+
+
+def _traced(model: Model) -> Paths | None:
+    """Return the paths that a model's own `natural_key()` returns the values of.
+
+    The method is called on an instance whose fields hold marks. None if it computes something
+    else from them, returns a foreign key's raw value, or can't be called this way: such a key can't
+    be read set-wise, and may not be one (EVIDENCE.md T20).
+    """
+    try:
+        key = _marked(model, "", depth=3).natural_key()  # type: ignore[attr-defined]  # the caller looked
+        parts = list(key)
+        paths = tuple(part.path for part in parts)
+        plain = all(not _field_at(model, path).is_relation for path in paths)
+    except Exception:  # noqa: BLE001  # foreign code out of its context: any failure means no
+        return None
+    return paths if plain and paths and paths != (model._meta.pk.name,) else None

@@ -1,0 +1,113 @@
+"""Which models a package holds, and for each other one why not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.db import connections, router
+
+from backup_tasks.conf import BackupSettings
+from backup_tasks.errors import Misconfigured
+from backup_tasks.rows.natural_keys import Model
+
+CONTROL_APPS = frozenset({"backup_tasks", "django_celery_results", "sessions"})
+"""Never in a package and never replaced: the ledger survives what it records."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """Every installed model is in one of the two."""
+
+    included: tuple[Model, ...]
+    """Each comes after the models that it refers to, cycles aside."""
+    excluded: tuple[tuple[str, str], ...]
+    """(label, reason) pairs."""
+
+
+def label(model: Model) -> str:
+    """Return the name of a model in packages and messages: "app.model"."""
+    return model._meta.label_lower
+
+
+def full_scope(settings: BackupSettings, *, users: bool = True) -> Scope:
+    """Return what a package of this project holds. `users=False` leaves the users out."""
+    installed = apps.get_models(include_auto_created=True, include_swapped=True)
+    _refuse_unknown_names(settings.exclude, installed)
+    with connections[settings.database].cursor() as cursor:
+        tables = set(connections[settings.database].introspection.table_names(cursor))
+    included: list[Model] = []
+    excluded: list[tuple[str, str]] = []
+    for model in installed:
+        reason = _why_not(model, settings, tables, users=users)
+        if reason:
+            excluded.append((label(model), reason))
+        else:
+            included.append(model)
+    return Scope(included=tuple(by_dependency(included)), excluded=tuple(sorted(excluded)))
+
+
+def _why_not(
+    model: Model, settings: BackupSettings, tables: Collection[str], *, users: bool
+) -> str:
+    meta = model._meta
+    owner = meta.auto_created if meta.auto_created is not False else model
+    names = {meta.app_label, label(model), label(cast(Model, owner))}
+    if meta.proxy:
+        return f"a proxy: its rows are those of {label(cast(Model, meta.concrete_model))}"
+    if meta.swapped:
+        return f"swapped for {meta.swapped}"
+    if meta.app_label in CONTROL_APPS:
+        return "a control table: it records runs, or belongs to the people who are signed in"
+    if names & {name.lower() for name in settings.exclude}:
+        return "excluded by settings.BACKUP['EXCLUDE']"
+    if not meta.managed:
+        return "not managed by migrations (a view, or another program's table)"
+    if not router.allow_migrate_model(settings.database, model):
+        return f"kept in another database than {settings.database}"
+    if meta.db_table not in tables:
+        return "its table does not exist"
+    if not users and get_user_model() in (model, owner):
+        return "users were left out by --no-include-users"
+    return ""
+
+
+def _refuse_unknown_names(names: Sequence[str], installed: Iterable[Model]) -> None:
+    known = {model._meta.app_label for model in installed} | {label(m) for m in installed}
+    if unknown := [name for name in names if name.lower() not in known]:
+        raise Misconfigured(
+            f"settings.BACKUP['EXCLUDE'] names no installed app or model: {', '.join(unknown)}",
+            hint="Names are app labels (“auth”) or app.Model (“auth.Permission”).",
+        )
+
+
+def refers_to(model: Model) -> list[Model]:
+    """Return the models that the model's foreign keys refer to."""
+    return [
+        cast(Model, field.related_model)._meta.concrete_model or cast(Model, field.related_model)
+        for field in model._meta.local_concrete_fields
+        if field.is_relation and field.related_model is not None
+    ]
+
+
+def by_dependency(models: Sequence[Model]) -> list[Model]:
+    """Sort models so that each comes after those that it refers to; a cycle is cut anywhere."""
+    ordered: dict[Model, None] = {}
+    wanted = set(models)
+    started: set[Model] = set()
+
+    def visit(model: Model) -> None:
+        if model in ordered or model in started:
+            return
+        started.add(model)
+        for target in refers_to(model):
+            if target in wanted:
+                visit(target)
+        ordered[model] = None
+
+    for model in sorted(models, key=label):
+        visit(model)
+    return list(ordered)
