@@ -1,0 +1,31 @@
+"""One adapter per database: snapshot, staging, bulk load, promote.
+
+`engine_for(alias)` chooses it. What an engine promises is written at `engines.base.Engine`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from django.db import connections
+
+from backup_tasks.engines.base import Engine
+from backup_tasks.errors import Misconfigured
+
+__all__ = ["Engine", "engine_for"]
+
+_ENGINES = {"sqlite": "sqlite.SQLite", "postgresql": "postgresql.PostgreSQL"}
+
+
+def engine_for(alias: str) -> Engine:
+    """Return the adapter of the database behind `alias`. Raises Misconfigured if there is none."""
+    vendor = connections[alias].vendor
+    if vendor not in _ENGINES:
+        raise Misconfigured(
+            f"{connections[alias].display_name} is not supported",
+            obj=f"database {alias}",
+            hint=f"Supported are: {', '.join(_ENGINES)}.",
+        )
+    module, name = _ENGINES[vendor].split(".")
+    engine: type[Engine] = getattr(import_module(f"backup_tasks.engines.{module}"), name)
+    return engine(alias)

@@ -1,0 +1,118 @@
+"""What an engine is."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, ClassVar
+
+from django.contrib.contenttypes.models import ContentType
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+class Engine(ABC):
+    """Does to one database what differs between databases.
+
+    A *place* is where a whole copy of the tables can stand beside live: a schema or a file. Its
+    name says what it is for (staging or undo) and for which run, so that what a crash left behind
+    is found by name. All methods are called from one thread.
+    """
+
+    isolation: ClassVar[str]
+    """Of the snapshot, for the manifest."""
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+
+    @property
+    def live(self) -> BaseDatabaseWrapper:
+        """The connection behind the alias in this thread."""
+        return connections[self.alias]
+
+    @abstractmethod
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Inside, the alias reads one consistent state of live, whatever others write."""
+
+    @abstractmethod
+    def place(self, purpose: str, run_id: str) -> str:
+        """Return the name of the place for a purpose ("staging" or "undo") and a run."""
+
+    @abstractmethod
+    def places(self) -> list[str]:
+        """Return the names of the places that exist."""
+
+    @abstractmethod
+    def create(self, place: str) -> None:
+        """Make an empty place; one that a crashed attempt left is dropped first."""
+
+    @abstractmethod
+    def at(self, place: str) -> AbstractContextManager[None]:
+        """Inside, the alias leads to the place for all code of this thread, project code included:
+        migrations, signal handlers and hooks that know nothing of staging can't reach live."""
+
+    @abstractmethod
+    def drop(self, place: str) -> None:
+        """Remove a place and all that is in it. Nothing happens if it does not exist."""
+
+    @abstractmethod
+    def loading(self, tables: Sequence[str]) -> AbstractContextManager[None]:
+        """Inside `at(place)`: empty the tables and keep constraints, indexes and triggers out of
+        the way; at the end build them again. One transaction: all of it, or nothing."""
+
+    @abstractmethod
+    def write(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+        """Inside `loading`: insert the rows, streaming; return their number.
+
+        Raises django.db errors for a row that the table refuses.
+        """
+
+    @abstractmethod
+    def carry(self, tables: Sequence[str]) -> None:
+        """Inside `loading`: fill the tables with live's rows, as they are, for what is loaded to
+        refer to. They are not promoted."""
+
+    @abstractmethod
+    def promote(
+        self,
+        place: str,
+        *,
+        tables: Sequence[str],
+        apps: Sequence[str],
+        keep: str,
+        record: Callable[[], None],
+    ) -> float:
+        """Replace the live tables by those of the place, and keep the old ones in the place `keep`.
+
+        In one transaction: the tables, the rows of `django_migrations` of the `apps`, and what
+        `record` writes through the alias (it is called first, and may raise to call all off).
+        Clients see the old state or the new one, never a mixture. A kept place can be promoted
+        again: that is undo. Returns the seconds for which clients could be kept waiting.
+        Raises LockNotGranted if others held the tables for too long, DoesNotFit for objects in the
+        database that would be left referring to the old tables.
+        """
+
+
+@contextmanager
+def standing_in(alias: str, connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Let `alias` lead to `connection`, in this thread only; close it at the end.
+
+    Content types are cached by alias, with ids that differ between databases: the cache is emptied
+    on both sides (T7).
+    """
+    before = connections[alias]
+    connections[alias] = connection
+    ContentType.objects.clear_cache()
+    try:
+        yield
+    finally:
+        connections[alias] = before
+        ContentType.objects.clear_cache()
+        connection.close()
+
+
+def identifier(purpose: str, run_id: str) -> str:
+    """Return a name that is safe in SQL and in a file name, of at most 63 characters."""
+    return re.sub(r"[^a-z0-9]+", "_", f"{purpose}_{run_id}".lower())[:63]

@@ -1,0 +1,333 @@
+"""PostgreSQL: a place is a schema beside the live one, in the same database."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import psycopg.errors
+from django.db import IntegrityError, OperationalError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from backup_tasks.engines.base import Engine, identifier, standing_in
+from backup_tasks.errors import DoesNotFit, LockNotGranted
+
+_LOCK_TIMEOUT_MS = 1000
+_LOCK_TRIES = 15
+
+
+class PostgreSQL(Engine):
+    """Promote moves tables between schemas: its time does not depend on how much they hold."""
+
+    isolation: ClassVar[str] = "repeatable read, read only"
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(alias)
+        with self.live.cursor() as cursor:
+            cursor.execute("SELECT current_schema()")
+            (self._live_schema,) = cursor.fetchone()
+
+    def _connection(self, schema: str | None = None) -> BaseDatabaseWrapper:
+        """A new connection like the live one, in another schema if one is given."""
+        connection = self.live.copy()
+        options = connection.settings_dict["OPTIONS"]
+        options.pop("pool", None)  # a pool hands out connections by alias: live ones
+        if schema:
+            given = f"{options.get('options', '')} -c search_path={schema}"
+            options["options"] = given.strip()
+        return connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        with standing_in(self.alias, self._connection()), transaction.atomic(self.alias):
+            with connections[self.alias].cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                # Fixed forms for values that leave as text, whatever the database's own setting.
+                cursor.execute("SET LOCAL extra_float_digits = 1")
+            yield
+
+    def place(self, purpose: str, run_id: str) -> str:
+        return identifier(purpose, run_id)
+
+    def places(self) -> list[str]:
+        with self.live.cursor() as cursor:
+            cursor.execute(
+                "SELECT nspname FROM pg_namespace"
+                " WHERE obj_description(oid, 'pg_namespace') = %s ORDER BY nspname",
+                [self._mark()],
+            )
+            return [name for (name,) in cursor.fetchall()]
+
+    def _mark(self) -> str:
+        """What tells our schemas from everybody else's, another project's places included (P2)."""
+        return f"place of backup_tasks for schema {self._live_schema}"
+
+    def create(self, place: str) -> None:
+        self.drop(place)
+        with transaction.atomic(self.alias), self.live.cursor() as cursor:
+            self._create_schema(cursor, place)
+
+    def _create_schema(self, cursor: Any, place: str) -> None:
+        cursor.execute(f"CREATE SCHEMA {_quoted(place)}")
+        mark = self._mark().replace("'", "''")
+        cursor.execute(f"COMMENT ON SCHEMA {_quoted(place)} IS '{mark}'")
+
+    @contextmanager
+    def at(self, place: str) -> Iterator[None]:
+        with standing_in(self.alias, self._connection(place)):
+            yield
+
+    def drop(self, place: str) -> None:
+        with transaction.atomic(self.alias), self.live.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [place])
+            if not cursor.fetchone():
+                return
+            # Never CASCADE over the schema: a live trigger may use a function that was made in it.
+            cursor.execute(
+                "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace"
+                " AND relkind IN ('r', 'p')",
+                [_quoted(place)],
+            )
+            for (table,) in cursor.fetchall():
+                cursor.execute(f"DROP TABLE {_quoted(place)}.{_quoted(table)} CASCADE")
+            cursor.execute(f"DROP SCHEMA {_quoted(place)}")
+
+    @contextmanager
+    def loading(self, tables: Sequence[str]) -> Iterator[None]:
+        with transaction.atomic(self.alias), connections[self.alias].cursor() as cursor:
+            names = ", ".join(map(_quoted, tables))
+            again = list(_suspend(cursor, tables))
+            if names:
+                cursor.execute(f"TRUNCATE {names}")
+            yield
+            for statement in again:
+                cursor.execute(statement)
+            for table in tables:
+                cursor.execute(f"ANALYZE {_quoted(table)}")
+
+    def write(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+        connection = connections[self.alias]
+        names = ", ".join(map(_quoted, columns))
+        with connection.cursor() as cursor, connection.wrap_database_errors:
+            with cursor.cursor.copy(f"COPY {_quoted(table)} ({names}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+            return int(cursor.rowcount)
+
+    def carry(self, tables: Sequence[str]) -> None:
+        with connections[self.alias].cursor() as cursor:
+            for table in tables:
+                cursor.execute(
+                    "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum)"
+                    " FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
+                    " AND NOT attisdropped AND attgenerated = ''",
+                    [_quoted(table)],
+                )
+                (columns,) = cursor.fetchone()
+                cursor.execute(
+                    f"INSERT INTO {_quoted(table)} ({columns}) OVERRIDING SYSTEM VALUE"
+                    f" SELECT {columns} FROM {_quoted(self._live_schema)}.{_quoted(table)}"
+                )
+
+    def promote(
+        self,
+        place: str,
+        *,
+        tables: Sequence[str],
+        apps: Sequence[str],
+        keep: str,
+        record: Callable[[], None],
+    ) -> float:
+        for attempt in range(1, _LOCK_TRIES + 1):
+            try:
+                return self._swap(place, tables, apps, keep, record)
+            except OperationalError as error:
+                refused = isinstance(
+                    error.__cause__,
+                    psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected,
+                )
+                if not refused or attempt == _LOCK_TRIES:
+                    raise _explained(error, refused=refused, alias=self.alias) from error
+                # Others queue up behind a lock that waits: let them through before the next try.
+                time.sleep(random.uniform(0.1, 0.3) * attempt)  # noqa: S311  # jitter
+        raise AssertionError("the last attempt returns or raises")
+
+    def _swap(
+        self,
+        place: str,
+        tables: Sequence[str],
+        apps: Sequence[str],
+        keep: str,
+        record: Callable[[], None],
+    ) -> float:
+        with transaction.atomic(self.alias), self.live.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}")
+            record()
+            live, began = self._live_schema, time.monotonic()
+            there = _tables_in(cursor, live, tables)
+            if there:
+                names = ", ".join(f"{_quoted(live)}.{_quoted(name)}" for name in there)
+                cursor.execute(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE")
+            _refuse_views(cursor, live, there)
+            again = _unfasten(cursor, live, there) + _unfasten(cursor, place, tables)
+            self._create_schema(cursor, keep)
+            for name in there:
+                _move(cursor, live, name, keep)
+            for name in tables:
+                _copy_grants(cursor, f"{_quoted(keep)}.{_quoted(name)}", place, name, name in there)
+                _move(cursor, place, name, live)
+            cursor.execute("SELECT set_config('search_path', %s, true)", [_quoted(live)])
+            _fasten(cursor, again, self.alias)
+            _keep_migrations(cursor, live, place, keep, apps)
+        return time.monotonic() - began
+
+
+def _suspend(cursor: Any, tables: Sequence[str]) -> Iterator[str]:
+    """Drop foreign keys, secondary indexes and unique constraints, and switch off the project's
+    triggers; yield the statements that bring them back, in the order to run them."""
+    names = list(tables)
+    here = "c.relnamespace = current_schema()::regnamespace AND c.relname = ANY(%s)"
+    cursor.execute(
+        "SELECT c.relname, t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
+        f" WHERE {here} AND NOT t.tgisinternal AND t.tgenabled = 'O'",
+        [names],
+    )
+    triggers = cursor.fetchall()
+    cursor.execute(
+        "SELECT c.relname, k.conname, k.contype, pg_get_constraintdef(k.oid) FROM pg_constraint k"
+        f" JOIN pg_class c ON c.oid = k.conrelid WHERE {here} AND k.contype IN ('f', 'u', 'x')"
+        # Foreign keys go first and come last: they need the unique constraints they refer to.
+        " AND NOT EXISTS (SELECT 1 FROM pg_constraint f JOIN pg_class o ON o.oid = f.conrelid"
+        "  WHERE f.contype = 'f' AND f.conindid = k.conindid AND k.contype <> 'f'"
+        "  AND NOT o.relname = ANY(%s))"
+        " ORDER BY k.contype = 'f', c.relname, k.conname",
+        [names, names],
+    )
+    constraints = cursor.fetchall()
+    for table, name, _, _ in reversed(constraints):
+        cursor.execute(f"ALTER TABLE {_quoted(table)} DROP CONSTRAINT {_quoted(name)}")
+    cursor.execute(
+        "SELECT i.relname, pg_get_indexdef(i.oid) FROM pg_index x"
+        " JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid"
+        f" WHERE {here}"
+        " AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = i.oid)",
+        [names],
+    )
+    indexes = cursor.fetchall()
+    for name, _ in indexes:
+        cursor.execute(f"DROP INDEX {_quoted(name)}")
+    for table, name in triggers:
+        cursor.execute(f"ALTER TABLE {_quoted(table)} DISABLE TRIGGER {_quoted(name)}")
+    yield from (definition for _, definition in indexes)
+    for table, name, _, definition in constraints:
+        yield f"ALTER TABLE {_quoted(table)} ADD CONSTRAINT {_quoted(name)} {definition}"
+    for table, name in triggers:
+        yield f"ALTER TABLE {_quoted(table)} ENABLE TRIGGER {_quoted(name)}"
+
+
+def _tables_in(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
+    cursor.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace"
+        " AND relkind IN ('r', 'p') AND relname = ANY(%s) ORDER BY relname",
+        [_quoted(schema), list(tables)],
+    )
+    return [name for (name,) in cursor.fetchall()]
+
+
+def _unfasten(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
+    """Drop the foreign keys between the tables and those that stay where they are; return the
+    statements that fasten them again, by name, once the tables have moved."""
+    cursor.execute("SELECT set_config('search_path', %s, true)", [_quoted(schema)])
+    cursor.execute(
+        "SELECT c.relname, k.conname, pg_get_constraintdef(k.oid) FROM pg_constraint k"
+        " JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class o ON o.oid = k.confrelid"
+        " WHERE k.contype = 'f' AND c.relnamespace = %s::regnamespace"
+        " AND o.relnamespace = c.relnamespace"
+        " AND (c.relname = ANY(%s)) <> (o.relname = ANY(%s))",
+        [_quoted(schema), list(tables), list(tables)],
+    )
+    again = []
+    for table, name, definition in cursor.fetchall():
+        cursor.execute(f"ALTER TABLE {_quoted(table)} DROP CONSTRAINT {_quoted(name)}")
+        again.append(f"ALTER TABLE {_quoted(table)} ADD CONSTRAINT {_quoted(name)} {definition}")
+    return again
+
+
+def _fasten(cursor: Any, statements: Sequence[str], alias: str) -> None:
+    try:
+        for statement in statements:
+            cursor.execute(statement)
+    except IntegrityError as error:
+        raise DoesNotFit(
+            f"rows of tables that the package does not hold would refer to nothing: {error}",
+            obj=f"database {alias}",
+            hint="Restore a package that holds these rows, or remove the rows that refer to them.",
+        ) from error
+
+
+def _move(cursor: Any, source: str, table: str, target: str) -> None:
+    cursor.execute(f"ALTER TABLE {_quoted(source)}.{_quoted(table)} SET SCHEMA {_quoted(target)}")
+
+
+def _copy_grants(cursor: Any, old: str, place: str, table: str, existed: bool) -> None:
+    """Give other roles on the new table what they were granted on the old one."""
+    if not existed:
+        return
+    cursor.execute(
+        "SELECT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END,"
+        " a.privilege_type, a.is_grantable FROM pg_class c, aclexplode(c.relacl) a"
+        " WHERE c.oid = %s::regclass AND a.grantee <> c.relowner",
+        [old],
+    )
+    for grantee, privilege, grantable in cursor.fetchall():
+        option = " WITH GRANT OPTION" if grantable else ""
+        cursor.execute(
+            f"GRANT {privilege} ON {_quoted(place)}.{_quoted(table)} TO {grantee}{option}"
+        )
+
+
+def _keep_migrations(cursor: Any, live: str, place: str, keep: str, apps: Sequence[str]) -> None:
+    """Take over the record of applied migrations with the tables, and keep the old one."""
+    mine = f"{_quoted(live)}.django_migrations"
+    cursor.execute(f"CREATE TABLE {_quoted(keep)}.django_migrations AS SELECT * FROM {mine}")
+    cursor.execute(f"DELETE FROM {mine} WHERE app = ANY(%s)", [list(apps)])
+    cursor.execute(
+        f"INSERT INTO {mine} (app, name, applied) SELECT app, name, applied"
+        f" FROM {_quoted(place)}.django_migrations WHERE app = ANY(%s) ORDER BY id",
+        [list(apps)],
+    )
+
+
+def _refuse_views(cursor: Any, schema: str, tables: Sequence[str]) -> None:
+    cursor.execute(
+        "SELECT DISTINCT v.oid::regclass::text, c.relname FROM pg_depend d"
+        " JOIN pg_rewrite r ON r.oid = d.objid AND d.classid = 'pg_rewrite'::regclass"
+        " JOIN pg_class v ON v.oid = r.ev_class JOIN pg_class c ON c.oid = d.refobjid"
+        " WHERE d.refclassid = 'pg_class'::regclass AND v.oid <> c.oid"
+        " AND c.relnamespace = %s::regnamespace AND c.relname = ANY(%s) ORDER BY 1, 2",
+        [_quoted(schema), list(tables)],
+    )
+    if found := cursor.fetchall():
+        views = ", ".join(f"{view} (on {table})" for view, table in found)
+        raise DoesNotFit(
+            f"views would go on showing the old tables: {views}",
+            obj=f"schema {schema}",
+            hint="Drop the views, run this again, and create them anew.",
+        )
+
+
+def _explained(error: OperationalError, *, refused: bool, alias: str) -> Exception:
+    if not refused:
+        return error
+    return LockNotGranted(
+        f"other clients held the tables through {_LOCK_TRIES} tries",
+        obj=f"database {alias}",
+        hint="A long transaction is open: see pg_stat_activity. The run can be resumed.",
+    )
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

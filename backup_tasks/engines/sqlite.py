@@ -1,0 +1,209 @@
+"""SQLite: a place is a second file beside the live one."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+from django.db import OperationalError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from backup_tasks.engines.base import Engine, identifier, standing_in
+from backup_tasks.errors import LockNotGranted
+
+_SIDE_FILES = ("", "-wal", "-shm", "-journal")
+
+
+class SQLite(Engine):
+    """Promote copies the tables within one transaction of the live file."""
+
+    isolation: ClassVar[str] = "one read transaction"
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(alias)
+        self._live = Path(str(self.live.settings_dict["NAME"])).absolute()
+
+    def _connection(self, file: str | Path, *pragmas: str) -> BaseDatabaseWrapper:
+        """A new connection like the live one, but without its way to begin a transaction."""
+        connection = self.live.copy()
+        connection.settings_dict["NAME"] = str(file)
+        connection.settings_dict["OPTIONS"].pop("transaction_mode", None)
+        connection.settings_dict["OPTIONS"].pop("init_command", None)
+        connection.connect()
+        with connection.cursor() as cursor:
+            for pragma in pragmas:
+                cursor.execute(f"PRAGMA {pragma}")
+        return connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        connection = self._connection(self._live, "query_only = ON")
+        with standing_in(self.alias, connection), transaction.atomic(self.alias):
+            with connection.cursor() as cursor:  # the first read is what begins it
+                cursor.execute("SELECT count(*) FROM sqlite_master")
+            yield
+
+    def place(self, purpose: str, run_id: str) -> str:
+        return f"{self._live}.{identifier(purpose, run_id)}"
+
+    def places(self) -> list[str]:
+        name = re.compile(
+            re.escape(self._live.name) + r"\.(staging|undo)_[a-z]+_[0-9]{8}t[0-9]{6}_[a-z0-9_]+"
+        )
+        return sorted(
+            str(path) for path in self._live.parent.iterdir() if name.fullmatch(path.name)
+        )
+
+    def create(self, place: str) -> None:
+        self.drop(place)
+        self._connection(place).close()
+
+    @contextmanager
+    def at(self, place: str) -> Iterator[None]:
+        # Staging is rebuilt after a crash, so it need not survive one: promote copies it.
+        connection = self._connection(place, "synchronous = OFF", "journal_mode = MEMORY")
+        with standing_in(self.alias, connection):
+            yield
+
+    def drop(self, place: str) -> None:
+        for suffix in _SIDE_FILES:
+            Path(place + suffix).unlink(missing_ok=True)
+
+    @contextmanager
+    def loading(self, tables: Sequence[str]) -> Iterator[None]:
+        connection = connections[self.alias]
+        connection.disable_constraint_checking()
+        with transaction.atomic(self.alias), connection.cursor() as cursor:
+            put_aside = list(_indexes_and_triggers(cursor, "main", tables))
+            for kind, name, _ in put_aside:
+                cursor.execute(f"DROP {kind} {_quoted(name)}")
+            for table in tables:
+                cursor.execute(f"DELETE FROM {_quoted(table)}")
+            yield
+            for _, _, sql in put_aside:
+                cursor.execute(sql)
+        connection.enable_constraint_checking()
+
+    def write(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+        names = ", ".join(map(_quoted, columns))
+        insert = f"INSERT INTO {_quoted(table)} ({names}) VALUES ".replace("%", "%%")
+        with connections[self.alias].cursor() as cursor:
+            statement = f"{insert}({', '.join(['%s'] * len(columns))})"
+            cursor.executemany(statement, cast(Sequence[Sequence[Any]], rows))  # it iterates
+            return max(int(cursor.rowcount), 0)
+
+    def carry(self, tables: Sequence[str]) -> None:
+        # A connection of its own: with live attached, a name that staging lacks would reach it.
+        uri = f"{self._live.as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True)) as live:
+            for table in tables:
+                columns = _columns(live, table)
+                names = ", ".join(map(_quoted, columns))
+                self.write(table, columns, live.execute(f"SELECT {names} FROM {_quoted(table)}"))
+
+    def promote(
+        self,
+        place: str,
+        *,
+        tables: Sequence[str],
+        apps: Sequence[str],
+        keep: str,
+        record: Callable[[], None],
+    ) -> float:
+        live = self.live
+        live.ensure_connection()
+        with live.cursor() as cursor:
+            cursor.execute("PRAGMA foreign_keys = OFF")
+            cursor.execute("ATTACH DATABASE %s AS source", [place])
+            try:
+                with transaction.atomic(self.alias):
+                    cursor.execute("DELETE FROM django_migrations WHERE 0")  # takes the write lock
+                    began = time.monotonic()
+                    record()
+                    self._keep(keep)
+                    for table in tables:
+                        _replace_table(cursor, table)
+                    _replace_migrations(cursor, apps)
+                return time.monotonic() - began
+            except OperationalError as error:
+                if "locked" not in str(error):
+                    raise
+                raise LockNotGranted(
+                    "other programs kept the database locked", obj=str(self._live)
+                ) from error
+            finally:
+                cursor.execute("DETACH DATABASE source")
+                cursor.execute("PRAGMA foreign_keys = ON")
+
+    def _keep(self, keep: str) -> None:
+        """Copy the live file, as it is while this connection holds the write lock; make it durable
+        before live is changed, since a commit over two files is not atomic in WAL mode."""
+        self.drop(keep)
+        with closing(sqlite3.connect(self._live)) as reader:
+            reader.execute("VACUUM INTO ?", [keep])
+        for path in (keep, str(Path(keep).parent)):
+            descriptor = os.open(path, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.close(descriptor)
+
+
+def _replace_table(cursor: Any, table: str) -> None:
+    cursor.execute(
+        "SELECT sql FROM source.sqlite_master WHERE type = 'table' AND name = %s", [table]
+    )
+    (create,) = cursor.fetchone()
+    cursor.execute(f"DROP TABLE IF EXISTS main.{_quoted(table)}")
+    cursor.execute(create)
+    columns = ", ".join(map(_quoted, _columns(cursor, table, "source")))
+    cursor.execute(
+        f"INSERT INTO main.{_quoted(table)} ({columns}) "
+        f"SELECT {columns} FROM source.{_quoted(table)}"
+    )
+    for _, _, sql in _indexes_and_triggers(cursor, "source", [table]):
+        cursor.execute(sql)
+    if "AUTOINCREMENT" in create.upper():
+        cursor.execute("DELETE FROM main.sqlite_sequence WHERE name = %s", [table])
+        cursor.execute(
+            "INSERT INTO main.sqlite_sequence (name, seq) "
+            "SELECT name, seq FROM source.sqlite_sequence WHERE name = %s",
+            [table],
+        )
+
+
+def _columns(cursor: Any, table: str, schema: str = "main") -> list[str]:
+    """Return the columns that can be written: those that are not generated."""
+    found = cursor.execute(f"PRAGMA {schema}.table_xinfo({_quoted(table)})").fetchall()
+    return [column[1] for column in found if column[6] == 0]
+
+
+def _replace_migrations(cursor: Any, apps: Sequence[str]) -> None:
+    for app in apps:
+        cursor.execute("DELETE FROM main.django_migrations WHERE app = %s", [app])
+        cursor.execute(
+            "INSERT INTO main.django_migrations (app, name, applied) "
+            "SELECT app, name, applied FROM source.django_migrations WHERE app = %s ORDER BY id",
+            [app],
+        )
+
+
+def _indexes_and_triggers(
+    cursor: Any, schema: str, tables: Sequence[str]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield (kind, name, sql) of what belongs to the tables and was made by a statement."""
+    for table in tables:
+        cursor.execute(
+            f"SELECT type, name, sql FROM {schema}.sqlite_master "
+            "WHERE tbl_name = %s AND type IN ('index', 'trigger') AND sql IS NOT NULL",
+            [table],
+        )
+        yield from cursor.fetchall()
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
