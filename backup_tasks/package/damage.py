@@ -1,0 +1,12 @@
+"""The one way this folder says that a package is not what was written."""
+
+from __future__ import annotations
+
+from backup_tasks.errors import PackageDamaged
+
+
+def damaged(what: str, *, obj: str = "") -> PackageDamaged:
+    """Return the error, with the hint that fits every damage."""
+    return PackageDamaged(
+        what, obj=obj, hint="Fetch it again, take it from another store, or use an older package."
+    )

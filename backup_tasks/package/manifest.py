@@ -1,0 +1,286 @@
+"""The manifest: what a package holds, and everything a restore needs to know to prove it.
+
+It is the first member of a package, `manifest.json`: indented JSON, UTF-8. Its size depends on the
+number of models, never on the number of rows or files; those are in members of their own, whose
+sizes and SHA-256 it states. Its last key, `sha256`, is of everything else in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Literal, cast, get_args
+
+from backup_tasks.errors import DoesNotFit
+from backup_tasks.package import names, strict
+from backup_tasks.package.damage import damaged
+
+FORMAT = 1
+"""Version of the package format that this code writes, and the newest that it reads."""
+
+MANIFEST_LIMIT = 64 << 20
+"""Bytes of the largest manifest that is read."""
+
+PackageType = Literal["full", "database", "files", "export"]
+Identity = Literal["natural", "primary key"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldEntry:
+    """A field of a model, as the tables were when the package was made."""
+
+    name: str
+    column: str
+    type: str
+    """Django's internal type: `CharField`."""
+
+    relation: str | None
+    """Label of the model it points to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelEntry:
+    """A model whose rows are in the package."""
+
+    label: str
+    """`app.model`, lower case."""
+
+    table: str
+    count: int
+    """Rows."""
+
+    digest: str
+    """Content digest over natural keys: the same on every database engine."""
+
+    exact: str
+    """Content digest of the rows as they are, primary keys included."""
+
+    member: str | None
+    """Where the rows are, one line each. None for a model without rows."""
+
+    size: int
+    """Bytes of the member."""
+
+    sha256: str
+    """Of the member. Empty without one."""
+
+    natural_key: tuple[str, ...] | None
+    identity: Identity
+    fields: tuple[FieldEntry, ...]
+    dangling: Mapping[str, int]
+    """Field name → rows whose reference pointed nowhere when the package was made."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exclusion:
+    """A model whose rows are not in the package, and why."""
+
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileIndex:
+    """The member `files.jsonl`, which lists the files of a package."""
+
+    count: int
+    """Files."""
+
+    total_size: int
+    """Bytes of all files."""
+
+    sha256: str
+    """Of the index."""
+
+    size: int
+    """Bytes of the index."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Totals:
+    """What the parts of a package add up to."""
+
+    models: int
+    rows: int
+    files: int
+    content_size: int
+    """Bytes of all rows and files, unpacked. Progress of packing and unpacking adds up to it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Everything a package says about itself."""
+
+    format: int = FORMAT
+    id: str
+    label: str
+    type: PackageType
+    created_at: str
+    """ISO 8601 in UTC: the moment of the snapshot."""
+
+    host: str
+    project: str
+    versions: Mapping[str, str]
+    database: Mapping[str, str]
+    """`vendor`, `version`, `isolation`."""
+
+    migrations: tuple[tuple[str, str], ...]
+    """(app label, migration), all that were applied."""
+
+    models: tuple[ModelEntry, ...]
+    excluded: tuple[Exclusion, ...]
+    files: FileIndex | None
+    """None when the package holds no files."""
+
+    warnings: tuple[str, ...]
+
+    @property
+    def totals(self) -> Totals:
+        return Totals(
+            models=len(self.models),
+            rows=sum(model.count for model in self.models),
+            files=self.files.count if self.files else 0,
+            content_size=sum(model.size for model in self.models)
+            + (self.files.total_size if self.files else 0),
+        )
+
+    def to_json(self) -> bytes:
+        """Return the manifest as it stands in a package. The same values give the same bytes."""
+        values = asdict(self) | {"totals": asdict(self.totals)}
+        values["sha256"] = _sha256(values)
+        return json.dumps(values, indent=2).encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Manifest:
+        """Return the manifest in `content`.
+
+        Raises DoesNotFit for a newer format; PackageDamaged for anything that is missing, unknown,
+        of another type, or at odds with itself.
+        """
+        record = strict.parse(content, names.MANIFEST)
+        version = read_format(record)
+        if record.sha256("sha256") != _sha256({"format": version, **record.rest()}):
+            raise damaged("the manifest does not have the SHA-256 it states", obj=names.MANIFEST)
+        manifest = cls(
+            format=version,
+            id=record.text("id"),
+            label=record.text("label"),
+            type=cast("PackageType", record.one_of("type", get_args(PackageType))),
+            created_at=record.utc("created_at"),
+            host=record.text("host"),
+            project=record.text("project"),
+            versions=record.text_map("versions"),
+            database=record.text_map("database"),
+            migrations=record.pairs("migrations"),
+            models=tuple(_model(entry) for entry in record.records("models")),
+            excluded=tuple(_exclusion(entry) for entry in record.records("excluded")),
+            files=None if record.is_null("files") else _file_index(record.record("files")),
+            warnings=record.texts("warnings"),
+        )
+        totals = read_totals(record.record("totals"))
+        record.done()
+        _check_labels(manifest)
+        if totals != manifest.totals:
+            raise damaged("the totals do not add up", obj=names.MANIFEST)
+        return manifest
+
+
+def _sha256(values: Mapping[str, object]) -> str:
+    """Return the SHA-256 of everything else in a manifest, as compact JSON with sorted keys.
+
+    It finds accidents where no compression's or encryption's checksum would, in a plain tar.
+    """
+    compact = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(compact.encode()).hexdigest()
+
+
+def read_format(record: strict.Record) -> int:
+    """Take the version of the package format. Raises DoesNotFit if it is newer than this code."""
+    found = record.count("format")
+    if found > FORMAT:
+        raise DoesNotFit(
+            f"the package has format {found}, this version reads up to format {FORMAT}",
+            obj=record.where,
+            hint="Install a newer version of backup_tasks, then try again.",
+        )
+    if found < 1:
+        raise record.wrong("format", "a version from 1 up")
+    return found
+
+
+def _model(record: strict.Record) -> ModelEntry:
+    entry = ModelEntry(
+        label=record.text("label"),
+        table=record.text("table"),
+        count=record.count("count"),
+        digest=record.text("digest"),
+        exact=record.text("exact"),
+        member=record.text_or_none("member"),
+        size=record.count("size"),
+        sha256=record.text("sha256"),
+        natural_key=None if record.is_null("natural_key") else record.texts("natural_key"),
+        identity=cast("Identity", record.one_of("identity", get_args(Identity))),
+        fields=tuple(_field(field) for field in record.records("fields")),
+        dangling=record.count_map("dangling"),
+    )
+    record.done()
+    if entry.member is None:
+        if entry.count or entry.size or entry.sha256:
+            raise damaged("the manifest says there are rows, but names no member", obj=entry.label)
+    elif not names.is_row_member(entry.member, entry.label):
+        raise record.wrong("member", f"a member of {entry.label}")
+    elif not strict.is_sha256(entry.sha256):
+        raise record.wrong("sha256", "a SHA-256 of 64 hexadecimal digits")
+    return entry
+
+
+def _field(record: strict.Record) -> FieldEntry:
+    field = FieldEntry(
+        name=record.text("name"),
+        column=record.text("column"),
+        type=record.text("type"),
+        relation=record.text_or_none("relation"),
+    )
+    record.done()
+    return field
+
+
+def _exclusion(record: strict.Record) -> Exclusion:
+    exclusion = Exclusion(label=record.text("label"), reason=record.text("reason"))
+    record.done()
+    return exclusion
+
+
+def _file_index(record: strict.Record) -> FileIndex:
+    index = FileIndex(
+        count=record.count("count"),
+        total_size=record.count("total_size"),
+        sha256=record.sha256("sha256"),
+        size=record.count("size"),
+    )
+    record.done()
+    return index
+
+
+def read_totals(record: strict.Record) -> Totals:
+    """Take all keys of a record of totals."""
+    totals = Totals(
+        models=record.count("models"),
+        rows=record.count("rows"),
+        files=record.count("files"),
+        content_size=record.count("content_size"),
+    )
+    record.done()
+    return totals
+
+
+def _check_labels(manifest: Manifest) -> None:
+    labels = [model.label for model in manifest.models]
+    labels += [exclusion.label for exclusion in manifest.excluded]
+    seen: set[str] = set()
+    for label in labels:
+        if label in seen:
+            raise damaged("the manifest names the model twice", obj=label)
+        seen.add(label)

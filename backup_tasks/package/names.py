@@ -1,0 +1,84 @@
+"""Every name of the package format, and which names are safe to write below a folder."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from backup_tasks.package.compression import Compression
+
+MANIFEST = "manifest.json"
+INDEX = "files.jsonl"
+
+_SUFFIXES = {"zstd": ".tar.zst", "gzip": ".tar.gz", "none": ".tar"}
+
+
+def row_member(number: int, label: str) -> str:
+    """Return the member that holds a model's rows: `database/007-documents.document.jsonl`."""
+    return f"database/{number:03d}-{label}.jsonl"
+
+
+def is_row_member(member: str, label: str) -> bool:
+    """Return whether `member` is a name that `row_member` gives for this model."""
+    match = re.fullmatch(r"database/[0-9]{3,9}-(\w+\.\w+)\.jsonl", member)
+    return match is not None and match[1] == label
+
+
+def file_member(storage: str, name: str) -> str:
+    """Return the member that holds a file: `files/default/2026/sop.pdf`."""
+    return f"files/{storage}/{name}"
+
+
+def package_name(
+    *,
+    project: str,
+    created_at: datetime,
+    label: str,
+    id: str,
+    compression: Compression,
+    encrypted: bool,
+) -> str:
+    """Return the name of a package: `edms-20261122T223355Z-nightly-1a2b3c4d.tar.zst.age`.
+
+    Names sort by project, then by time. An empty label is left out.
+    """
+    moment = created_at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    parts = [_slug(project) or "project", moment, _slug(label), _slug(id)[:8]]
+    age = ".age" if encrypted else ""
+    return "-".join(part for part in parts if part) + _SUFFIXES[compression] + age
+
+
+def sidecar_name(package: str) -> str:
+    """Return the name of a package's sidecar: `NAME.json` for `NAME.tar.zst.age`."""
+    stem = package.removesuffix(".age")
+    for suffix in (*_SUFFIXES.values(), ".tgz"):
+        if stem.endswith(suffix) and stem != suffix:
+            return stem.removesuffix(suffix) + ".json"
+    return stem + ".json"
+
+
+def is_safe(path: str) -> bool:
+    """Return whether a path stays below the folder it is joined to, and is written in one way.
+
+    Refused: empty, absolute, `.` and `..` parts, doubled or trailing slashes, NUL, and text that is
+    neither UTF-8 nor a file system's undecodable bytes (surrogate escapes).
+    """
+    try:
+        path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in path and not {"", ".", ".."} & set(path.split("/"))
+
+
+def is_file_name(name: str) -> bool:
+    """Return whether a package may be called that: one part, not hidden, not a sidecar's."""
+    return (
+        is_safe(name)
+        and "/" not in name
+        and not name.startswith(".")
+        and name != sidecar_name(name)
+    )
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

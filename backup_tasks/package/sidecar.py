@@ -1,0 +1,156 @@
+"""The sidecar: what a store knows of a package without opening it, in `NAME.json` beside it.
+
+It is enough to list, check and prune packages without a key, and it is what is signed: it states
+the SHA-256 of the whole package, so a signature over it is one over everything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import cast, get_args
+
+from backup_tasks.errors import SignatureInvalid
+from backup_tasks.package import names, signature, strict
+from backup_tasks.package.compression import Compression
+from backup_tasks.package.damage import damaged
+from backup_tasks.package.manifest import (
+    FORMAT,
+    Manifest,
+    PackageType,
+    Totals,
+    read_format,
+    read_totals,
+)
+from backup_tasks.package.streams import Written
+
+SIDECAR_LIMIT = 1 << 20
+"""Bytes of the largest sidecar that is read."""
+
+_PURPOSE = b"backup_tasks sidecar 1\n"
+"""Signed along, so that a signature for anything else can't be passed off as one for a sidecar."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sidecar:
+    """What is known of a package from outside."""
+
+    format: int = FORMAT
+    id: str
+    name: str
+    """File name of the package."""
+
+    created_at: str
+    """ISO 8601 in UTC: the moment of the snapshot."""
+
+    size: int
+    """Bytes of the package."""
+
+    sha256: str
+    """Of the package."""
+
+    host: str
+    project: str
+    label: str
+    type: PackageType
+    compression: Compression
+    encrypted: bool
+    recipients: tuple[str, ...]
+    totals: Totals
+    signed_by: str | None = None
+    """Public key of the signature."""
+
+    signature: str | None = None
+    """Ed25519, base64, over `canonical()`."""
+
+    @classmethod
+    def of(
+        cls,
+        manifest: Manifest,
+        *,
+        name: str,
+        written: Written,
+        compression: Compression,
+        recipients: Sequence[str],
+    ) -> Sidecar:
+        """Return the unsigned sidecar of a package that was just written under `name`."""
+        return cls(
+            id=manifest.id,
+            name=name,
+            created_at=manifest.created_at,
+            size=written.size,
+            sha256=written.sha256,
+            host=manifest.host,
+            project=manifest.project,
+            label=manifest.label,
+            type=manifest.type,
+            compression=compression,
+            encrypted=bool(recipients),
+            recipients=tuple(recipients),
+            totals=manifest.totals,
+        )
+
+    @property
+    def file_name(self) -> str:
+        """Name of the sidecar's own file."""
+        return names.sidecar_name(self.name)
+
+    def canonical(self) -> bytes:
+        """Return the bytes that are signed: sorted JSON of everything but the signature."""
+        values = asdict(self)
+        del values["signature"]
+        return _PURPOSE + json.dumps(values, sort_keys=True, separators=(",", ":")).encode()
+
+    def signed(self, key: str) -> Sidecar:
+        """Return the sidecar signed with a secret key. Raises KeyMissing if it is no key."""
+        named = replace(self, signed_by=signature.public_key(key), signature=None)
+        return replace(named, signature=signature.sign(named.canonical(), key))
+
+    def verify(self, trusted: Sequence[str]) -> str:
+        """Return the trusted public key that signed this.
+
+        Raises SignatureInvalid if it is not signed, or none of `trusted` signed it; KeyMissing if
+        there are no trusted keys.
+        """
+        if self.signature is None:
+            raise SignatureInvalid(
+                "the package is not signed",
+                obj=self.name,
+                hint="Pass --allow-unsigned if you know where it comes from.",
+            )
+        return signature.verify(self.canonical(), self.signature, trusted)
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self), indent=2).encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, content: bytes, where: str) -> Sidecar:
+        """Return the sidecar in `content`; `where` is its file name, for errors.
+
+        Raises PackageDamaged for anything missing, unknown or of another type; DoesNotFit for a
+        newer format.
+        """
+        record = strict.parse(content, where)
+        sidecar = cls(
+            format=read_format(record),
+            id=record.text("id"),
+            name=record.text("name"),
+            created_at=record.utc("created_at"),
+            size=record.count("size"),
+            sha256=record.sha256("sha256"),
+            host=record.text("host"),
+            project=record.text("project"),
+            label=record.text("label"),
+            type=cast("PackageType", record.one_of("type", get_args(PackageType))),
+            compression=cast("Compression", record.one_of("compression", get_args(Compression))),
+            encrypted=record.flag("encrypted"),
+            recipients=record.texts("recipients"),
+            totals=read_totals(record.record("totals")),
+            signed_by=record.text_or_none("signed_by"),
+            signature=record.text_or_none("signature"),
+        )
+        record.done()
+        if names.sidecar_name(sidecar.name) != where or not names.is_file_name(sidecar.name):
+            raise damaged(f"the sidecar belongs to the package {sidecar.name!r}", obj=where)
+        return sidecar

@@ -1,0 +1,160 @@
+"""JSON objects read strictly: what is missing, of another type, or unknown is damage, and is named.
+
+A package comes from outside. Whoever reads one key too few loses data silently.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from backup_tasks.package.damage import damaged
+
+_Value = TypeVar("_Value")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class Record:
+    """A JSON object whose keys are taken one by one; `done` then refuses what is left over.
+
+    Each method raises PackageDamaged, naming the place, the key, and what was expected there.
+    """
+
+    def __init__(self, value: object, where: str) -> None:
+        if not isinstance(value, dict):
+            raise damaged(f"{where} is not an object", obj=where)
+        self._values = dict(value)
+        self.where = where
+
+    def _take(self, key: str, kind: type[_Value], description: str) -> _Value:
+        if key not in self._values:
+            raise damaged(f"{self.where} has no {key!r}", obj=self.where)
+        value = self._values.pop(key)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise self.wrong(key, description)
+        return value
+
+    def wrong(self, key: str, description: str) -> Exception:
+        """Return the error for a key that is not as described."""
+        return damaged(f"{key!r} of {self.where} is not {description}", obj=self.where)
+
+    def is_null(self, key: str) -> bool:
+        """Take the key if it is null, and return whether it was."""
+        if key in self._values and self._values[key] is None:
+            del self._values[key]
+            return True
+        return False
+
+    def text(self, key: str) -> str:
+        return self._take(key, str, "a text")
+
+    def text_or_none(self, key: str) -> str | None:
+        return None if self.is_null(key) else self.text(key)
+
+    def one_of(self, key: str, choices: tuple[str, ...]) -> str:
+        value = self.text(key)
+        if value not in choices:
+            raise self.wrong(key, f"one of {', '.join(choices)}")
+        return value
+
+    def sha256(self, key: str) -> str:
+        value = self.text(key)
+        if not is_sha256(value):
+            raise self.wrong(key, "a SHA-256 of 64 hexadecimal digits")
+        return value
+
+    def utc(self, key: str) -> str:
+        value = self.text(key)
+        try:
+            offset = datetime.fromisoformat(value).utcoffset()
+        except ValueError:
+            offset = None
+        if offset != timedelta(0):
+            raise self.wrong(key, "a time in UTC (ISO 8601)")
+        return value
+
+    def count(self, key: str) -> int:
+        value = self._take(key, int, "a whole number from 0 up")
+        if value < 0:
+            raise self.wrong(key, "a whole number from 0 up")
+        return value
+
+    def flag(self, key: str) -> bool:
+        return self._take(key, bool, "true or false")
+
+    def record(self, key: str) -> Record:
+        return Record(self._take(key, dict, "an object"), f"{key!r} of {self.where}")
+
+    def records(self, key: str) -> tuple[Record, ...]:
+        items = self._take(key, list, "a list")
+        return tuple(
+            Record(item, f"{key!r} number {number} of {self.where}")
+            for number, item in enumerate(items, start=1)
+        )
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        items = self._take(key, list, "a list of texts")
+        if not all(isinstance(item, str) for item in items):
+            raise self.wrong(key, "a list of texts")
+        return tuple(items)
+
+    def pairs(self, key: str) -> tuple[tuple[str, str], ...]:
+        items = self._take(key, list, "a list of pairs of texts")
+        for item in items:
+            if (
+                not isinstance(item, list)
+                or len(item) != 2
+                or not all(isinstance(part, str) for part in item)
+            ):
+                raise self.wrong(key, "a list of pairs of texts")
+        return tuple((first, second) for first, second in items)
+
+    def text_map(self, key: str) -> Mapping[str, str]:
+        values = self._take(key, dict, "an object of texts")
+        if not all(isinstance(value, str) for value in values.values()):
+            raise self.wrong(key, "an object of texts")
+        return values
+
+    def count_map(self, key: str) -> Mapping[str, int]:
+        record = self.record(key)
+        return {name: record.count(name) for name in tuple(record._values)}
+
+    def rest(self) -> Mapping[str, object]:
+        """Return what was not taken yet."""
+        return dict(self._values)
+
+    def done(self) -> None:
+        """Refuse keys that this version does not know."""
+        if self._values:
+            raise damaged(
+                f"{self.where} has unknown keys: {', '.join(sorted(self._values))}",
+                obj=self.where,
+            )
+
+
+def is_sha256(text: str) -> bool:
+    """Return whether a text is a SHA-256: 64 hexadecimal digits, lower case."""
+    return _SHA256.fullmatch(text) is not None
+
+
+def parse(content: bytes, where: str) -> Record:
+    """Return the JSON object in `content` (UTF-8). Raises PackageDamaged naming `where`."""
+    try:
+        value = json.loads(content, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise damaged(f"{where} is not valid JSON ({error})", obj=where) from error
+    return Record(value, where)
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return values
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
