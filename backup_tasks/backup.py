@@ -1,0 +1,307 @@
+"""How a package is made: dump, then pack. Steps run the two one by one; a safety backup runs them
+in one go.
+
+Both work in a folder of the run's workspace:
+
+    manifest.json       everything but the files (dump)
+    database/*.jsonl    the rows (dump)
+    references.jsonl    {"storage", "name", "field"} of each file that a row refers to (dump)
+    files.jsonl         the files that there are (pack)
+    NAME.tar…           the package, until it is published (pack)
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import django
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.recorder import MigrationRecorder
+
+import backup_tasks
+from backup_tasks import catalog, references
+from backup_tasks.conf import BackupSettings, backup_settings
+from backup_tasks.engines import engine_for
+from backup_tasks.errors import KeyMissing, Misconfigured
+from backup_tasks.files import Tree
+from backup_tasks.package.compression import Compression
+from backup_tasks.package.folder import publish_to_path, sidecar_beside
+from backup_tasks.package.index import FileEntry, write_index
+from backup_tasks.package.manifest import (
+    Exclusion,
+    FieldEntry,
+    Manifest,
+    ModelEntry,
+    PackageType,
+)
+from backup_tasks.package.names import INDEX, MANIFEST, package_name, row_member
+from backup_tasks.package.sidecar import Sidecar
+from backup_tasks.package.streams import Written, written_whole
+from backup_tasks.package.writer import write_package
+from backup_tasks.progress import Progress
+from backup_tasks.rows.dump import dump_model
+from backup_tasks.rows.identities import settled_identities
+from backup_tasks.rows.integrity import dangling
+from backup_tasks.rows.natural_keys import Model
+from backup_tasks.rows.scope import Scope, full_scope, label
+from backup_tasks.rows.shape import Shape
+
+_SUFFIXES: Mapping[str, Compression] = {
+    ".tar.zst": "zstd",
+    ".tar.gz": "gzip",
+    ".tgz": "gzip",
+    ".tar": "none",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """How a package is written down."""
+
+    output: Path | None
+    """None: into the store."""
+    compression: Compression
+    encrypted: bool
+
+
+def form_of(params: Mapping[str, Any], settings: BackupSettings) -> Form:
+    """Return the form that was asked for: `output`, `compress` and `encrypt` of the run's params.
+
+    The suffix of an output path says how it is compressed. Raises Misconfigured where the options
+    contradict each other, KeyMissing where encryption is asked for and nobody could decrypt.
+    """
+    encrypted = params.get("encrypt")
+    if encrypted is None:
+        encrypted = bool(settings.recipients)
+    if encrypted and not settings.recipients:
+        raise KeyMissing(
+            "encryption was asked for, and there is no public key to encrypt to",
+            obj="settings.BACKUP['RECIPIENTS']",
+            hint="Name an age public key there, or say --no-encrypt.",
+        )
+    asked: Compression | None = params.get("compress")
+    if not params.get("output"):
+        return Form(output=None, compression=asked or "zstd", encrypted=encrypted)
+    output = Path(params["output"])
+    if (output.suffix == ".age") != encrypted:
+        raise Misconfigured(
+            "the package is encrypted" if encrypted else "the package is not encrypted",
+            obj=str(output),
+            hint="Let the path end in .age." if encrypted else "Leave .age out of the path.",
+        )
+    stem = output.name.removesuffix(".age")
+    told = next((kind for end, kind in _SUFFIXES.items() if stem.endswith(end)), None)
+    if told and asked and told != asked:
+        raise Misconfigured(
+            f"the path says {told}, --compress says {asked}",
+            obj=str(output),
+            hint="Let the path end in .tar.zst, .tar.gz or .tar, as you choose.",
+        )
+    return Form(output=output, compression=told or asked or "zstd", encrypted=encrypted)
+
+
+def dump(
+    folder: Path, *, package_id: str, params: Mapping[str, Any], progress: Progress
+) -> Manifest:
+    """Write the rows, as one consistent snapshot has them, and a manifest without files.
+
+    `params`: type, label, include_users. Raises DumpFailed.
+    """
+    settings = backup_settings()
+    kind: PackageType = params.get("type") or "full"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    engine = engine_for(settings.database)
+    with engine.snapshot():
+        connection = connections[settings.database]
+        created_at = datetime.now(UTC)
+        scope = full_scope(settings, users=params.get("include_users") is not False)
+        if kind == "files":
+            scope = Scope(
+                included=(),
+                excluded=tuple((label(m), "the package holds files only") for m in scope.included)
+                + scope.excluded,
+            )
+        identities, warnings = settled_identities(connection, scope.included, settings.natural_keys)
+        shapes = [Shape(model, identities, connection) for model in scope.included]
+        entries = tuple(_dump_models(shapes, folder, progress))
+        if kind != "database":
+            warnings += references.write(connection, scope.included, folder)
+        migrations = tuple(sorted(MigrationRecorder(connection).applied_migrations()))
+        database = _database(connection, engine.isolation)
+    manifest = Manifest(
+        id=package_id,
+        label=str(params.get("label") or ""),
+        type=kind,
+        created_at=created_at.isoformat(),
+        host=socket.gethostname(),
+        project=settings.project,
+        versions={
+            "python": platform.python_version(),
+            "django": django.get_version(),
+            "backup_tasks": backup_tasks.__version__,
+        },
+        database=database,
+        migrations=migrations,
+        models=entries,
+        excluded=tuple(Exclusion(label=name, reason=why) for name, why in scope.excluded),
+        files=None,
+        warnings=warnings,
+    )
+    with written_whole(folder / MANIFEST) as file:
+        file.write(manifest.to_json())
+    return manifest
+
+
+def _dump_models(shapes: list[Shape], folder: Path, progress: Progress) -> Iterator[ModelEntry]:
+    done = 0
+
+    def count(rows: int) -> None:
+        nonlocal done
+        done += rows
+        progress(done, None, shape.label)
+
+    (folder / "database").mkdir()
+    for number, shape in enumerate(shapes, start=1):
+        member = row_member(number, shape.label)
+        with (folder / member).open("wb") as target:
+            dumped = dump_model(shape, target, count)
+        yield ModelEntry(
+            label=shape.label,
+            table=shape.table,
+            count=dumped.count,
+            digest=dumped.digest,
+            exact=dumped.exact,
+            member=member if dumped.count else None,
+            size=dumped.size,
+            sha256=dumped.sha256 if dumped.count else "",
+            natural_key=shape.identity.paths or None,
+            identity="natural" if shape.identity.loadable else "primary key",
+            fields=tuple(field_entries(shape.model)),
+            dangling=dangling(shape.connection, shape.model),
+        )
+
+
+def field_entries(model: Model) -> Iterator[FieldEntry]:
+    """Yield the model's columns, as the manifest lists them."""
+    for field in model._meta.local_concrete_fields:
+        yield FieldEntry(
+            name=field.name,
+            column=field.column,
+            type=field.get_internal_type(),
+            relation=label(cast(Model, field.related_model)) if field.is_relation else None,
+        )
+
+
+def _database(connection: BaseDatabaseWrapper, isolation: str) -> dict[str, str]:
+    version = ".".join(map(str, connection.get_database_version()))
+    return {"vendor": connection.vendor, "version": version, "isolation": isolation}
+
+
+def pack(folder: Path, *, params: Mapping[str, Any], progress: Progress) -> tuple[str, Written]:
+    """Add the files to what `dump` left, write the package, and publish it.
+
+    Returns its name (or its path, if it was written to one) and its size and SHA-256. A second call
+    after a crash publishes nothing twice: the name is made of the snapshot's time and the id.
+    Raises SourceChanged (tried again by the caller) if a file changes while it is packed.
+    """
+    settings = backup_settings()
+    form = form_of(params, settings)
+    manifest = Manifest.from_json((folder / MANIFEST).read_bytes())
+    index = None
+    if manifest.type != "database":
+        index = folder / INDEX
+        found = write_index(_files(settings, progress), index)
+        missing = references.missing(folder, index)
+        manifest = replace(manifest, files=found, warnings=manifest.warnings + missing)
+    name = form.output.name if form.output else _name(manifest, form)
+    if published := _published(manifest, name, form):
+        return str(form.output or name), published
+    target = folder / name
+    trees = {alias: Tree(alias) for alias in settings.file_storages}
+    done = 0
+
+    def count(size: int) -> None:
+        nonlocal done
+        done += size
+        progress(done, manifest.totals.content_size, "packing")
+
+    written = write_package(
+        target,
+        manifest=manifest,
+        rows=folder,
+        index=index,
+        open_file=lambda storage, file: trees[storage].open(file),
+        compression=form.compression,
+        recipients=settings.recipients if form.encrypted else (),
+        progress=count,
+    )
+    sidecar = _sidecar(manifest, name, written, form, settings)
+    if form.output:
+        publish_to_path(target, form.output, sidecar)
+        name = str(form.output)
+    else:
+        alias, store = catalog.stores()[0]
+        store.publish(target, sidecar)
+        catalog.record(sidecar, alias)
+    target.unlink()
+    return name, written
+
+
+def _published(manifest: Manifest, name: str, form: Form) -> Written | None:
+    """What an earlier attempt published, and could not say so any more."""
+    _, store = catalog.stores()[0]
+    if form.output:
+        sidecar = sidecar_beside(form.output)
+    else:
+        sidecar = store.sidecar(name) if store.exists(name) else None
+    if sidecar is None or sidecar.id != manifest.id:
+        return None
+    return Written(size=sidecar.size, sha256=sidecar.sha256)
+
+
+def _files(settings: BackupSettings, progress: Progress) -> Iterator[FileEntry]:
+    """Yield every file of the project. One that is deleted meanwhile is not there (P13)."""
+    for alias in settings.file_storages:
+        tree = Tree(alias)
+        for number, name in enumerate(tree.names(), start=1):
+            progress(number, None, f"reading the files of storage {alias}")
+            try:
+                entry = tree.entry(name)
+            except FileNotFoundError:
+                continue
+            yield FileEntry(storage=alias, name=name, size=entry.size, sha256=entry.sha256)
+
+
+def _name(manifest: Manifest, form: Form) -> str:
+    return package_name(
+        project=manifest.project,
+        created_at=datetime.fromisoformat(manifest.created_at),
+        label=manifest.label,
+        id=manifest.id,
+        compression=form.compression,
+        encrypted=form.encrypted,
+    )
+
+
+def _sidecar(
+    manifest: Manifest, name: str, written: Written, form: Form, settings: BackupSettings
+) -> Sidecar:
+    sidecar = Sidecar.of(
+        manifest,
+        name=name,
+        written=written,
+        compression=form.compression,
+        recipients=settings.recipients if form.encrypted else (),
+    )
+    if settings.signing_key is None:
+        return sidecar
+    return sidecar.signed(Path(settings.signing_key).read_text())

@@ -1,0 +1,270 @@
+"""What all steps of a restore need: the package that was opened, and how it fits this project."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from django.apps import apps
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+
+from backup_tasks import catalog
+from backup_tasks.backup import field_entries
+from backup_tasks.conf import BackupSettings, backup_settings
+from backup_tasks.errors import DoesNotFit, HandoverChanged, PackageDamaged, SignatureInvalid
+from backup_tasks.files import Entry
+from backup_tasks.package.folder import check_beside, sidecar_beside
+from backup_tasks.package.index import read_index
+from backup_tasks.package.manifest import Manifest, ModelEntry
+from backup_tasks.package.names import INDEX, MANIFEST
+from backup_tasks.package.reader import check, is_encrypted, unpack
+from backup_tasks.package.sidecar import Sidecar
+from backup_tasks.progress import Progress
+from backup_tasks.rows.natural_keys import Identity, Model, identity_of
+from backup_tasks.rows.scope import full_scope, label, refers_to
+from backup_tasks.rows.shape import Shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A package at hand: a local file, and what its sidecar says of it."""
+
+    name: str
+    path: Path
+    sidecar: Sidecar | None
+    """None for a file that was brought here without it."""
+
+
+def bring(name: str, folder: Path, *, allow_unsigned: bool) -> Opened:
+    """Bring a package, named or by path, to this machine, and check its signature.
+
+    A package of the store is copied to `folder`, its SHA-256 checked on the way; a file is read
+    where it lies. Raises PackageNotFound, PackageDamaged, SignatureInvalid.
+    """
+    path = Path(name)
+    if name and path.is_file():
+        opened = Opened(name=str(path), path=path, sidecar=sidecar_beside(path))
+        if opened.sidecar is not None:
+            check_beside(path, opened.sidecar)
+    else:
+        store, sidecar = catalog.find(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / sidecar.name
+        store.fetch(sidecar.name, target)
+        opened = Opened(name=sidecar.name, path=target, sidecar=sidecar)
+    _check_signature(opened, backup_settings(), allow_unsigned=allow_unsigned)
+    return opened
+
+
+def _check_signature(opened: Opened, settings: BackupSettings, *, allow_unsigned: bool) -> None:
+    if not settings.trusted_keys or allow_unsigned:
+        return
+    if opened.sidecar is None:
+        raise SignatureInvalid(
+            "the package has no sidecar, so it is not signed",
+            obj=opened.name,
+            hint="Bring its sidecar along, or say --allow-unsigned if you know where it is from.",
+        )
+    opened.sidecar.verify(settings.trusted_keys)
+
+
+def identities(params: Mapping[str, Any]) -> list[str]:
+    """Return the texts of the age identities at hand: the settings' and the one of --identity."""
+    paths = [*backup_settings().identities, *filter(None, [params.get("identity")])]
+    return [Path(path).read_text() for path in paths]
+
+
+def open_into(
+    folder: Path, opened: Opened, params: Mapping[str, Any], progress: Progress
+) -> Manifest:
+    """Unpack the package into `folder`, every byte of it checked.
+
+    Raises PackageDamaged, KeyMissing.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    manifest = unpack(
+        opened.path, folder, identities=identities(params), progress=_bytes(progress, "unpacking")
+    )
+    _check_sidecar(opened, manifest)
+    return manifest
+
+
+def check_contents(
+    opened: Opened, scratch: Path, params: Mapping[str, Any], progress: Progress
+) -> Manifest | None:
+    """Read the whole package and check every row and file. Raises PackageDamaged.
+
+    Returns None for an encrypted package that no identity at hand could open: what a worker without
+    the private key can prove of it, its SHA-256, was proven when it was brought here.
+    """
+    keys = identities(params)
+    if not keys and is_encrypted(opened.path):
+        return None
+    scratch.mkdir(parents=True, exist_ok=True)
+    manifest = check(
+        opened.path, identities=keys, scratch=scratch, progress=_bytes(progress, "reading")
+    )
+    _check_sidecar(opened, manifest)
+    return manifest
+
+
+def expectation(manifest: Manifest) -> dict[str, Any]:
+    """Return what a restore of the package must bring back."""
+    return {
+        "expected": {entry.label: entry.count for entry in manifest.models},
+        "expected_files": manifest.totals.files,
+        "warnings": list(manifest.warnings),
+    }
+
+
+def _check_sidecar(opened: Opened, manifest: Manifest) -> None:
+    if opened.sidecar is not None and opened.sidecar.id != manifest.id:
+        raise PackageDamaged(
+            f"the sidecar is that of package {opened.sidecar.id}, the manifest says {manifest.id}",
+            obj=opened.name,
+            hint="The package was replaced or renamed. Use another one.",
+        )
+
+
+def _bytes(progress: Progress, note: str) -> Any:
+    done = 0
+
+    def count(size: int) -> None:
+        nonlocal done
+        done += size
+        progress(done, None, note)
+
+    return count
+
+
+def unpacked(folder: Path, kind: str) -> Manifest:
+    """Return the manifest that `open_into` left, cut down to what is restored of it.
+
+    `kind` is full, database or files. Raises HandoverChanged.
+    """
+    try:
+        manifest = Manifest.from_json((folder / MANIFEST).read_bytes())
+    except FileNotFoundError as error:
+        raise HandoverChanged(
+            "the unpacked package is gone from the workspace",
+            obj=str(folder),
+            hint="Start the restore again: a run's workspace must reach all of its workers.",
+        ) from error
+    return selected(manifest, kind)
+
+
+def selected(manifest: Manifest, kind: str) -> Manifest:
+    """Cut the manifest down to what is restored of it: full, database or files."""
+    if kind == "database":
+        return replace(manifest, files=None)
+    return replace(manifest, models=()) if kind == "files" else manifest
+
+
+def entries_of(folder: Path, manifest: Manifest, alias: str) -> Iterator[Entry]:
+    """Yield the package's files of one storage, in the order of `files.Tree.names`."""
+    if manifest.files is None:
+        return
+    with (folder / INDEX).open("rb") as lines:
+        for entry in read_index(lines, manifest.files):
+            if entry.storage == alias:
+                yield Entry(name=entry.name, size=entry.size, sha256=entry.sha256)
+
+
+def models_of(manifest: Manifest) -> list[Model]:
+    """Return the models whose rows the package holds."""
+    return [apps.get_model(entry.label) for entry in manifest.models]
+
+
+def shapes_of(manifest: Manifest, connection: BaseDatabaseWrapper) -> list[Shape]:
+    """Return how each model's rows are read and written, by the package's identities."""
+    keys = backup_settings().natural_keys
+    known = {apps.get_model(entry.label): _identity(entry) for entry in manifest.models}
+    for model in list(known):
+        for target in refers_to(model):
+            known.setdefault(target, identity_of(target, keys))
+    return [Shape(apps.get_model(entry.label), known, connection) for entry in manifest.models]
+
+
+def _identity(entry: ModelEntry) -> Identity:
+    return Identity(
+        paths=entry.natural_key or (),
+        source="the package",
+        loadable=entry.identity == "natural",
+    )
+
+
+def outside_targets(models: Sequence[Model]) -> list[Model]:
+    """Return the models outside the given ones that their foreign keys lead to, directly or not."""
+    found: dict[Model, None] = {}
+    queue = list(models)
+    while queue:
+        for target in refers_to(queue.pop()):
+            if target not in models and target not in found:
+                found[target] = None
+                queue.append(target)
+    return list(found)
+
+
+def refuse_misfit(manifest: Manifest, settings: BackupSettings) -> None:
+    """Raise DoesNotFit, naming every difference, if the package was not made of these models."""
+    problems = [*_model_problems(manifest), *_storage_problems(manifest, settings)]
+    problems += _migration_problems(manifest, settings)
+    told = {entry.label for entry in manifest.models}
+    told |= {exclusion.label for exclusion in manifest.excluded}
+    problems += [
+        f"model {label(model)} is installed here, and the package does not know it"
+        for model in full_scope(settings).included
+        if label(model) not in told
+    ]
+    if problems:
+        raise DoesNotFit(
+            "; ".join(problems),
+            obj=f"package {manifest.id}",
+            hint="Restore it with the code that it was made with, then migrate.",
+        )
+
+
+def _model_problems(manifest: Manifest) -> Iterator[str]:
+    for entry in manifest.models:
+        try:
+            model = apps.get_model(entry.label)
+        except LookupError:
+            yield f"model {entry.label} ({entry.count} rows) is not installed here"
+            continue
+        theirs, ours = set(entry.fields), set(field_entries(model))
+        for field in sorted(theirs - ours, key=str):
+            yield f"field {entry.label}.{field.name} ({field.type}) is not in the code here"
+        for field in sorted(ours - theirs, key=str):
+            yield f"field {entry.label}.{field.name} ({field.type}) is not in the package"
+        if model._meta.db_table != entry.table:
+            yield f"table of {entry.label} is {model._meta.db_table} here, not {entry.table}"
+
+
+def _storage_problems(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
+    # The list itself is read when the files are staged; an alias that is unknown here fails there.
+    if manifest.files is not None and manifest.files.count and not settings.file_storages:
+        yield "the package holds files, and settings.BACKUP['FILE_STORAGES'] is empty"
+
+
+def _migration_problems(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
+    if not manifest.models:
+        return
+    connection = connections[settings.database]
+    on_disk = MigrationLoader(connection, ignore_no_migrations=True).disk_migrations
+    ours = set(MigrationRecorder(connection).applied_migrations())
+    replaced = {old for migration in on_disk.values() for old in migration.replaces}
+    theirs = set(manifest.migrations)
+    in_package = {entry.label.split(".")[0] for entry in manifest.models}
+    for key, migration in sorted(on_disk.items()):
+        squashed = bool(migration.replaces) and theirs.issuperset(migration.replaces)
+        if key[0] in in_package and key not in theirs and not squashed and key not in replaced:
+            yield f"the package was made before migration {'.'.join(key)}"
+    for key in sorted(theirs - on_disk.keys() - ours - replaced):
+        if key[0] in in_package:
+            yield f"the package was made after migration {'.'.join(key)}, which is not in the code"

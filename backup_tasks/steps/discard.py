@@ -1,0 +1,27 @@
+"""Throw staging away: the proof was all that was wanted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+
+from backup_tasks import files
+from backup_tasks.conf import backup_settings
+from backup_tasks.engines import engine_for
+from backup_tasks.files import Tree
+from backup_tasks.models import Package
+from backup_tasks.steps import Work
+
+
+def discard(work: Work) -> dict[str, Any]:
+    """Return {"discarded": place}. The package is marked as drilled: it was restored and proven."""
+    settings = backup_settings()
+    engine = engine_for(settings.database)
+    place = engine.place("staging", work.run_id)
+    engine.drop(place)
+    for alias in settings.file_storages:
+        files.forget(Tree(alias), work.run_id)
+    source = work.results.get("fetch") or work.results.get("verify", {})
+    Package.objects.filter(name=source.get("package", "")).update(drilled_at=timezone.now())
+    return {"discarded": place}

@@ -1,0 +1,27 @@
+"""Bring the package here, prove that it is whole and fits, and unpack it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backup_tasks import restore
+from backup_tasks.conf import backup_settings
+from backup_tasks.steps import Work
+
+
+def fetch(work: Work) -> dict[str, Any]:
+    """Return {"package", "expected": {model: rows}, "expected_files", "warnings"}.
+
+    Raises PackageNotFound, PackageDamaged, SignatureInvalid, KeyMissing, DoesNotFit: all of it
+    before anything was changed (F8).
+    """
+    folder = work.workspace / "in"
+    opened = restore.bring(
+        str(work.params.get("package", "")),
+        work.workspace / "package",
+        allow_unsigned=bool(work.params.get("allow_unsigned")),
+    )
+    restore.open_into(folder, opened, work.params, work.progress)
+    manifest = restore.unpacked(folder, str(work.params.get("type", "full")))
+    restore.refuse_misfit(manifest, backup_settings())
+    return {"package": opened.name} | restore.expectation(manifest)

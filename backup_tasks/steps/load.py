@@ -1,0 +1,106 @@
+"""Load the package into staging: rows into its tables, files beside the live ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from django.core.management.color import no_style
+from django.db import DataError, IntegrityError, connections
+
+from backup_tasks import restore
+from backup_tasks.conf import backup_settings
+from backup_tasks.engines import Engine, engine_for
+from backup_tasks.errors import DoesNotFit, HandoverChanged, LoadFailed
+from backup_tasks.files import Tree, staged
+from backup_tasks.package.manifest import Manifest, ModelEntry
+from backup_tasks.package.names import file_member
+from backup_tasks.rows.shape import Shape
+from backup_tasks.steps import Work
+
+
+def load(work: Work) -> dict[str, object]:
+    """Return {"rows": number, "files": number}. Raises LoadFailed, HandoverChanged, DoesNotFit."""
+    folder = work.workspace / "in"
+    manifest = restore.unpacked(folder, str(work.params.get("type", "full")))
+    engine = engine_for(backup_settings().database)
+    rows = _load_rows(work, engine, manifest, folder) if manifest.models else 0
+    files = sum(_stage_files(work, manifest, folder, alias) for alias in _aliases(manifest))
+    if manifest.files is not None and files != manifest.files.count:
+        raise DoesNotFit(
+            f"the package holds {manifest.files.count} files, {files} belong to storages "
+            "of this project",
+            obj=f"package {manifest.id}",
+            hint="Name the missing storages in settings.BACKUP['FILE_STORAGES'].",
+        )
+    return {"rows": rows, "files": files}
+
+
+def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> int:
+    alias = engine.alias
+    with engine.at(engine.place("staging", work.run_id)):
+        connection = connections[alias]
+        shapes = restore.shapes_of(manifest, connection)
+        models = [shape.model for shape in shapes]
+        carried = restore.outside_targets(models)
+        tables = [model._meta.db_table for model in (*models, *carried)]
+        done = 0
+        with engine.loading(tables):
+            engine.carry([model._meta.db_table for model in carried])
+            for shape, entry in zip(shapes, manifest.models, strict=True):
+                work.progress(done, manifest.totals.rows, shape.label)
+                done += _load_model(engine, shape, entry, folder)
+            with connection.cursor() as cursor:
+                for statement in connection.ops.sequence_reset_sql(no_style(), models):
+                    cursor.execute(statement)
+    return done
+
+
+def _load_model(engine: Engine, shape: Shape, entry: ModelEntry, folder: Path) -> int:
+    if entry.member is None:
+        return 0
+    try:
+        with (folder / entry.member).open("rb") as member:
+            rows = (shape.row(line) for line in _unaltered(member, entry))
+            return engine.write(shape.table, shape.columns, rows)
+    except FileNotFoundError as error:
+        raise HandoverChanged(
+            "the rows are gone from the workspace", obj=entry.label, hint="Start the run again."
+        ) from error
+    except (DataError, IntegrityError) as error:
+        raise LoadFailed(
+            f"the database refuses a row: {error}",
+            obj=entry.label,
+            hint="The package holds a value that this database can't. Live was not touched.",
+        ) from error
+
+
+def _unaltered(member: BinaryIO, entry: ModelEntry) -> Iterator[bytes]:
+    """Yield the lines; raise HandoverChanged if they are not those that were unpacked."""
+    hashed = sha256()
+    for line in member:
+        hashed.update(line)
+        yield line
+    if hashed.hexdigest() != entry.sha256:
+        raise HandoverChanged(
+            "the rows in the workspace are not those of the package",
+            obj=entry.label,
+            hint="Something wrote to the workspace. Start the run again.",
+        )
+
+
+def _aliases(manifest: Manifest) -> tuple[str, ...]:
+    return tuple(backup_settings().file_storages) if manifest.files is not None else ()
+
+
+def _stage_files(work: Work, manifest: Manifest, folder: Path, alias: str) -> int:
+    tree = Tree(alias)
+    count = 0
+    for entry in restore.entries_of(folder, manifest, alias):
+        count += 1
+        work.progress(count, manifest.totals.files, f"files of storage {alias}")
+        with (folder / file_member(alias, entry.name)).open("rb") as content:
+            tree.write(staged(work.run_id, entry.name), cast(BinaryIO, content))
+    return count

@@ -1,0 +1,76 @@
+"""Swap staging and live, and keep the old live for undo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+
+from backup_tasks import files, restore
+from backup_tasks.conf import backup_settings
+from backup_tasks.engines import engine_for
+from backup_tasks.files import Tree
+from backup_tasks.models import Run, UndoPoint
+from backup_tasks.rows.natural_keys import Model
+from backup_tasks.rows.scope import full_scope
+from backup_tasks.steps import Work
+
+
+def promote(work: Work) -> dict[str, Any]:
+    """Return {"promoted": True, "lock_seconds": …, "undo_until": …}.
+
+    New files are put in place before the rows change, other files after: at every moment each row
+    of live finds its file. The rows change in one transaction, which writes the UndoPoint: a second
+    attempt sees by it what is already done, and goes on from there.
+    """
+    settings = backup_settings()
+    engine = engine_for(settings.database)
+    place = engine.place("staging", work.run_id)
+    trees, models = _prepared(work)
+    point = UndoPoint.objects.filter(run_id=work.run_id).first()
+    lock_seconds: float | None = None
+    if point is None:
+        point = UndoPoint(
+            run_id=work.run_id,
+            place=engine.place("undo", work.run_id),
+            tables=sorted(model._meta.db_table for model in models),
+            apps=sorted({model._meta.app_label for model in models}),
+            expires_at=timezone.now() + settings.undo_for,
+        )
+        lock_seconds = _swap(work, place, point, trees)
+    for tree in trees:
+        files.put_other_files(tree, work.run_id)
+    UndoPoint.objects.filter(pk=point.pk).update(files_done=True)
+    engine.drop(place)
+    return {
+        "promoted": True,
+        "lock_seconds": lock_seconds,
+        "undo_until": point.expires_at.isoformat(),
+    }
+
+
+def _prepared(work: Work) -> tuple[list[Tree], list[Model]]:
+    """Return the storages whose files are replaced, planned, and the models whose tables are."""
+    settings = backup_settings()
+    if work.kind == Run.Kind.REINIT:
+        trees = [Tree(alias) for alias in settings.file_storages]
+        for tree in trees:
+            files.make_plan(tree, work.run_id, ())
+        return trees, list(full_scope(settings).included)
+    folder = work.workspace / "in"
+    manifest = restore.unpacked(folder, str(work.params.get("type", "full")))
+    trees = [Tree(alias) for alias in settings.file_storages if manifest.files is not None]
+    for tree in trees:
+        files.make_plan(tree, work.run_id, restore.entries_of(folder, manifest, tree.alias))
+    return trees, restore.models_of(manifest)
+
+
+def _swap(work: Work, place: str, point: UndoPoint, trees: list[Tree]) -> float:
+    def record() -> None:
+        work.still_mine()
+        point.save(force_insert=True)
+
+    with files.added(trees, work.run_id):
+        return engine_for(backup_settings().database).promote(
+            place, tables=point.tables, apps=point.apps, keep=point.place, record=record
+        )

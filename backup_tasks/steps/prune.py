@@ -1,0 +1,98 @@
+"""Remove what has had its time: packages, kept tables and files, and what dead runs left."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from backup_tasks import catalog, files, workspace
+from backup_tasks.conf import backup_settings
+from backup_tasks.engines import engine_for
+from backup_tasks.files import Tree
+from backup_tasks.models import Package, Run, UndoPoint
+from backup_tasks.retention import Kept, expendable
+from backup_tasks.steps import Work
+
+_RESUMABLE = timedelta(days=1)
+"""How long what a failed run needs to be resumed is kept."""
+
+
+def prune(work: Work) -> dict[str, Any]:
+    """Return {"removed": [package], "expired": [run], "left_behind": [place or run]}.
+
+    With `dry_run`, nothing is removed.
+    """
+    dry = bool(work.params.get("dry_run"))
+    return {
+        "removed": _packages(dry=dry),
+        "expired": _undo_points(dry=dry),
+        "left_behind": _left_behind(dry=dry),
+    }
+
+
+def _packages(*, dry: bool) -> list[str]:
+    settings = backup_settings()
+    groups: dict[tuple[str, str], list[Kept]] = defaultdict(list)
+    for store, sidecar in catalog.refresh():
+        if sidecar.project == settings.project:
+            created_at = datetime.fromisoformat(sidecar.created_at)
+            groups[store, sidecar.label].append(Kept(name=sidecar.name, created_at=created_at))
+    stores = dict(catalog.stores())
+    removed = []
+    for (store, _), packages in sorted(groups.items()):
+        for name in expendable(packages, settings.retention):
+            if not dry:
+                stores[store].delete(name)
+                Package.objects.filter(name=name).delete()
+            removed.append(name)
+    return removed
+
+
+def _undo_points(*, dry: bool) -> list[str]:
+    """An undo point that expired, or was undone, gives its tables and files back."""
+    settings = backup_settings()
+    engine = engine_for(settings.database)
+    expired = UndoPoint.objects.filter(expires_at__lt=timezone.now(), files_done=True)
+    names = [point.pk for point in expired]
+    if not dry:
+        for point in expired:
+            engine.drop(point.place)
+            for alias in settings.file_storages:
+                files.forget(Tree(alias), point.pk)
+            point.delete()
+    return names
+
+
+def _left_behind(*, dry: bool) -> list[str]:
+    """What belongs to no run that could still use it: staging, kept tables, files, workspaces."""
+    settings = backup_settings()
+    engine = engine_for(settings.database)
+    usable = set(Run.objects.filter(state__in=Run.ACTIVE).values_list("pk", flat=True)) | set(
+        Run.objects.filter(
+            state__in=(Run.State.FAILED, Run.State.CANCELLED),
+            finished_at__gt=timezone.now() - _RESUMABLE,
+        ).values_list("pk", flat=True)
+    )
+    undoable = set(UndoPoint.objects.values_list("pk", flat=True))
+    needed = {engine.place("staging", pk) for pk in usable}
+    needed |= {engine.place("undo", pk) for pk in usable}
+    needed |= set(UndoPoint.objects.values_list("place", flat=True))
+    found = [place for place in engine.places() if place not in needed]
+    if not dry:
+        for place in found:
+            engine.drop(place)
+    for alias in settings.file_storages:
+        tree = Tree(alias)
+        for run_id in set(files.runs_with_files(tree)) - usable - undoable:
+            found.append(f"{alias}:{run_id}")
+            if not dry:
+                files.take_back_added(tree, run_id)
+                files.forget(tree, run_id)
+    for run_id in workspace.runs() - usable:
+        found.append(f"workspace:{run_id}")
+        if not dry:
+            workspace.remove(run_id)
+    return found

@@ -1,0 +1,22 @@
+"""Back up live before it is replaced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backup_tasks import backup, restore
+from backup_tasks.steps import Work
+
+
+def safety(work: Work) -> dict[str, Any]:
+    """Return {"package", "size", "sha256"} of a verified package of live as it is now.
+
+    Whatever goes wrong here stops the run: nothing destructive happens without it (F9).
+    """
+    folder = work.workspace / "safety"
+    params = {"type": "full", "label": "safety"}
+    backup.dump(folder, package_id=f"safety-{work.run_id}", params=params, progress=work.progress)
+    name, written = backup.pack(folder, params=params, progress=work.progress)
+    opened = restore.bring(name, folder / "package", allow_unsigned=True)
+    restore.check_contents(opened, folder, work.params, work.progress)
+    return {"package": name, "size": written.size, "sha256": written.sha256}

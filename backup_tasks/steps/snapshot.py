@@ -1,0 +1,32 @@
+"""Count what is there before anything happens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connections
+
+from backup_tasks.backup import form_of
+from backup_tasks.conf import backup_settings
+from backup_tasks.engines import engine_for
+from backup_tasks.files import Tree
+from backup_tasks.rows.dump import count_rows
+from backup_tasks.rows.scope import full_scope, label
+from backup_tasks.steps import Work
+
+
+def snapshot(work: Work) -> dict[str, Any]:
+    """Return {"counts": {model: rows}, "files": number}, all models counted at one moment.
+
+    It comes first, so it is also where options that contradict each other are refused.
+    """
+    settings = backup_settings()
+    form_of(work.params, settings)
+    counts = {}
+    with engine_for(settings.database).snapshot():
+        scope = full_scope(settings)
+        for number, model in enumerate(scope.included, start=1):
+            work.progress(number, len(scope.included), label(model))
+            counts[label(model)] = count_rows(connections[settings.database], model._meta.db_table)
+    files = sum(1 for alias in settings.file_storages for _ in Tree(alias).names())
+    return {"counts": counts, "files": files}

@@ -1,0 +1,83 @@
+"""Bring back what the last promote replaced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+
+from backup_tasks import files
+from backup_tasks.conf import backup_settings
+from backup_tasks.engines import engine_for
+from backup_tasks.errors import NothingToUndo
+from backup_tasks.files import Tree
+from backup_tasks.models import UndoPoint
+from backup_tasks.steps import Work
+
+
+def undo(work: Work) -> dict[str, Any]:
+    """Return {"undone": run, "lock_seconds": …}.
+
+    An undo is a promote of the kept tables and files, and leaves an UndoPoint itself: it can be
+    undone. Raises NothingToUndo.
+    """
+    settings = backup_settings()
+    engine = engine_for(settings.database)
+    trees = [Tree(alias) for alias in settings.file_storages]
+    mine = UndoPoint.objects.filter(run_id=work.run_id).first()
+    undone = _last(work) if mine is None else _undone_by(work)
+    lock_seconds: float | None = None
+    if mine is None:
+        mine = UndoPoint(
+            run_id=work.run_id,
+            place=engine.place("undo", work.run_id),
+            tables=undone.tables,
+            apps=undone.apps,
+            expires_at=timezone.now() + settings.undo_for,
+        )
+        lock_seconds = _swap(work, undone, mine, trees)
+    for tree in trees:
+        if files.has_plan(tree, work.run_id):
+            files.put_other_files(tree, work.run_id)
+    UndoPoint.objects.filter(pk=mine.pk).update(files_done=True)
+    engine.drop(undone.place)
+    for tree in trees:
+        files.forget(tree, undone.pk)
+    return {"undone": undone.pk, "lock_seconds": lock_seconds}
+
+
+def _last(work: Work) -> UndoPoint:
+    point = UndoPoint.objects.filter(undone_at=None).order_by("-created_at").first()
+    if point is None:
+        raise NothingToUndo(
+            "no promote can be undone: none happened, or its old tables have expired",
+            obj=work.run_id,
+            hint="Restore a package instead; list_packages shows safety packages too.",
+        )
+    if not point.files_done:
+        raise NothingToUndo(
+            "its promote has not put all files in place yet",
+            obj=point.pk,
+            hint=f"Finish it first: resume_run {point.pk}",
+        )
+    return point
+
+
+def _undone_by(work: Work) -> UndoPoint:
+    return UndoPoint.objects.get(pk=UndoPoint.objects.get(pk=work.run_id).undoes)
+
+
+def _swap(work: Work, undone: UndoPoint, mine: UndoPoint, trees: list[Tree]) -> float:
+    def record() -> None:
+        work.still_mine()
+        mine.undoes = undone.pk
+        mine.save(force_insert=True)
+        UndoPoint.objects.filter(pk=undone.pk).update(undone_at=timezone.now())
+
+    for tree in trees:
+        files.make_undo_plan(tree, work.run_id, undone.pk)
+    changed = [tree for tree in trees if files.has_plan(tree, work.run_id)]
+    with files.added(changed, work.run_id):
+        return engine_for(backup_settings().database).promote(
+            undone.place, tables=undone.tables, apps=undone.apps, keep=mine.place, record=record
+        )

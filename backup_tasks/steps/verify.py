@@ -1,0 +1,38 @@
+"""Read a package back from where it was published, and check it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+
+from backup_tasks import restore
+from backup_tasks.models import Package, Run
+from backup_tasks.steps import Work
+
+
+def verify(work: Work) -> dict[str, Any]:
+    """Return {"package", "checked", "expected": {model: rows}, "expected_files", "warnings"}.
+
+    `checked` says what was proven: "contents" (every row and file against the manifest) or, for an
+    encrypted package on a worker that can't open it, "bytes" (all of them, against the sidecar). In
+    a cycle the package is unpacked too, for the steps that load it.
+    """
+    name = str(work.results.get("pack", {}).get("package") or work.params.get("package", ""))
+    own = "pack" in work.results
+    opened = restore.bring(
+        name,
+        work.workspace / "package",
+        allow_unsigned=own or bool(work.params.get("allow_unsigned")),
+    )
+    report: dict[str, Any] = {"package": opened.name, "checked": "contents"}
+    if work.kind == Run.Kind.CYCLE:
+        manifest = restore.open_into(work.workspace / "in", opened, work.params, work.progress)
+    else:
+        scratch = work.workspace / "package"
+        found = restore.check_contents(opened, scratch, work.params, work.progress)
+        if found is None:
+            return report | {"checked": "bytes"}
+        manifest = found
+    Package.objects.filter(name=opened.name).update(verified_at=timezone.now())
+    return report | restore.expectation(manifest)
