@@ -13,6 +13,7 @@ Both work in a folder of the run's workspace:
 from __future__ import annotations
 
 import platform
+import secrets
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
@@ -108,9 +109,7 @@ def form_of(params: Mapping[str, Any], settings: BackupSettings) -> Form:
     return Form(output=output, compression=told or asked or "zstd", encrypted=encrypted)
 
 
-def dump(
-    folder: Path, *, package_id: str, params: Mapping[str, Any], progress: Progress
-) -> Manifest:
+def dump(folder: Path, *, params: Mapping[str, Any], progress: Progress) -> Manifest:
     """Write the rows, as one consistent snapshot has them, and a manifest without files.
 
     `params`: type, label, include_users. Raises DumpFailed.
@@ -138,7 +137,7 @@ def dump(
         migrations = tuple(sorted(MigrationRecorder(connection).applied_migrations()))
         database = _database(connection, engine.isolation)
     manifest = Manifest(
-        id=package_id,
+        id=secrets.token_hex(8),
         label=str(params.get("label") or ""),
         type=kind,
         created_at=created_at.isoformat(),

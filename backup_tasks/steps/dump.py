@@ -10,9 +10,7 @@ from backup_tasks.steps import Work
 
 def dump(work: Work) -> dict[str, Any]:
     """Return {"counts": {model: rows}, "warnings": […]} of the snapshot that was dumped."""
-    manifest = backup.dump(
-        work.workspace / "out", package_id=work.run_id, params=work.params, progress=work.progress
-    )
+    manifest = backup.dump(work.workspace / "out", params=work.params, progress=work.progress)
     return {
         "counts": {entry.label: entry.count for entry in manifest.models},
         "warnings": list(manifest.warnings),

@@ -9,14 +9,20 @@ from backup_tasks.steps import Work
 
 
 def safety(work: Work) -> dict[str, Any]:
-    """Return {"package", "size", "sha256"} of a verified package of live as it is now.
+    """Return {"package", "size", "sha256", "counts", "files"} of a verified package of live.
 
     Whatever goes wrong here stops the run: nothing destructive happens without it (F9).
     """
     folder = work.workspace / "safety"
     params = {"type": "full", "label": "safety"}
-    backup.dump(folder, package_id=f"safety-{work.run_id}", params=params, progress=work.progress)
+    manifest = backup.dump(folder, params=params, progress=work.progress)
     name, written = backup.pack(folder, params=params, progress=work.progress)
     opened = restore.bring(name, folder / "package", allow_unsigned=True)
     restore.check_contents(opened, folder, work.params, work.progress)
-    return {"package": name, "size": written.size, "sha256": written.sha256}
+    return {
+        "package": name,
+        "size": written.size,
+        "sha256": written.sha256,
+        "counts": {entry.label: entry.count for entry in manifest.models},
+        "files": opened.sidecar.totals.files if opened.sidecar else None,
+    }

@@ -23,7 +23,7 @@ from backup_tasks.steps import Work
 
 
 def validate(work: Work) -> dict[str, Any]:
-    """Return {"counts": {model: rows}, "digests_equal": {model: bool}, "files": number}.
+    """Return {"counts": {model: rows}, "digests_equal": {model: bool}, "files", "files_equal"}.
 
     Staging is read with the code that dumped live. Raises ValidationFailed, naming each model that
     differs with both figures, each key that leads nowhere, each file, and what the project's own
@@ -49,7 +49,7 @@ def validate(work: Work) -> dict[str, Any]:
             obj=f"run {work.run_id}",
             hint="Live data was not touched. Keep the package; try another one.",
         )
-    return {"counts": counts, "digests_equal": equal, "files": files}
+    return {"counts": counts, "digests_equal": equal, "files": files, "files_equal": True}
 
 
 def _validate_rows(
