@@ -43,7 +43,13 @@ from backup_tasks.package.manifest import (
     ModelEntry,
     PackageType,
 )
-from backup_tasks.package.names import INDEX, MANIFEST, package_name, row_member
+from backup_tasks.package.names import (
+    INDEX,
+    MANIFEST,
+    is_file_name,
+    package_name,
+    row_member,
+)
 from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.package.streams import Written, written_whole
 from backup_tasks.package.writer import write_package
@@ -92,6 +98,12 @@ def form_of(params: Mapping[str, Any], settings: BackupSettings) -> Form:
     if not params.get("output"):
         return Form(output=None, compression=asked or "zstd", encrypted=encrypted)
     output = Path(params["output"])
+    if not is_file_name(output.name):
+        raise Misconfigured(
+            "this can't be the name of a package",
+            obj=str(output),
+            hint="Let the path end in .tar.zst, .tar.gz or .tar.",
+        )
     if (output.suffix == ".age") != encrypted:
         raise Misconfigured(
             "the package is encrypted" if encrypted else "the package is not encrypted",
@@ -224,7 +236,8 @@ def pack(folder: Path, *, params: Mapping[str, Any], progress: Progress) -> tupl
     name = form.output.name if form.output else _name(manifest, form)
     if published := _published(manifest, name, form):
         return str(form.output or name), published
-    target = folder / name
+    target = folder / "packed" / name
+    target.parent.mkdir(exist_ok=True)
     trees = {alias: Tree(alias) for alias in settings.file_storages}
     done = 0
 

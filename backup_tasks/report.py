@@ -35,7 +35,11 @@ class Report(TypedDict):
     lock_seconds: float | None
 
 
-_COUNTED_BY = {"before": ("snapshot", "safety", "dump"), "after_reinit": ("reinit",), "after": ("validate",)}
+_COUNTED_BY = {
+    "before": ("snapshot", "safety", "dump"),
+    "after_reinit": ("reinit",),
+    "after": ("validate",),
+}
 _EXPECTED_BY = ("fetch", "verify")
 
 

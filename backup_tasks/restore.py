@@ -17,14 +17,21 @@ from django.db.migrations.recorder import MigrationRecorder
 from backup_tasks import catalog
 from backup_tasks.backup import field_entries
 from backup_tasks.conf import BackupSettings, backup_settings
-from backup_tasks.errors import DoesNotFit, HandoverChanged, PackageDamaged, SignatureInvalid
+from backup_tasks.errors import (
+    DoesNotFit,
+    HandoverChanged,
+    KeyMissing,
+    PackageDamaged,
+    SignatureInvalid,
+)
 from backup_tasks.files import Entry
-from backup_tasks.package.folder import check_beside, sidecar_beside
+from backup_tasks.package.folder import copy_announced, sidecar_beside
 from backup_tasks.package.index import read_index
 from backup_tasks.package.manifest import Manifest, ModelEntry
 from backup_tasks.package.names import INDEX, MANIFEST
 from backup_tasks.package.reader import check, is_encrypted, unpack
 from backup_tasks.package.sidecar import Sidecar
+from backup_tasks.package.streams import copy, written_whole
 from backup_tasks.progress import Progress
 from backup_tasks.rows.natural_keys import Identity, Model, identity_of
 from backup_tasks.rows.scope import full_scope, label, refers_to
@@ -42,29 +49,32 @@ class Opened:
 
 
 def bring(name: str, folder: Path, *, allow_unsigned: bool) -> Opened:
-    """Bring a package, named or by path, to this machine, and check its signature.
+    """Bring a package, named or by path, here, and check its signature.
 
-    A package of the store is copied to `folder`, its SHA-256 checked on the way; a file is read
-    where it lies. Raises PackageNotFound, PackageDamaged, SignatureInvalid.
+    It is copied to `folder`, its SHA-256 checked on the way: what is checked is what is read later,
+    whoever can write to the place it came from. Raises PackageNotFound, PackageDamaged, SignatureInvalid.
     """
+    settings = backup_settings()
+    folder.mkdir(parents=True, exist_ok=True)
     path = Path(name)
     if name and path.is_file():
-        opened = Opened(name=str(path), path=path, sidecar=sidecar_beside(path))
-        if opened.sidecar is not None:
-            check_beside(path, opened.sidecar)
+        sidecar = sidecar_beside(path)
+        opened = Opened(name=str(path), path=folder / path.name, sidecar=sidecar)
+        with path.open("rb") as source, written_whole(opened.path) as target:
+            if sidecar is None:
+                copy(source, target)
+            else:
+                copy_announced(source, target, sidecar)
     else:
         store, sidecar = catalog.find(name)
-        folder.mkdir(parents=True, exist_ok=True)
-        target = folder / sidecar.name
-        store.fetch(sidecar.name, target)
-        opened = Opened(name=sidecar.name, path=target, sidecar=sidecar)
-    _check_signature(opened, backup_settings(), allow_unsigned=allow_unsigned)
+        opened = Opened(name=sidecar.name, path=folder / sidecar.name, sidecar=sidecar)
+        store.fetch(sidecar.name, opened.path)
+    if settings.trusted_keys and not allow_unsigned:
+        _check_signature(opened, settings)
     return opened
 
 
-def _check_signature(opened: Opened, settings: BackupSettings, *, allow_unsigned: bool) -> None:
-    if not settings.trusted_keys or allow_unsigned:
-        return
+def _check_signature(opened: Opened, settings: BackupSettings) -> None:
     if opened.sidecar is None:
         raise SignatureInvalid(
             "the package has no sidecar, so it is not signed",
@@ -75,9 +85,19 @@ def _check_signature(opened: Opened, settings: BackupSettings, *, allow_unsigned
 
 
 def identities(params: Mapping[str, Any]) -> list[str]:
-    """Return the texts of the age identities at hand: the settings' and the one of --identity."""
+    """Return the texts of the age identities at hand: the settings' and the one of --identity.
+
+    Raises KeyMissing.
+    """
     paths = [*backup_settings().identities, *filter(None, [params.get("identity")])]
-    return [Path(path).read_text() for path in paths]
+    try:
+        return [Path(path).read_text() for path in paths]
+    except OSError as error:
+        raise KeyMissing(
+            f"the file of an age identity can't be read ({error.strerror})",
+            obj=str(error.filename),
+            hint="Name a file that exists, and that the user of the workers may read.",
+        ) from error
 
 
 def open_into(

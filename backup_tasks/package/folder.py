@@ -24,16 +24,23 @@ from backup_tasks.package.streams import (
 def publish_to_path(path: Path, target: Path, sidecar: Sidecar) -> None:
     """Put the package at `path`, and its sidecar, where an operator wants them: at `target`.
 
-    Doing so twice is fine. Raises Misconfigured if something else is there, HandoverChanged if the
-    file is not what the sidecar says, StorageUnavailable.
+    Doing so again is fine, also after a crash between the two. Raises Misconfigured if something
+    else is there, or the name can't be a package's; HandoverChanged if the file is not what the
+    sidecar says; StorageUnavailable.
     """
+    if not names.is_file_name(target.name):
+        raise Misconfigured(
+            "a package can't have that name",
+            obj=str(target),
+            hint="Choose one that neither starts with a dot nor ends in .json.",
+        )
     if sidecar.name != target.name:
         raise Misconfigured(f"the sidecar is made for {sidecar.name}", obj=str(target))
     with _disk_errors(target):
         existing = sidecar_beside(target)
         if existing is not None:
             must_be_same(existing, sidecar)
-        elif target.exists():
+        elif target.exists() and not _holds(target, sidecar):
             raise Misconfigured(
                 "a file of that name is there already", obj=str(target), hint="Choose another name."
             )
@@ -58,6 +65,12 @@ def check_beside(package: Path, sidecar: Sidecar) -> None:
     """
     with _disk_errors(package), package.open("rb") as source:
         copy_announced(source, Void(), sidecar)
+
+
+def _holds(target: Path, sidecar: Sidecar) -> bool:
+    if not target.is_file() or target.stat().st_size != sidecar.size:
+        return False
+    return copy_from(target, Void()).sha256 == sidecar.sha256
 
 
 def put(path: Path, target: Path, sidecar: Sidecar) -> None:

@@ -72,12 +72,7 @@ def is_safe(path: str) -> bool:
 
 def is_file_name(name: str) -> bool:
     """Return whether a package may be called that: one part, not hidden, not a sidecar's."""
-    return (
-        is_safe(name)
-        and "/" not in name
-        and not name.startswith(".")
-        and name != sidecar_name(name)
-    )
+    return is_safe(name) and "/" not in name and name[0] != "." and not name.endswith(".json")
 
 
 def _slug(text: str) -> str:

@@ -1,28 +1,46 @@
-"""The digest of a model's rows: the same rows, in any order, on any database, give the same digest.
+"""The digests of a model's rows: the same rows, in any order, give the same digests.
 
-It is the sum modulo 2**256 of the SHA-256 of each row's bytes, as 64 hexadecimal digits. A sum, not
-an exclusive or: two equal rows don't cancel out. The empty set has the digest of 64 zeros.
+A digest is the sum modulo 2**256 of the SHA-256 of each row, as 64 hexadecimal digits. A sum, not
+an exclusive or: two equal rows don't cancel out. No rows have the digest of 64 zeros. It is both:
+
+    digest      of the canonical rows: the same wherever the data is, on any database
+    exact       of each canonical row followed by the rest of its line, primary keys and stored
+                JSON text: the same on the same kind of database
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import sha256
 
 _MODULUS = 1 << 256
 
 
-class Digest:
-    """Adds up rows."""
+class Digests:
+    """Adds up lines."""
 
-    __slots__ = ("_sum",)
+    __slots__ = ("_canonical", "_exact")
 
     def __init__(self) -> None:
-        self._sum = 0
+        self._canonical = self._exact = 0
 
-    def add(self, row: bytes) -> None:
-        """Count in one row."""
-        self._sum += int.from_bytes(sha256(row).digest(), "big")
+    def add(self, lines: Iterable[tuple[bytes, bytes]]) -> None:
+        """Count in pairs of a canonical row and its whole line, which starts like it."""
+        canonical_sum = exact_sum = 0
+        for canonical, line in lines:
+            hashed = sha256(canonical)
+            canonical_sum += int.from_bytes(hashed.digest(), "big")
+            hashed.update(line[len(canonical) - 1 :])
+            exact_sum += int.from_bytes(hashed.digest(), "big")
+        self._canonical = (self._canonical + canonical_sum) % _MODULUS
+        self._exact = (self._exact + exact_sum) % _MODULUS
 
-    def hexdigest(self) -> str:
-        """Return the digest of the rows so far."""
-        return f"{self._sum % _MODULUS:064x}"
+    @property
+    def digest(self) -> str:
+        """Of the canonical rows so far."""
+        return f"{self._canonical:064x}"
+
+    @property
+    def exact(self) -> str:
+        """Of the whole lines so far."""
+        return f"{self._exact:064x}"

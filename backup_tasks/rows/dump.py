@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from typing import BinaryIO
 
 from django.db import DataError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.errors import DumpFailed
-from backup_tasks.rows.digest import Digest
+from backup_tasks.rows.digest import Digests
+from backup_tasks.rows.server import server_lines
 from backup_tasks.rows.shape import Shape
-
-_ROWS_AT_ONCE = 2000
-_BYTES_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,41 +37,28 @@ def dump_model(shape: Shape, target: BinaryIO | None, progress: Callable[[int], 
     `progress` is called with the number of rows of each batch. Raises DumpFailed if a row can't be
     written, or if fewer rows came than the table has.
     """
-    digest, exact, member = Digest(), Digest(), sha256()
+    digests, member = Digests(), sha256()
     count = size = 0
-    buffer = bytearray()
     try:
-        with shape.connection.chunked_cursor() as cursor:
-            cursor.execute(shape.sql)
-            while rows := cursor.fetchmany(_ROWS_AT_ONCE):
-                for row in rows:
-                    canonical, line = shape.line(row)
-                    digest.add(canonical)
-                    exact.add(line)
-                    buffer += line
-                    buffer += b"\n"
-                count += len(rows)
-                progress(len(rows))
-                if target is not None and len(buffer) >= _BYTES_AT_ONCE:
-                    member.update(buffer)
-                    size += target.write(buffer)
-                    buffer.clear()
-                elif target is None:
-                    buffer.clear()
+        for lines in server_lines(shape) or shape.lines():
+            digests.add(lines)
+            if target is not None:
+                block = b"\n".join([line for _, line in lines]) + b"\n"
+                member.update(block)
+                size += target.write(block)
+            count += len(lines)
+            progress(len(lines))
     except (DataError, ValueError) as error:
         raise DumpFailed(
             f"the database holds a value that can't be read: {error}",
             obj=shape.label,
             hint="Mend the value, or exclude the model.",
         ) from error
-    if target is not None:
-        member.update(buffer)
-        size += target.write(buffer)
     _refuse_missing_rows(shape, count)
     return Dumped(
         count=count,
-        digest=digest.hexdigest(),
-        exact=exact.hexdigest(),
+        digest=digests.digest,
+        exact=digests.exact,
         size=size,
         sha256=member.hexdigest(),
     )
@@ -97,15 +81,3 @@ def _refuse_missing_rows(shape: Shape, count: int) -> None:
             hint="A natural key refers to a column that is not unique; name another one in "
             "settings.BACKUP['NATURAL_KEYS'].",
         )
-
-
-def member_name(position: int, label: str) -> str:
-    """Return a member's name in the package: "database/007-documents.document.jsonl"."""
-    return f"database/{position:03d}-{label}.jsonl"
-
-
-def open_member(folder: Path, name: str) -> BinaryIO:
-    """Create a member's file below `folder`."""
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.open("wb", buffering=0)

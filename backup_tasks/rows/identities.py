@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.rows.natural_keys import Identity, Model, identity_of, is_unique_by_constraint
+from backup_tasks.rows.query import key_query
 from backup_tasks.rows.scope import refers_to
-from backup_tasks.rows.shape import key_query
 
 
 def settled_identities(

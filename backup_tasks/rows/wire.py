@@ -23,6 +23,7 @@ import json
 import math
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -94,34 +95,50 @@ _TEXT_ON_POSTGRESQL = (
 )
 
 
-def json_wire(text: str, vendor: str) -> tuple[Any, str | None]:
-    """Return a JSON column's wire form, and its text where the wire form does not tell it all.
+def json_wire(text: str, vendor: str) -> tuple[bytes, str | None]:
+    """Return a JSON column's canonical JSON, and its text where that does not tell it all.
 
-    The wire form has its keys sorted, so that it is the same for the same value on every database.
-    The text goes along for JSON's null (which a fixture can't tell from SQL's), for numbers that
-    Python would round, and for the order of keys where the database keeps it.
+    The canonical form has its keys sorted and no white space, so that it is the same for the same
+    value on every database. The text goes along for JSON's null (which a fixture can't tell from
+    SQL's), for numbers that Python would round, and for the order of keys where the database keeps
+    it. Raises ValueError for text that is no JSON, or not Unicode.
     """
+    # The usual case first, ten times faster than the standard library.
+    order = 0 if vendor == "postgresql" else orjson.OPT_SORT_KEYS
+    quick: Any = None
+    with suppress(orjson.JSONDecodeError):  # NaN, say, which the standard library reads and writes
+        quick = orjson.loads(text)
+        if quick is not None and _squeezed(orjson.dumps(quick, option=order)) == _squeezed(text):
+            return orjson.dumps(quick, option=orjson.OPT_SORT_KEYS), None
     value = json.loads(text)
-    wire: Any = orjson.Fragment(canonical_json(value))
+    same = (
+        json.dumps(value, ensure_ascii=False)
+        if vendor == "postgresql"
+        else json_text(value, vendor)
+    )
+    stored = None if value is not None and same == text else text
+    if quick == value:
+        return orjson.dumps(quick, option=orjson.OPT_SORT_KEYS), stored
+    # Integers beyond 64 bits, which the quick one rounds.
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return canonical.encode(), stored
+
+
+def _squeezed(text: bytes | str) -> bytes:
+    """Both sides hold the same strings, so what is left to differ is how numbers are written."""
+    data = text.encode() if isinstance(text, str) else text
+    return data.replace(b", ", b",").replace(b": ", b":")
+
+
+def json_text(wire: Any, vendor: str) -> str:
+    """Return the text that a JSON column gets for a wire form that came without its text.
+
+    PostgreSQL parses it and keeps the value; elsewhere it is what Django writes, keys sorted.
+    """
     if vendor == "postgresql":
-        faithful = value is not None and text == json.dumps(value, ensure_ascii=False)
-    else:
-        faithful = value is not None and text == json.dumps(value, sort_keys=True)
-    return wire, None if faithful else text
-
-
-def json_text(wire: Any) -> str:
-    """Return the text that a JSON column gets for a wire form that came without its text."""
-    return json.dumps(wire)
-
-
-def canonical_json(value: Any) -> bytes:
-    """Return the JSON of `value` with sorted keys and no white space, as UTF-8."""
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # an integer of more than 64 bits
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return text.encode()
+        with suppress(TypeError):  # an integer beyond 64 bits
+            return orjson.dumps(wire).decode()
+    return json.dumps(wire, sort_keys=True)
 
 
 def _keeps_python_value(field: models.Field[Any, Any]) -> bool:
@@ -139,45 +156,45 @@ def _by_field(field: models.Field[Any, Any]) -> Encode:
     return encode
 
 
-def _datetime(value: dt.datetime) -> str:
+def datetime_wire(value: dt.datetime) -> str:
     if value.tzinfo is not None:
         value = value.astimezone(dt.UTC)
     return value.isoformat(timespec="microseconds")
 
 
-def _float(value: float) -> float | str:
+def float_wire(value: float) -> float | str:
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
 
 
-def _decimal(value: decimal.Decimal) -> str:
+def decimal_wire(value: decimal.Decimal) -> str:
     return format(value, "f") if value.is_finite() else str(value)
 
 
-def _base64(value: bytes | memoryview) -> str:
+def base64_wire(value: bytes | memoryview) -> str:
     return base64.b64encode(value).decode("ascii")
 
 
-def _uuid(value: uuid.UUID) -> str:
+def uuid_wire(value: uuid.UUID) -> str:
     return str(value)
 
 
-def _time(value: dt.time) -> str:
+def time_wire(value: dt.time) -> str:
     return value.isoformat(timespec="microseconds")
 
 
-def _date(value: dt.date) -> str:
+def date_wire(value: dt.date) -> str:
     return value.isoformat()
 
 
 _ENCODERS: tuple[tuple[type[models.Field[Any, Any]], Encode], ...] = (
-    (models.DateTimeField, _datetime),
-    (models.DateField, _date),
-    (models.TimeField, _time),
+    (models.DateTimeField, datetime_wire),
+    (models.DateField, date_wire),
+    (models.TimeField, time_wire),
     (models.DurationField, duration_string),
-    (models.UUIDField, _uuid),
-    (models.DecimalField, _decimal),
-    (models.FloatField, _float),
-    (models.BinaryField, _base64),
+    (models.UUIDField, uuid_wire),
+    (models.DecimalField, decimal_wire),
+    (models.FloatField, float_wire),
+    (models.BinaryField, base64_wire),
 )

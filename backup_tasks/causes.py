@@ -1,0 +1,98 @@
+"""Says of any exception what it means for a step: Transient or Permanent, with cause and hint.
+
+Errors of this project say so themselves. This module knows the ones that databases, the operating
+system and the network raise; whatever it does not know is a defect, and fails the run.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError
+
+from backup_tasks.errors import (
+    BackupError,
+    DatabaseUnavailable,
+    LockNotGranted,
+    Misconfigured,
+    Permanent,
+    StorageUnavailable,
+)
+
+_FULL = "Free some space, then `resume_run`."
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_AWAY = frozenset(
+    {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.ESTALE}
+)
+
+_SQLITE_LOCKED = ("locked", "busy")
+_SQLITE_PERMANENT = ("no such", "readonly", "read-only", "unable to open", "malformed", "syntax")
+_NO_TABLE = "42P01"
+_LOCK_NOT_AVAILABLE = "55P03"
+_TRANSIENT_STATES = ("08", "40", "53300", "57P")
+"""Connection failures, serialization failures and deadlocks, too many connections, shutdowns.
+Source: PostgreSQL documentation, appendix A."""
+_DISK_FULL_STATE = "53100"
+
+
+def explain(error: Exception) -> BackupError:
+    """Return the error itself if it is a BackupError, else the one that tells what it means."""
+    if isinstance(error, BackupError):
+        return error
+    if isinstance(error, DatabaseError | InterfaceError):
+        return _of_database(error)
+    if isinstance(error, OSError):
+        return _of_system(error)
+    return _unforeseen(error)
+
+
+def _of_database(error: DatabaseError | InterfaceError) -> BackupError:
+    text = _text(error)
+    state = str(getattr(error.__cause__, "sqlstate", None) or "")
+    if "disk is full" in text or state == _DISK_FULL_STATE:
+        return Permanent(f"the database's disk is full: {text}", hint=_FULL)
+    if state == _NO_TABLE or "no such table" in text:
+        return Misconfigured(
+            f"the database lacks a table: {text}", hint="Run `manage.py migrate` first."
+        )
+    if state == _LOCK_NOT_AVAILABLE:
+        return LockNotGranted(f"a table stayed locked: {text}")
+    if isinstance(error, InterfaceError) or (
+        isinstance(error, OperationalError) and _may_pass(text, state)
+    ):
+        return DatabaseUnavailable(f"the database did not answer: {text}")
+    if isinstance(error, OperationalError | ProgrammingError):
+        return Permanent(f"the database refused: {text}")
+    return _unforeseen(error)
+
+
+def _may_pass(text: str, state: str) -> bool:
+    if state:
+        return state.startswith(_TRANSIENT_STATES)
+    if any(word in text for word in _SQLITE_LOCKED):
+        return True
+    return not any(word in text for word in _SQLITE_PERMANENT)
+
+
+def _of_system(error: OSError) -> BackupError:
+    text, name = _text(error), str(error.filename or "")
+    if error.errno in _DISK_FULL:
+        return Permanent(f"the disk is full: {text}", obj=name, hint=_FULL)
+    if error.errno in _DENIED:
+        hint = "Give the user that runs this the right to read and write there."
+        return Permanent(f"access denied: {text}", obj=name, hint=hint)
+    if isinstance(error, ConnectionError | TimeoutError) or error.errno in _AWAY:
+        return StorageUnavailable(f"the connection failed: {text}", obj=name)
+    return Permanent(f"the operating system refused: {text}", obj=name)
+
+
+def _unforeseen(error: Exception) -> BackupError:
+    return Permanent(
+        f"{type(error).__name__}: {_text(error)}",
+        hint="This was not foreseen. The ledger has the traceback of the step.",
+    )
+
+
+def _text(error: Exception) -> str:
+    return " ".join(str(error).split())

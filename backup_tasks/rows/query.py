@@ -1,0 +1,114 @@
+"""A SELECT of one table with its natural keys joined in: one query per model, never per row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from backup_tasks.rows import wire
+from backup_tasks.rows.natural_keys import Model
+
+Field: TypeAlias = "models.Field[Any, Any]"
+Read = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column that is read."""
+
+    sql: str
+    """`alias.column`, quoted."""
+    field: Field
+    read: Read | None
+    """Turns what the database driver returns, other than None, into the wire form."""
+
+
+class Query:
+    """Collects the columns to read, and the joins that lead to them."""
+
+    def __init__(self, model: Model, connection: BaseDatabaseWrapper) -> None:
+        self.connection = connection
+        self.columns: list[Column] = []
+        self._quote = connection.ops.quote_name
+        self._joins: dict[tuple[str, str], str] = {}
+        self.source = f"{self._quote(model._meta.db_table)} t"
+        """What stands behind FROM."""
+
+    def add(self, alias: str, field: Field) -> int:
+        """Read a column; return its place in the row."""
+        sql = f"{alias}.{self._quote(field.column)}"
+        self.columns.append(Column(sql=sql, field=field, read=self._reader(alias, field)))
+        return len(self.columns) - 1
+
+    def join(self, alias: str, field: Field) -> str:
+        """Follow a foreign key from `alias`; return the alias of the row it refers to."""
+        key = (alias, field.name)
+        if key not in self._joins:
+            other = f"j{len(self._joins)}"
+            target = cast("models.ForeignKey[Any, Any]", field).target_field
+            self.source += (
+                f" LEFT JOIN {self._quote(target.model._meta.db_table)} {other}"
+                f" ON {alias}.{self._quote(field.column)} = {other}.{self._quote(target.column)}"
+            )
+            self._joins[key] = other
+        return self._joins[key]
+
+    def add_path(self, alias: str, model: Model, path: str) -> int:
+        """Read the value at the end of a path of foreign keys; return its place in the row."""
+        *through, last = path.split("__")
+        for name in through:
+            alias, field = self._reach(alias, model, name)
+            alias, model = self.join(alias, field), cast(Model, field.related_model)
+        return self.add(*self._reach(alias, model, last))
+
+    def _reach(self, alias: str, model: Model, name: str) -> tuple[str, Field]:
+        """Go to the table, of the model or of a parent of it, that has the field's column."""
+        field = cast(Field, model._meta.get_field(name))
+        owner = cast(Model, field.model._meta.concrete_model)
+        model = cast(Model, model._meta.concrete_model)
+        while owner is not model:
+            link = cast(Field, model._meta.get_ancestor_link(owner))
+            alias, model = self.join(alias, link), cast(Model, link.related_model)
+        return alias, field
+
+    def _reader(self, alias: str, field: Field) -> Read | None:
+        if wire.is_json(field):
+            return None
+        column = field.get_col(alias)
+        converters = [
+            *self.connection.ops.get_db_converters(column),
+            *column.get_db_converters(self.connection),
+        ]
+        encode = wire.encoder(field)
+        if not converters:
+            return encode
+
+        def read(value: Any) -> Any:
+            for convert in converters:
+                value = convert(value, column, self.connection)
+            return encode(value) if encode and value is not None else value
+
+        return read
+
+    def sql(self) -> str:
+        """Return the statement. JSON comes as text, which tells more than its parsed form."""
+        postgresql = self.connection.vendor == "postgresql"
+        columns = [
+            f"{column.sql}::text" if postgresql and wire.is_json(column.field) else column.sql
+            for column in self.columns
+        ]
+        return f"SELECT {', '.join(columns)} FROM {self.source}"
+
+
+def key_query(
+    model: Model, paths: Sequence[str], connection: BaseDatabaseWrapper
+) -> tuple[list[str], str]:
+    """Return the SQL of the columns at the end of the paths, and of the joins that reach them."""
+    query = Query(model, connection)
+    for path in paths:
+        query.add_path("t", model, path)
+    return [column.sql for column in query.columns], query.source

@@ -1,0 +1,178 @@
+"""The Celery tasks: one per step, and the two that beat starts.
+
+A message carries the run's id and the step's name, nothing else: what a step needs is in the ledger
+and in the workspace, and Flower shows arguments to whoever may look.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from celery import Task, chain, shared_task
+from celery.canvas import Signature
+from celery.exceptions import Ignore
+from django.db import transaction
+from django.utils import timezone
+
+from backup_tasks import chains, execution, ledger
+from backup_tasks.conf import backup_settings
+from backup_tasks.errors import Cancelled, Transient
+from backup_tasks.models import Run, Step
+
+logger = logging.getLogger(__name__)
+
+_STEP_OPTIONS: dict[str, Any] = {
+    "bind": True,
+    "acks_late": True,
+    "reject_on_worker_lost": True,
+    # Bounds what Celery itself repeats (a worker lost before its step was claimed, C2). How often a
+    # transient error or a lost claim is forgiven is the ledger's business.
+    "max_retries": 50,
+    "default_retry_delay": 1,
+}
+
+
+_Decorator = Callable[[Callable[..., Any]], Task[Any, Any]]
+
+
+def _task_for(step: str) -> Task[Any, Any]:
+    def task(self: Task[Any, Any], *, run_id: str, step: str) -> dict[str, Any]:
+        return _execute(self, run_id, step)
+
+    decorate = cast(_Decorator, shared_task(name=f"backup_tasks.{step}", **_STEP_OPTIONS))
+    return decorate(task)
+
+
+snapshot = _task_for("snapshot")
+dump = _task_for("dump")
+pack = _task_for("pack")
+verify = _task_for("verify")
+prune = _task_for("prune")
+fetch = _task_for("fetch")
+safety = _task_for("safety")
+reinit = _task_for("reinit")
+load = _task_for("load")
+validate = _task_for("validate")
+promote = _task_for("promote")
+discard = _task_for("discard")
+undo = _task_for("undo")
+
+_STEPS = {
+    task.name.removeprefix("backup_tasks."): task
+    for task in (
+        snapshot,
+        dump,
+        pack,
+        verify,
+        prune,
+        fetch,
+        safety,
+        reinit,
+        load,
+        validate,
+        promote,
+        discard,
+        undo,
+    )
+}
+
+
+def enqueue(run: Run) -> None:
+    """Hand the run's unfinished steps to the workers, once the current transaction is committed."""
+    transaction.on_commit(lambda: _publish(run), using=backup_settings().database)
+
+
+def _publish(run: Run) -> None:
+    unfinished = run.steps.exclude(state=Step.State.SUCCEEDED).order_by("position")
+    signatures: list[Signature[Any]] = [
+        _STEPS[step.name].si(run_id=run.pk, step=step.name) for step in unfinished
+    ]
+    if signatures:
+        chain(*signatures).apply_async()
+
+
+def _execute(task: Task[Any, Any], run_id: str, step: str) -> dict[str, Any]:
+    """Execute the step; return what Celery's result keeps of it: the ledger has the rest.
+
+    Returning lets the chain go on, raising ends it.
+    """
+    task.request.update(meta={"run_id": run_id, "step": step})  # kept with the result (C7)
+    try:
+        outcome = execution.execute_step(run_id, step, task_id=task.request.id or "")
+    except Transient as unavailable:  # the ledger does not answer
+        delay = execution.RETRY.delay(min(task.request.retries or 0, 8))
+        raise task.retry(exc=unavailable, countdown=delay) from unavailable
+    match outcome:
+        case execution.Succeeded(run_finished=finished):
+            if finished:
+                _follow(run_id)
+        case ledger.Finished():
+            logger.info("%s of %s is finished already: a duplicate delivery", step, run_id)
+        case execution.TryAgain(error=error, delay=delay):
+            raise task.retry(exc=error, countdown=delay)
+        case ledger.Busy(owner=owner, until=until):
+            logger.info("%s of %s is held by %s: a duplicate delivery", step, run_id, owner)
+            _ask_again(task, until)
+            raise Ignore
+        case execution.Failed(error=error):
+            raise error
+        case execution.Lost(error=error) | ledger.Refused(error=error):
+            logger.warning("%s of %s: %s", step, run_id, error)
+            if isinstance(error, Cancelled):
+                raise error
+            raise Ignore
+    return {"run_id": run_id, "step": step}
+
+
+def _ask_again(task: Task[Any, Any], until: datetime) -> None:
+    """Send the same message again for when the lease may have run out. Unlike a retry it counts
+    nothing, and leaves the result's row to whoever holds the step."""
+    seconds = max(1.0, (until - timezone.now()).total_seconds())
+    again = task.signature_from_request(
+        task.request, countdown=seconds, retries=task.request.retries
+    )
+    again.apply_async()
+
+
+def _follow(run_id: str) -> None:
+    if drill := chains.follow(ledger.find(run_id)):
+        enqueue(drill)
+
+
+@shared_task(name="backup_tasks.nightly")
+def nightly(*, policy: str, due: str) -> dict[str, Any]:
+    """Start the backup that was due last, if nobody has yet; a drill of it follows.
+
+    `policy` names the schedule, `due` is its time of day in UTC, as HH:MM. Two beats, or one that
+    comes late, start one run: it is unique on the policy and the day it was due (C15).
+    """
+    hour, minute = (int(part) for part in due.split(":"))
+    day = (datetime.now(UTC) - timedelta(hours=hour, minutes=minute)).date()
+    run = chains.start_once(
+        f"{policy}-{day}", Run.Kind.BACKUP, trigger="schedule", params={"then": "drill"}
+    )
+    if run is not None:
+        enqueue(run)
+    return {"run_id": run.pk if run else None}
+
+
+@shared_task(name="backup_tasks.reconcile")
+def reconcile() -> dict[str, list[str]]:
+    """Enqueue the runs again whose worker or message is gone, fail those whose command died, and
+    start what was to follow a run but did not (C1, C3, C4)."""
+    again = ledger.abandoned()
+    for run in again:
+        logger.warning("nobody works on %s: its remaining steps are enqueued again", run.pk)
+        enqueue(run)
+    buried = ledger.bury_dead_commands()
+    ledger.release_live_locks()
+    followers = chains.follow_all()
+    for run in followers:
+        enqueue(run)
+    return {
+        "enqueued": [run.pk for run in [*again, *followers]],
+        "failed": [run.pk for run in buried],
+    }
