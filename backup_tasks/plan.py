@@ -20,8 +20,10 @@ from backup_tasks.rows.scope import full_scope, label
 
 def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return {"package", "created_at", "models": {model: {"now", "then"}}, "files": {"now",
-    "then"}, "warnings", "safety_backup", "undo_days"}. Without a package in the params it is the plan of a
-    reset, whose figures afterwards are what the project's seed makes (`then` is None).
+    "then"}, "warnings", "safety_backup", "undo_days"}.
+
+    Without a package in the params it is the plan of a reset, whose figures afterwards are what the
+    project's seed makes (`then` is None).
 
     The package is read and checked to its last byte. Raises what the restore itself would raise:
     PackageNotFound, PackageDamaged, SignatureInvalid, KeyMissing, DoesNotFit.

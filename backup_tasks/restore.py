@@ -52,7 +52,8 @@ def bring(name: str, folder: Path, *, allow_unsigned: bool) -> Opened:
     """Bring a package, named or by path, here, and check its signature.
 
     It is copied to `folder`, its SHA-256 checked on the way: what is checked is what is read later,
-    whoever can write to the place it came from. Raises PackageNotFound, PackageDamaged, SignatureInvalid.
+    whoever can write to the place it came from. Raises PackageNotFound, PackageDamaged,
+    SignatureInvalid.
     """
     settings = backup_settings()
     folder.mkdir(parents=True, exist_ok=True)
@@ -270,6 +271,15 @@ def _storage_problems(manifest: Manifest, settings: BackupSettings) -> Iterator[
     # The list itself is read when the files are staged; an alias that is unknown here fails there.
     if manifest.files is not None and manifest.files.count and not settings.file_storages:
         yield "the package holds files, and settings.BACKUP['FILE_STORAGES'] is empty"
+
+
+def has_live_migrations(manifest: Manifest, settings: BackupSettings) -> bool:
+    """Whether just the migrations that made the package's tables made live's."""
+    apps_in_package = {entry.label.split(".")[0] for entry in manifest.models}
+    applied = MigrationRecorder(connections[settings.database]).applied_migrations()
+    return {key for key in applied if key[0] in apps_in_package} == {
+        key for key in manifest.migrations if key[0] in apps_in_package
+    }
 
 
 def _migration_problems(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:

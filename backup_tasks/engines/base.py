@@ -49,6 +49,14 @@ class Engine(ABC):
         """Make an empty place; one that a crashed attempt left is dropped first."""
 
     @abstractmethod
+    def clone(self, place: str, tables: Sequence[str]) -> list[str]:
+        """Make a place with empty copies of live tables, and a full copy of `django_migrations`.
+
+        Returns what is not equal in structure to live, in words; nothing if all is: columns,
+        defaults, sequences, indexes, constraints, triggers, policies, storage, comments.
+        """
+
+    @abstractmethod
     def at(self, place: str) -> AbstractContextManager[None]:
         """Inside, the alias leads to the place for all code of this thread, project code included:
         migrations, signal handlers and hooks that know nothing of staging can't reach live."""

@@ -12,6 +12,7 @@ import psycopg.errors
 from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from backup_tasks.engines import structure
 from backup_tasks.engines.base import Engine, identifier, standing_in
 from backup_tasks.errors import DoesNotFit, LockNotGranted
 
@@ -74,6 +75,16 @@ class PostgreSQL(Engine):
         cursor.execute(f"CREATE SCHEMA {_quoted(place)}")
         mark = self._mark().replace("'", "''")
         cursor.execute(f"COMMENT ON SCHEMA {_quoted(place)} IS '{mark}'")
+
+    def clone(self, place: str, tables: Sequence[str]) -> list[str]:
+        self.create(place)
+        with transaction.atomic(self.alias), self.live.cursor() as cursor:
+            structure.copy(cursor, self._live_schema, place, [*tables, "django_migrations"])
+            cursor.execute(
+                f"INSERT INTO {_quoted(place)}.django_migrations OVERRIDING SYSTEM VALUE"
+                f" SELECT * FROM {_quoted(self._live_schema)}.django_migrations"
+            )
+            return structure.differences(cursor, self._live_schema, place, tables)
 
     @contextmanager
     def at(self, place: str) -> Iterator[None]:

@@ -64,6 +64,21 @@ class SQLite(Engine):
         self.drop(place)
         self._connection(place).close()
 
+    def clone(self, place: str, tables: Sequence[str]) -> list[str]:
+        self.create(place)
+        with closing(sqlite3.connect(place)) as copy:
+            copy.execute("ATTACH DATABASE ? AS live", [str(self._live)])
+            statements = [sql for name in tables for sql in _made_by(copy, "live", name)]
+            migrations = _made_by(copy, "live", "django_migrations")
+            rows = copy.execute("SELECT * FROM live.django_migrations").fetchall()
+            copy.execute("DETACH DATABASE live")
+            with copy:
+                for sql in (*statements, *migrations):
+                    copy.execute(sql)
+                copy.executemany("INSERT INTO django_migrations VALUES (?, ?, ?, ?)", rows)
+            copied = [sql for name in tables for sql in _made_by(copy, "main", name)]
+        return [f"made otherwise: {sql}" for sql in sorted(set(statements) ^ set(copied))]
+
     @contextmanager
     def at(self, place: str) -> Iterator[None]:
         # Staging is rebuilt after a crash, so it need not survive one: promote copies it.
@@ -174,6 +189,16 @@ def _replace_table(cursor: Any, table: str) -> None:
             "SELECT name, seq FROM source.sqlite_sequence WHERE name = %s",
             [table],
         )
+
+
+def _made_by(connection: sqlite3.Connection, schema: str, table: str) -> list[str]:
+    """Return the statements that made the table, its indexes and its triggers, in their order."""
+    found = connection.execute(
+        f"SELECT sql FROM {schema}.sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL"
+        " ORDER BY type <> 'table', rowid",
+        [table],
+    )
+    return [sql for (sql,) in found]
 
 
 def _columns(cursor: Any, table: str, schema: str = "main") -> list[str]:

@@ -1,0 +1,173 @@
+"""The structure of PostgreSQL tables: copied from one schema to another, and compared.
+
+Names of indexes and constraints are kept, since later migrations refer to them; `CREATE TABLE …
+LIKE` alone would choose new ones. Definitions are read while the source is the search path, so that
+they name its tables without a schema, and executed while the copy comes first on the path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+_TABLES = (
+    "SELECT c.oid, c.relname FROM pg_class c WHERE c.relnamespace = %s::regnamespace"
+    " AND c.relkind = 'r' AND c.relname = ANY(%s) ORDER BY c.relname"
+)
+
+# What makes a table what it is, one SELECT of (what, name, definition) per kind. The first
+# parameter is the table's oid.
+_FACETS = (
+    """
+    SELECT 'column', a.attname, concat_ws(' ', format_type(a.atttypid, a.atttypmod),
+           CASE WHEN a.attnotnull THEN 'not null' END, a.attidentity, a.attgenerated,
+           CASE WHEN s.oid IS NULL THEN pg_get_expr(d.adbin, d.adrelid, true)
+                ELSE 'serial' END,
+           CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
+           a.attstorage, a.attcompression, col_description(a.attrelid, a.attnum))
+      FROM pg_attribute a
+      JOIN pg_type t ON t.oid = a.atttypid
+      LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+      LEFT JOIN pg_depend o ON o.refobjid = a.attrelid AND o.refobjsubid = a.attnum
+            AND o.classid = 'pg_class'::regclass AND o.deptype = 'a'
+      LEFT JOIN pg_class s ON s.oid = o.objid AND s.relkind = 'S'
+     WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
+     ORDER BY a.attnum
+    """,
+    """
+    SELECT 'index', i.relname, pg_get_indexdef(i.oid, 0, true)
+      FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
+     WHERE x.indrelid = %s
+       AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = i.oid)
+     ORDER BY i.relname
+    """,
+    """
+    SELECT CASE k.contype WHEN 'f' THEN 'foreign key' WHEN 'c' THEN 'check'
+                          ELSE 'constraint' END, k.conname, pg_get_constraintdef(k.oid, true)
+      FROM pg_constraint k WHERE k.conrelid = %s AND k.contype IN ('p', 'u', 'x', 'c', 'f')
+     ORDER BY k.contype = 'f', k.conname
+    """,
+    """
+    SELECT 'trigger', g.tgname, pg_get_triggerdef(g.oid, true) || ' ' || g.tgenabled::text
+      FROM pg_trigger g WHERE g.tgrelid = %s AND NOT g.tgisinternal ORDER BY g.tgname
+    """,
+    """
+    SELECT 'policy', p.polname, concat_ws(' ', p.polcmd, p.polpermissive, p.polroles::text,
+           pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
+      FROM pg_policy p WHERE p.polrelid = %s ORDER BY p.polname
+    """,
+    """
+    SELECT 'table', 'itself', concat_ws(' ', c.relpersistence, c.reltablespace::text,
+           array_to_string(c.reloptions, ','), c.relrowsecurity, c.relforcerowsecurity,
+           c.relreplident, obj_description(c.oid, 'pg_class'))
+      FROM pg_class c WHERE c.oid = %s
+    """,
+)
+
+
+def copy(cursor: Any, source: str, target: str, tables: Sequence[str]) -> None:
+    """Make empty copies of the tables in the schema `target`. Inside a transaction."""
+    _look_in(cursor, source)
+    cursor.execute(_TABLES, [_quoted(source), list(tables)])
+    found = cursor.fetchall()
+    later: list[str] = []
+    for oid, name in found:
+        here, there = (f"{_quoted(schema)}.{_quoted(name)}" for schema in (target, source))
+        cursor.execute(
+            f"CREATE TABLE {here} (LIKE {there} INCLUDING ALL EXCLUDING INDEXES)"
+            f"{_storage(cursor, oid)}"
+        )
+        later += _serials(cursor, oid, target, name)
+        facets = _facets(cursor, oid)
+        later += [definition for what, _, definition in facets if what == "index"]
+        later += [
+            f"ALTER TABLE {_quoted(name)} ADD CONSTRAINT {_quoted(constraint)} {definition}"
+            for what, constraint, definition in facets
+            if what == "constraint"
+        ]
+        later += _comment(cursor, oid, name)
+    for oid, name in found:
+        facets = _facets(cursor, oid)
+        later += [
+            f"ALTER TABLE {_quoted(name)} ADD CONSTRAINT {_quoted(key)} {definition}"
+            for what, key, definition in facets
+            if what == "foreign key"
+        ]
+        later += [
+            definition[:-2]
+            for what, _, definition in facets
+            if what == "trigger" and definition.endswith(" O")
+        ]
+    # The copies first; types, functions and extensions are found where live finds them.
+    _look_in(cursor, target, source)
+    for statement in later:
+        cursor.execute(statement)
+    _look_in(cursor, source)
+
+
+def differences(cursor: Any, source: str, target: str, tables: Sequence[str]) -> list[str]:
+    """Return in words how the tables of the two schemas differ in structure."""
+    theirs, ours = (_described(cursor, schema, tables) for schema in (source, target))
+    _look_in(cursor, source)
+    return [f"{table}: {what} {name}: {text}" for table, what, name, text in sorted(theirs ^ ours)]
+
+
+def _described(cursor: Any, schema: str, tables: Sequence[str]) -> set[tuple[str, str, str, str]]:
+    _look_in(cursor, schema)
+    cursor.execute(_TABLES, [_quoted(schema), list(tables)])
+    return {
+        (name, what, facet, definition or "")
+        for oid, name in cursor.fetchall()
+        for what, facet, definition in _facets(cursor, oid)
+    }
+
+
+def _facets(cursor: Any, oid: int) -> list[tuple[str, str, str]]:
+    facets: list[tuple[str, str, str]] = []
+    for query in _FACETS:
+        cursor.execute(query, [oid])
+        facets += cursor.fetchall()
+    return facets
+
+
+def _serials(cursor: Any, oid: int, target: str, table: str) -> list[str]:
+    """A serial column's default names its sequence: the copy gets one of its own."""
+    cursor.execute(
+        "SELECT s.relname, a.attname, q.seqtypid::regtype, q.seqincrement FROM pg_depend o"
+        " JOIN pg_class s ON s.oid = o.objid AND s.relkind = 'S'"
+        " JOIN pg_sequence q ON q.seqrelid = s.oid"
+        " JOIN pg_attribute a ON a.attrelid = o.refobjid AND a.attnum = o.refobjsubid"
+        " WHERE o.refobjid = %s AND o.classid = 'pg_class'::regclass AND o.deptype = 'a'",
+        [oid],
+    )
+    statements = []
+    for sequence, column, kind, step in cursor.fetchall():
+        name = f"{_quoted(target)}.{_quoted(sequence)}"
+        owner = f"{_quoted(target)}.{_quoted(table)}"
+        default = f"nextval('{name.replace(chr(39), chr(39) * 2)}'::regclass)"
+        statements += [
+            f"CREATE SEQUENCE {name} AS {kind} INCREMENT {step} OWNED BY {owner}.{_quoted(column)}",
+            f"ALTER TABLE {owner} ALTER COLUMN {_quoted(column)} SET DEFAULT {default}",
+        ]
+    return statements
+
+
+def _storage(cursor: Any, oid: int) -> str:
+    cursor.execute("SELECT array_to_string(reloptions, ', ') FROM pg_class WHERE oid = %s", [oid])
+    (options,) = cursor.fetchone()
+    return f" WITH ({options})" if options else ""
+
+
+def _comment(cursor: Any, oid: int, table: str) -> list[str]:
+    cursor.execute("SELECT quote_literal(obj_description(%s, 'pg_class'))", [oid])
+    (comment,) = cursor.fetchone()
+    return [f"COMMENT ON TABLE {_quoted(table)} IS {comment}"] if comment else []
+
+
+def _look_in(cursor: Any, *schemas: str) -> None:
+    path = ", ".join(map(_quoted, schemas))
+    cursor.execute("SELECT set_config('search_path', %s, true)", [path])
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
