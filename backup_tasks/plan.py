@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import connections
 
-from backup_tasks import restore
+from backup_tasks import history, restore
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import KeyMissing
@@ -20,7 +20,7 @@ from backup_tasks.rows.scope import full_scope, label
 
 def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return {"package", "created_at", "models": {model: {"now", "then"}}, "files": {"now",
-    "then"}, "warnings", "safety_backup", "undo_days"}.
+    "then"}, "migrations_to_run", "warnings", "safety_backup", "undo_days"}.
 
     Without a package in the params it is the plan of a reset, whose figures afterwards are what the
     project's seed makes (`then` is None).
@@ -54,7 +54,8 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
             hint="Name the file of the age identity with --identity.",
         )
     manifest = restore.selected(manifest, str(params.get("type", "full")))
-    restore.refuse_misfit(manifest, settings)
+    history.refuse_misfit(manifest, settings)
+    older = history.missing_migrations(manifest, settings)
     return plan | {
         "package": opened.name,
         "created_at": manifest.created_at,
@@ -63,6 +64,7 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
             for entry in manifest.models
         },
         "files": {"now": files_now, "then": manifest.totals.files if manifest.files else None},
+        "migrations_to_run": older,
         "warnings": list(manifest.warnings),
     }
 

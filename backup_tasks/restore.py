@@ -6,19 +6,15 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from django.apps import apps
-from django.db import connections
+from django.apps.registry import Apps
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.recorder import MigrationRecorder
+from django.db.migrations.state import StateApps
 
 from backup_tasks import catalog
-from backup_tasks.backup import field_entries
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.errors import (
-    DoesNotFit,
     HandoverChanged,
     KeyMissing,
     PackageDamaged,
@@ -34,7 +30,7 @@ from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.package.streams import copy, written_whole
 from backup_tasks.progress import Progress
 from backup_tasks.rows.natural_keys import Identity, Model, identity_of
-from backup_tasks.rows.scope import full_scope, label, refers_to
+from backup_tasks.rows.scope import refers_to
 from backup_tasks.rows.shape import Shape
 
 
@@ -197,19 +193,17 @@ def entries_of(folder: Path, manifest: Manifest, alias: str) -> Iterator[Entry]:
                 yield Entry(name=entry.name, size=entry.size, sha256=entry.sha256)
 
 
-def models_of(manifest: Manifest) -> list[Model]:
-    """Return the models whose rows the package holds."""
-    return [apps.get_model(entry.label) for entry in manifest.models]
-
-
-def shapes_of(manifest: Manifest, connection: BaseDatabaseWrapper) -> list[Shape]:
+def shapes_of(
+    manifest: Manifest, apps: StateApps | Apps, connection: BaseDatabaseWrapper
+) -> list[Shape]:
     """Return how each model's rows are read and written, by the package's identities."""
     keys = backup_settings().natural_keys
-    known = {apps.get_model(entry.label): _identity(entry) for entry in manifest.models}
-    for model in list(known):
+    models = [cast(Model, apps.get_model(entry.label)) for entry in manifest.models]
+    known = dict(zip(models, map(_identity, manifest.models), strict=True))
+    for model in models:
         for target in refers_to(model):
             known.setdefault(target, identity_of(target, keys))
-    return [Shape(apps.get_model(entry.label), known, connection) for entry in manifest.models]
+    return [Shape(model, known, connection) for model in models]
 
 
 def _identity(entry: ModelEntry) -> Identity:
@@ -230,71 +224,3 @@ def outside_targets(models: Sequence[Model]) -> list[Model]:
                 found[target] = None
                 queue.append(target)
     return list(found)
-
-
-def refuse_misfit(manifest: Manifest, settings: BackupSettings) -> None:
-    """Raise DoesNotFit, naming every difference, if the package was not made of these models."""
-    problems = [*_model_problems(manifest), *_storage_problems(manifest, settings)]
-    problems += _migration_problems(manifest, settings)
-    told = {entry.label for entry in manifest.models}
-    told |= {exclusion.label for exclusion in manifest.excluded}
-    problems += [
-        f"model {label(model)} is installed here, and the package does not know it"
-        for model in full_scope(settings).included
-        if label(model) not in told
-    ]
-    if problems:
-        raise DoesNotFit(
-            "; ".join(problems),
-            obj=f"package {manifest.id}",
-            hint="Restore it with the code that it was made with, then migrate.",
-        )
-
-
-def _model_problems(manifest: Manifest) -> Iterator[str]:
-    for entry in manifest.models:
-        try:
-            model = apps.get_model(entry.label)
-        except LookupError:
-            yield f"model {entry.label} ({entry.count} rows) is not installed here"
-            continue
-        theirs, ours = set(entry.fields), set(field_entries(model))
-        for field in sorted(theirs - ours, key=str):
-            yield f"field {entry.label}.{field.name} ({field.type}) is not in the code here"
-        for field in sorted(ours - theirs, key=str):
-            yield f"field {entry.label}.{field.name} ({field.type}) is not in the package"
-        if model._meta.db_table != entry.table:
-            yield f"table of {entry.label} is {model._meta.db_table} here, not {entry.table}"
-
-
-def _storage_problems(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
-    # The list itself is read when the files are staged; an alias that is unknown here fails there.
-    if manifest.files is not None and manifest.files.count and not settings.file_storages:
-        yield "the package holds files, and settings.BACKUP['FILE_STORAGES'] is empty"
-
-
-def has_live_migrations(manifest: Manifest, settings: BackupSettings) -> bool:
-    """Whether just the migrations that made the package's tables made live's."""
-    apps_in_package = {entry.label.split(".")[0] for entry in manifest.models}
-    applied = MigrationRecorder(connections[settings.database]).applied_migrations()
-    return {key for key in applied if key[0] in apps_in_package} == {
-        key for key in manifest.migrations if key[0] in apps_in_package
-    }
-
-
-def _migration_problems(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
-    if not manifest.models:
-        return
-    connection = connections[settings.database]
-    on_disk = MigrationLoader(connection, ignore_no_migrations=True).disk_migrations
-    ours = set(MigrationRecorder(connection).applied_migrations())
-    replaced = {old for migration in on_disk.values() for old in migration.replaces}
-    theirs = set(manifest.migrations)
-    in_package = {entry.label.split(".")[0] for entry in manifest.models}
-    for key, migration in sorted(on_disk.items()):
-        squashed = bool(migration.replaces) and theirs.issuperset(migration.replaces)
-        if key[0] in in_package and key not in theirs and not squashed and key not in replaced:
-            yield f"the package was made before migration {'.'.join(key)}"
-    for key in sorted(theirs - on_disk.keys() - ours - replaced):
-        if key[0] in in_package:
-            yield f"the package was made after migration {'.'.join(key)}, which is not in the code"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backup_tasks import restore
+from backup_tasks import history, restore
 from backup_tasks.conf import backup_settings
 from backup_tasks.steps import Work
 
@@ -23,5 +23,5 @@ def fetch(work: Work) -> dict[str, Any]:
     )
     restore.open_into(folder, opened, work.params, work.progress)
     manifest = restore.unpacked(folder, str(work.params.get("type", "full")))
-    restore.refuse_misfit(manifest, backup_settings())
+    history.refuse_misfit(manifest, backup_settings())
     return {"package": opened.name} | restore.expectation(manifest)

@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 from django.core.management.color import no_style
 from django.db import DataError, IntegrityError, connections
 
-from backup_tasks import restore
+from backup_tasks import history, restore
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import DoesNotFit, HandoverChanged, LoadFailed
@@ -42,7 +42,8 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
     alias = engine.alias
     with engine.at(engine.place("staging", work.run_id)):
         connection = connections[alias]
-        shapes = restore.shapes_of(manifest, connection)
+        models_then = history.apps_of(manifest, backup_settings())
+        shapes = restore.shapes_of(manifest, models_then, connection)
         models = [shape.model for shape in shapes]
         carried = restore.outside_targets(models)
         tables = [model._meta.db_table for model in (*models, *carried)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from backup_tasks import files, restore
+from backup_tasks import files, history, restore
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.files import Tree
@@ -62,7 +62,7 @@ def _prepared(work: Work) -> tuple[list[Tree], list[Model]]:
     trees = [Tree(alias) for alias in settings.file_storages if manifest.files is not None]
     for tree in trees:
         files.make_plan(tree, work.run_id, restore.entries_of(folder, manifest, tree.alias))
-    return trees, restore.models_of(manifest)
+    return trees, history.models_of(manifest, settings)
 
 
 def _swap(work: Work, place: str, point: UndoPoint, trees: list[Tree]) -> float:

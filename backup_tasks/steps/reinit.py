@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.db import connections
 from django.utils.module_loading import import_string
 
-from backup_tasks import restore
+from backup_tasks import history, restore
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.models import Run
@@ -21,26 +21,14 @@ def reinit(work: Work) -> dict[str, Any]:
     """Return {"counts": {model: rows}, "files": 0, "place", "made_by", "warnings"}.
 
     Where the package has live's migration state, the structure of the live tables is cloned: in
-    seconds, and with whatever an administrator added to it. Else, and where the rows that
-    migrations create are wanted (a reset, a cycle), all migrations run. What an earlier attempt
-    left is dropped first.
+    seconds, and with whatever an administrator added to it. Where it is older, its own migrations
+    run. Else, and where the rows that migrations create are wanted (a reset, a cycle), all do. What
+    an earlier attempt left is dropped first.
     """
     settings = backup_settings()
     engine = engine_for(settings.database)
     place = engine.place("staging", work.run_id)
-    made_by, warnings = "clone", []
-    if _may_clone(work, settings):
-        work.progress(0, None, "cloning the structure")
-        tables = connections[settings.database].introspection.django_table_names(
-            only_existing=True, include_views=False
-        )
-        if unequal := engine.clone(place, tables):
-            made_by = "migrate"
-            warnings = [f"the structure was migrated, not cloned: {line}" for line in unequal]
-    else:
-        made_by = "migrate"
-    if made_by == "migrate":
-        _migrate(work, settings, engine, place)
+    made_by, warnings = _make(work, settings, engine, place)
     with engine.at(place):
         counts = {
             label(model): count_rows(connections[settings.database], model._meta.db_table)
@@ -55,21 +43,43 @@ def reinit(work: Work) -> dict[str, Any]:
     }
 
 
-def _may_clone(work: Work, settings: BackupSettings) -> bool:
-    if work.kind not in (Run.Kind.RESTORE, Run.Kind.DRILL):
-        return False
-    manifest = restore.unpacked(work.workspace / "in", str(work.params.get("type", "full")))
-    return restore.has_live_migrations(manifest, settings)
-
-
-def _migrate(work: Work, settings: BackupSettings, engine: Engine, place: str) -> None:
-    """Run all migrations and the project's seed. All code that runs here, signal handlers included,
-    finds staging behind the database's alias."""
+def _make(
+    work: Work, settings: BackupSettings, engine: Engine, place: str
+) -> tuple[str, list[str]]:
+    warnings: list[str] = []
+    if work.kind in (Run.Kind.RESTORE, Run.Kind.DRILL):
+        kind = str(work.params.get("type", "full"))
+        manifest = restore.unpacked(work.workspace / "in", kind)
+        if history.is_of_live(manifest, settings):
+            work.progress(0, None, "cloning the structure")
+            unequal = engine.clone(place, _tables(settings))
+            if not unequal:
+                return "clone", []
+            warnings = [f"the structure was migrated, not cloned: {line}" for line in unequal]
+        elif history.missing_migrations(manifest, settings):
+            work.progress(0, None, "migrating staging to the package's migrations")
+            engine.create(place)
+            with engine.at(place):
+                history.build(manifest, settings)
+            return "migrations of the package", []
+    work.progress(0, None, "migrating staging")
     engine.create(place)
     with engine.at(place):
-        work.progress(0, None, "migrating staging")
-        call_command(
-            "migrate", database=engine.alias, interactive=False, verbosity=0, run_syncdb=True
-        )
-        if settings.seed:
-            import_string(settings.seed)(engine.alias)
+        _migrate(settings)
+    return "migrations", warnings
+
+
+def _tables(settings: BackupSettings) -> list[str]:
+    return connections[settings.database].introspection.django_table_names(
+        only_existing=True, include_views=False
+    )
+
+
+def _migrate(settings: BackupSettings) -> None:
+    """Run all migrations and the project's seed. All code that runs here, signal handlers included,
+    finds staging behind the database's alias."""
+    call_command(
+        "migrate", database=settings.database, interactive=False, verbosity=0, run_syncdb=True
+    )
+    if settings.seed:
+        import_string(settings.seed)(settings.database)

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connections, transaction
 from django.utils.module_loading import import_string
 
-from backup_tasks import restore
+from backup_tasks import history, restore
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import ValidationFailed
@@ -27,7 +27,7 @@ def validate(work: Work) -> dict[str, Any]:
 
     Staging is read with the code that dumped live. Raises ValidationFailed, naming each model that
     differs with both figures, each key that leads nowhere, each file, and what the project's own
-    checks say.
+    checks say. A package of older migrations is proven at those, and then migrated forward.
     """
     settings = backup_settings()
     engine = engine_for(settings.database)
@@ -42,6 +42,9 @@ def validate(work: Work) -> dict[str, Any]:
             counts, equal, problems = _validate_rows(work, manifest)
             files, lost = _validate_files(work, manifest, folder)
             problems += lost
+            if not problems and (since := history.missing_migrations(manifest, settings)):
+                work.progress(0, len(since), "migrating forward")
+                history.bring_forward(settings)
         problems += _project_checks(settings)
     if problems:
         raise ValidationFailed(
@@ -55,7 +58,10 @@ def validate(work: Work) -> dict[str, Any]:
 def _validate_rows(
     work: Work, manifest: Manifest
 ) -> tuple[dict[str, int], dict[str, bool], list[str]]:
-    connection = connections[backup_settings().database]
+    settings = backup_settings()
+    connection = connections[settings.database]
+    history.refuse_moved(manifest, settings)
+    shapes = restore.shapes_of(manifest, history.apps_of(manifest, settings), connection)
     counts: dict[str, int] = {}
     equal: dict[str, bool] = {}
     problems: list[str] = []
@@ -67,9 +73,7 @@ def _validate_rows(
         work.progress(done, manifest.totals.rows, shape.label)
 
     with transaction.atomic(using=connection.alias):
-        for shape, entry in zip(
-            restore.shapes_of(manifest, connection), manifest.models, strict=True
-        ):
+        for shape, entry in zip(shapes, manifest.models, strict=True):
             read = dump_model(shape, None, count)
             same_vendor = manifest.database.get("vendor") == connection.vendor
             found = list(_differences(entry, read, exactly=same_vendor))
