@@ -7,6 +7,7 @@ then (the historical models of Django's migrations), proven there, and only then
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import cast
 
 from django.apps import apps
@@ -21,7 +22,7 @@ from django.db.migrations.state import StateApps
 from backup_tasks.backup import field_entries
 from backup_tasks.conf import BackupSettings
 from backup_tasks.errors import DoesNotFit, HandoverChanged, ValidationFailed
-from backup_tasks.package.manifest import Manifest
+from backup_tasks.package.manifest import FieldEntry, Manifest
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.scope import full_scope, label
 
@@ -132,16 +133,23 @@ def _loader(settings: BackupSettings) -> MigrationLoader:
 
 
 def _targets(manifest: Manifest, loader: MigrationLoader) -> list[Migration]:
-    """Return the package's migrations as nodes of today's graph, squashed ones for what they
-    replace."""
+    """Return the last of the package's migrations in today's graph, squashed ones for what they
+    replace: those that no other of them comes after."""
+    reached = _reached(manifest, loader)
+    before = {
+        earlier for key in reached for earlier in loader.graph.forwards_plan(key) if earlier != key
+    }
+    return sorted(reached - before)
+
+
+def _reached(manifest: Manifest, loader: MigrationLoader) -> set[Migration]:
     theirs = set(manifest.migrations)
-    wanted = _apps_in(manifest)
-    return sorted(
+    return {
         key
         for key, migration in loader.graph.nodes.items()
-        if key[0] in wanted and migration is not None
+        if key[0] in _apps_in(manifest) and migration is not None
         if key in theirs or (migration.replaces and theirs.issuperset(migration.replaces))
-    )
+    }
 
 
 def _unknown_migrations(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
@@ -160,11 +168,11 @@ def _unknown_migrations(manifest: Manifest, settings: BackupSettings) -> Iterato
 def _unreachable(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
     """Check that today's migrations still lead through the package's models."""
     loader = _loader(settings)
-    reached = set(_targets(manifest, loader))
+    reached = _reached(manifest, loader)
     for key in sorted(_of(manifest, manifest.migrations) & loader.disk_migrations.keys() - reached):
         yield f"migration {'.'.join(key)} was squashed with others that the package was made before"
     if reached:
-        yield from _model_problems(manifest, loader.project_state(sorted(reached)).apps)
+        yield from _model_problems(manifest, loader.project_state(_targets(manifest, loader)).apps)
 
 
 def _model_problems(manifest: Manifest, known: StateApps | Apps) -> Iterator[str]:
@@ -174,13 +182,19 @@ def _model_problems(manifest: Manifest, known: StateApps | Apps) -> Iterator[str
         except LookupError:
             yield f"model {entry.label} ({entry.count} rows) is not installed here"
             continue
-        theirs, ours = set(entry.fields), set(field_entries(model))
+        theirs = set(map(_comparable, entry.fields))
+        ours = set(map(_comparable, field_entries(model)))
         for field in sorted(theirs - ours, key=str):
             yield f"field {entry.label}.{field.name} ({field.type}) is not in the code here"
         for field in sorted(ours - theirs, key=str):
             yield f"field {entry.label}.{field.name} ({field.type}) is not in the package"
         if model._meta.db_table != entry.table:
             yield f"table of {entry.label} is {model._meta.db_table} here, not {entry.table}"
+
+
+def _comparable(field: FieldEntry) -> FieldEntry:
+    """Historical models take the project's size of automatic keys, whatever their app's is."""
+    return replace(field, type="AutoField") if field.type.endswith("AutoField") else field
 
 
 def _unknown_models(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
