@@ -32,7 +32,7 @@ from backup_tasks import catalog, references
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import KeyMissing, Misconfigured
-from backup_tasks.files import Tree
+from backup_tasks.files import project_trees
 from backup_tasks.package.compression import Compression
 from backup_tasks.package.folder import publish_to_path, sidecar_beside
 from backup_tasks.package.index import FileEntry, write_index
@@ -230,7 +230,7 @@ def pack(folder: Path, *, params: Mapping[str, Any], progress: Progress) -> tupl
     index = None
     if manifest.type != "database":
         index = folder / INDEX
-        found = write_index(_files(settings, progress), index)
+        found = write_index(_files(progress), index)
         missing = references.missing(folder, index)
         manifest = replace(manifest, files=found, warnings=manifest.warnings + missing)
     name = form.output.name if form.output else _name(manifest, form)
@@ -238,7 +238,7 @@ def pack(folder: Path, *, params: Mapping[str, Any], progress: Progress) -> tupl
         return str(form.output or name), published
     target = folder / "packed" / name
     target.parent.mkdir(exist_ok=True)
-    trees = {alias: Tree(alias) for alias in settings.file_storages}
+    trees = {tree.alias: tree for tree in project_trees()}
     done = 0
 
     def count(size: int) -> None:
@@ -280,17 +280,16 @@ def _published(manifest: Manifest, name: str, form: Form) -> Written | None:
     return Written(size=sidecar.size, sha256=sidecar.sha256)
 
 
-def _files(settings: BackupSettings, progress: Progress) -> Iterator[FileEntry]:
+def _files(progress: Progress) -> Iterator[FileEntry]:
     """Yield every file of the project. One that is deleted meanwhile is not there (P13)."""
-    for alias in settings.file_storages:
-        tree = Tree(alias)
+    for tree in project_trees():
         for number, name in enumerate(tree.names(), start=1):
-            progress(number, None, f"reading the files of storage {alias}")
+            progress(number, None, f"reading the files of storage {tree.alias}")
             try:
                 entry = tree.entry(name)
             except FileNotFoundError:
                 continue
-            yield FileEntry(storage=alias, name=name, size=entry.size, sha256=entry.sha256)
+            yield FileEntry(storage=tree.alias, name=name, size=entry.size, sha256=entry.sha256)
 
 
 def _name(manifest: Manifest, form: Form) -> str:

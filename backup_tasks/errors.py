@@ -48,7 +48,7 @@ class BackupError(Exception):
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, what: str, *, obj: str = "", hint: str = "") -> None:
+    def __init__(self, what: str, obj: str = "", hint: str = "") -> None:
         super().__init__(what, obj, hint)
         self.what = what
         self.obj = obj

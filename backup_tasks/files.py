@@ -22,8 +22,8 @@ from django.conf import settings as django_settings
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
-from backup_tasks.conf import default_store_folder
-from backup_tasks.errors import HandoverChanged, StorageUnavailable
+from backup_tasks.conf import backup_settings, default_store_folder
+from backup_tasks.errors import HandoverChanged, Misconfigured, StorageUnavailable
 
 RESERVED = ".backup_tasks"
 _CHUNK = 1 << 20
@@ -46,6 +46,57 @@ def storage_for(alias: str) -> Storage:
     if alias in django_settings.STORAGES:
         return storages[alias]
     return FileSystemStorage(location=default_store_folder())
+
+
+def project_trees() -> list[Tree]:
+    """Return the storages whose files belong into a package.
+
+    A storage without a folder of its own (`MEDIA_ROOT` is not set) holds no files: Django would
+    take the current folder for it. Raises Misconfigured for a folder that a restore must not
+    replace, since something else than files is in it.
+    """
+    settings = backup_settings()
+    trees = [Tree(alias) for alias in settings.file_storages if not is_unset(alias)]
+    for tree in trees:
+        if problem := misplaced(tree.alias):
+            raise Misconfigured(
+                problem,
+                obj=f"storage {tree.alias}",
+                hint="Give the files a folder of their own (MEDIA_ROOT).",
+            )
+    return trees
+
+
+def is_unset(alias: str) -> bool:
+    """Whether the alias is a file system storage that was given no folder."""
+    storage = storages[alias]
+    return isinstance(storage, FileSystemStorage) and not str(storage.base_location)
+
+
+def misplaced(alias: str) -> str:
+    """Return what is wrong with the folder of a file system storage, or nothing."""
+    storage = storages[alias]
+    if not isinstance(storage, FileSystemStorage):
+        return ""
+    folder = Path(storage.location).resolve()
+    settings = backup_settings()
+    others = {"the workspace": settings.workspace}
+    for store in settings.stores:
+        found = storage_for(store)
+        if isinstance(found, FileSystemStorage):
+            others[f"the store {store}"] = Path(found.location)
+    for name, other in others.items():
+        if folder.is_relative_to(other.resolve()):
+            return f"its folder {folder} lies within {name}"
+    if base := getattr(django_settings, "BASE_DIR", None):
+        others["the project"] = Path(base)
+    database = django_settings.DATABASES[settings.database]
+    if "sqlite" in database["ENGINE"]:
+        others["the database"] = Path(database["NAME"])
+    for name, other in others.items():
+        if other.resolve().is_relative_to(folder):
+            return f"its folder {folder} contains {name} ({other})"
+    return ""
 
 
 class Tree:

@@ -22,6 +22,7 @@ from django.db.migrations.state import StateApps
 from backup_tasks.backup import field_entries
 from backup_tasks.conf import BackupSettings
 from backup_tasks.errors import DoesNotFit, HandoverChanged, ValidationFailed
+from backup_tasks.files import project_trees
 from backup_tasks.package.manifest import FieldEntry, Manifest
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.scope import full_scope, label
@@ -31,8 +32,10 @@ Migration = tuple[str, str]
 
 def refuse_misfit(manifest: Manifest, settings: BackupSettings) -> None:
     """Raise DoesNotFit, naming every difference, if the package can't be restored by this code."""
-    problems = [*_storage_problems(manifest, settings), *_unknown_migrations(manifest, settings)]
-    if not problems and not missing_migrations(manifest, settings):
+    problems = [*_storage_problems(manifest), *_unknown_migrations(manifest, settings)]
+    if not manifest.models:
+        pass  # files only: no table is touched
+    elif not problems and not missing_migrations(manifest, settings):
         problems += _model_problems(manifest, apps)
         problems += _unknown_models(manifest, settings)
     elif not problems:
@@ -153,8 +156,6 @@ def _reached(manifest: Manifest, loader: MigrationLoader) -> set[Migration]:
 
 
 def _unknown_migrations(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
-    if not manifest.models:
-        return
     on_disk = _loader(settings).disk_migrations
     ours = set(MigrationRecorder(connections[settings.database]).applied_migrations())
     replaced = {old for migration in on_disk.values() for old in migration.replaces}
@@ -205,7 +206,7 @@ def _unknown_models(manifest: Manifest, settings: BackupSettings) -> Iterator[st
             yield f"model {label(model)} is installed here, and the package does not know it"
 
 
-def _storage_problems(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
+def _storage_problems(manifest: Manifest) -> Iterator[str]:
     # The list itself is read when the files are staged; an alias that is unknown here fails there.
-    if manifest.files is not None and manifest.files.count and not settings.file_storages:
-        yield "the package holds files, and settings.BACKUP['FILE_STORAGES'] is empty"
+    if manifest.files is not None and manifest.files.count and not project_trees():
+        yield "the package holds files, and this project has no storage for them (MEDIA_ROOT)"

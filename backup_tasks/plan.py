@@ -13,7 +13,7 @@ from backup_tasks import history, restore
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import KeyMissing
-from backup_tasks.files import Tree
+from backup_tasks.files import project_trees
 from backup_tasks.rows.dump import count_rows
 from backup_tasks.rows.scope import full_scope, label
 
@@ -35,7 +35,7 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
         "undo_days": settings.undo_for.days,
         "warnings": [],
     }
-    files_now = sum(1 for alias in settings.file_storages for _ in Tree(alias).names())
+    files_now = sum(1 for tree in project_trees() for _ in tree.names())
     if "package" not in params:
         models = {name: {"now": count, "then": None} for name, count in now.items()}
         return plan | {"models": models, "files": {"now": files_now, "then": 0}}

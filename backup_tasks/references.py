@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from django.core.files.storage import storages
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from backup_tasks.conf import backup_settings
+from backup_tasks.files import project_trees
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.scope import label
 
@@ -38,8 +37,8 @@ def write(
             alias = _alias_of(field)
             if alias is None:
                 warnings.append(
-                    f"{where}: its files are kept in a storage that FILE_STORAGES does not name; "
-                    "they are not in the package"
+                    f"{where}: its files are not in the package: its storage is not named in "
+                    "FILE_STORAGES, or has no folder (MEDIA_ROOT)"
                 )
                 continue
             column = quote(field.column)
@@ -98,7 +97,7 @@ def _file_fields(included: Sequence[Model]) -> Iterator[tuple[Model, models.File
 
 
 def _alias_of(field: models.FileField) -> str | None:
-    for alias in backup_settings().file_storages:
-        if field.storage == storages[alias]:
-            return alias
+    for tree in project_trees():
+        if field.storage == tree.storage:
+            return tree.alias
     return None

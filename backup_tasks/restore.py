@@ -135,7 +135,7 @@ def expectation(manifest: Manifest) -> dict[str, Any]:
     """Return what a restore of the package must bring back."""
     return {
         "expected": {entry.label: entry.count for entry in manifest.models},
-        "expected_files": manifest.totals.files,
+        "expected_files": manifest.totals.files if manifest.files else None,
         "warnings": list(manifest.warnings),
     }
 

@@ -16,6 +16,7 @@ from celery.canvas import Signature
 from celery.exceptions import Ignore
 from django.db import transaction
 from django.utils import timezone
+from kombu.exceptions import OperationalError as BrokerUnavailable
 
 from backup_tasks import chains, execution, ledger
 from backup_tasks.conf import backup_settings
@@ -34,6 +35,8 @@ _STEP_OPTIONS: dict[str, Any] = {
     "default_retry_delay": 1,
 }
 
+
+_SHORTLY = {"max_retries": 2, "interval_start": 0.2, "interval_step": 0.5, "interval_max": 1}
 
 _Decorator = Callable[[Callable[..., Any]], Task[Any, Any]]
 
@@ -81,7 +84,11 @@ _STEPS = {
 
 
 def enqueue(run: Run) -> None:
-    """Hand the run's unfinished steps to the workers, once the current transaction is committed."""
+    """Hand the run's unfinished steps to the workers, once the current transaction is committed.
+
+    Raises Transient where the broker does not answer within seconds; the run is pending then, and
+    the reconciler enqueues it later.
+    """
     transaction.on_commit(lambda: _publish(run), using=backup_settings().database)
 
 
@@ -90,8 +97,18 @@ def _publish(run: Run) -> None:
     signatures: list[Signature[Any]] = [
         _STEPS[step.name].si(run_id=run.pk, step=step.name) for step in unfinished
     ]
-    if signatures:
-        chain(*signatures).apply_async()
+    if not signatures:
+        return
+    try:
+        # Somebody waits for the answer: they are told soon that there is none.
+        chain(*signatures).apply_async(retry_policy=_SHORTLY)
+    except BrokerUnavailable as error:
+        raise Transient(
+            f"the broker does not answer: {error}",
+            obj=run.pk,
+            hint="The run is pending and is enqueued when the broker and the workers are back. To "
+            f"run it without them: `resume_run {run.pk}`. To give it up: `cancel_run {run.pk}`.",
+        ) from error
 
 
 def _execute(task: Task[Any, Any], run_id: str, step: str) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from django.utils import timezone
 from backup_tasks import files
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
-from backup_tasks.files import Tree
 from backup_tasks.models import Package
 from backup_tasks.steps import Work
 
@@ -20,8 +19,8 @@ def discard(work: Work) -> dict[str, Any]:
     engine = engine_for(settings.database)
     place = engine.place("staging", work.run_id)
     engine.drop(place)
-    for alias in settings.file_storages:
-        files.forget(Tree(alias), work.run_id)
+    for tree in files.project_trees():
+        files.forget(tree, work.run_id)
     source = work.results.get("fetch") or work.results.get("verify", {})
     Package.objects.filter(name=source.get("package", "")).update(drilled_at=timezone.now())
     return {"discarded": place}

@@ -14,7 +14,7 @@ from backup_tasks import history, restore
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import DoesNotFit, HandoverChanged, LoadFailed
-from backup_tasks.files import Tree, staged
+from backup_tasks.files import Tree, project_trees, staged
 from backup_tasks.package.manifest import Manifest, ModelEntry
 from backup_tasks.package.names import file_member
 from backup_tasks.rows.shape import Shape
@@ -27,7 +27,8 @@ def load(work: Work) -> dict[str, object]:
     manifest = restore.unpacked(folder, str(work.params.get("type", "full")))
     engine = engine_for(backup_settings().database)
     rows = _load_rows(work, engine, manifest, folder) if manifest.models else 0
-    files = sum(_stage_files(work, manifest, folder, alias) for alias in _aliases(manifest))
+    trees = project_trees() if manifest.files is not None else []
+    files = sum(_stage_files(work, manifest, folder, tree) for tree in trees)
     if manifest.files is not None and files != manifest.files.count:
         raise DoesNotFit(
             f"the package holds {manifest.files.count} files, {files} belong to storages "
@@ -92,13 +93,8 @@ def _unaltered(member: BinaryIO, entry: ModelEntry) -> Iterator[bytes]:
         )
 
 
-def _aliases(manifest: Manifest) -> tuple[str, ...]:
-    return tuple(backup_settings().file_storages) if manifest.files is not None else ()
-
-
-def _stage_files(work: Work, manifest: Manifest, folder: Path, alias: str) -> int:
-    tree = Tree(alias)
-    count = 0
+def _stage_files(work: Work, manifest: Manifest, folder: Path, tree: Tree) -> int:
+    alias, count = tree.alias, 0
     for entry in restore.entries_of(folder, manifest, alias):
         count += 1
         work.progress(count, manifest.totals.files, f"files of storage {alias}")

@@ -53,13 +53,13 @@ def _prepared(work: Work) -> tuple[list[Tree], list[Model]]:
     """Return the storages whose files are replaced, planned, and the models whose tables are."""
     settings = backup_settings()
     if work.kind == Run.Kind.REINIT:
-        trees = [Tree(alias) for alias in settings.file_storages]
+        trees = files.project_trees()
         for tree in trees:
             files.make_plan(tree, work.run_id, ())
         return trees, list(full_scope(settings).included)
     folder = work.workspace / "in"
     manifest = restore.unpacked(folder, str(work.params.get("type", "full")))
-    trees = [Tree(alias) for alias in settings.file_storages if manifest.files is not None]
+    trees = files.project_trees() if manifest.files is not None else []
     for tree in trees:
         files.make_plan(tree, work.run_id, restore.entries_of(folder, manifest, tree.alias))
     return trees, history.models_of(manifest, settings)

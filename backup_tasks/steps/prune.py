@@ -11,7 +11,6 @@ from django.utils import timezone
 from backup_tasks import catalog, files, workspace
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
-from backup_tasks.files import Tree
 from backup_tasks.models import Package, Run, UndoPoint
 from backup_tasks.retention import Kept, expendable
 from backup_tasks.steps import Work
@@ -60,8 +59,8 @@ def _undo_points(*, dry: bool) -> list[str]:
     if not dry:
         for point in expired:
             engine.drop(point.place)
-            for alias in settings.file_storages:
-                files.forget(Tree(alias), point.pk)
+            for tree in files.project_trees():
+                files.forget(tree, point.pk)
             point.delete()
     return names
 
@@ -84,10 +83,9 @@ def _left_behind(*, dry: bool) -> list[str]:
     if not dry:
         for place in found:
             engine.drop(place)
-    for alias in settings.file_storages:
-        tree = Tree(alias)
+    for tree in files.project_trees():
         for run_id in set(files.runs_with_files(tree)) - usable - undoable:
-            found.append(f"{alias}:{run_id}")
+            found.append(f"{tree.alias}:{run_id}")
             if not dry:
                 files.take_back_added(tree, run_id)
                 files.forget(tree, run_id)

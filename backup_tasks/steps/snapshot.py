@@ -9,7 +9,7 @@ from django.db import connections
 from backup_tasks.backup import form_of
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
-from backup_tasks.files import Tree
+from backup_tasks.files import project_trees
 from backup_tasks.rows.dump import count_rows
 from backup_tasks.rows.scope import full_scope, label
 from backup_tasks.steps import Work
@@ -28,5 +28,5 @@ def snapshot(work: Work) -> dict[str, Any]:
         for number, model in enumerate(scope.included, start=1):
             work.progress(number, len(scope.included), label(model))
             counts[label(model)] = count_rows(connections[settings.database], model._meta.db_table)
-    files = sum(1 for alias in settings.file_storages for _ in Tree(alias).names())
+    files = sum(1 for tree in project_trees() for _ in tree.names())
     return {"counts": counts, "files": files}

@@ -23,7 +23,7 @@ def undo(work: Work) -> dict[str, Any]:
     """
     settings = backup_settings()
     engine = engine_for(settings.database)
-    trees = [Tree(alias) for alias in settings.file_storages]
+    trees = files.project_trees()
     mine = UndoPoint.objects.filter(run_id=work.run_id).first()
     undone = _last(work) if mine is None else _undone_by(work)
     lock_seconds: float | None = None

@@ -13,7 +13,7 @@ from backup_tasks import history, restore
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import ValidationFailed
-from backup_tasks.files import Tree, staged
+from backup_tasks.files import project_trees, staged
 from backup_tasks.models import Run
 from backup_tasks.package.manifest import Manifest, ModelEntry
 from backup_tasks.rows.dump import Dumped, count_rows, dump_model
@@ -35,7 +35,7 @@ def validate(work: Work) -> dict[str, Any]:
         if work.kind == Run.Kind.REINIT:
             counts, problems = _validate_defaults(settings)
             equal: dict[str, bool] = {}
-            files = 0
+            files: int | None = 0
         else:
             folder = work.workspace / "in"
             manifest = restore.unpacked(folder, str(work.params.get("type", "full")))
@@ -52,7 +52,8 @@ def validate(work: Work) -> dict[str, Any]:
             obj=f"run {work.run_id}",
             hint="Live data was not touched. Keep the package; try another one.",
         )
-    return {"counts": counts, "digests_equal": equal, "files": files, "files_equal": True}
+    proven = None if files is None else True
+    return {"counts": counts, "digests_equal": equal, "files": files, "files_equal": proven}
 
 
 def _validate_rows(
@@ -97,13 +98,14 @@ def _differences(entry: ModelEntry, read: Dumped, *, exactly: bool) -> Iterator[
         yield f"{entry.label}: {entry.count} restored, with other primary keys"
 
 
-def _validate_files(work: Work, manifest: Manifest, folder: Path) -> tuple[int, list[str]]:
+def _validate_files(work: Work, manifest: Manifest, folder: Path) -> tuple[int | None, list[str]]:
+    if manifest.files is None:
+        return None, []
     count = 0
     problems = []
-    for alias in backup_settings().file_storages:
-        tree = Tree(alias)
-        for entry in restore.entries_of(folder, manifest, alias):
-            work.progress(count, manifest.totals.files, f"files of storage {alias}")
+    for tree in project_trees():
+        for entry in restore.entries_of(folder, manifest, tree.alias):
+            work.progress(count, manifest.totals.files, f"files of storage {tree.alias}")
             read = tree.entry(staged(work.run_id, entry.name))
             if (read.size, read.sha256) == (entry.size, entry.sha256):
                 count += 1
