@@ -56,8 +56,8 @@ test: $(STAMP) ## the whole suite, on SQLite, PostgreSQL and Redis
 	$(BIN)/python -m pytest $(TESTS)
 
 check: $(STAMP) ## format, lint, types, import contracts, migrations, deployment
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --output-format=concise .
+	$(BIN)/ruff check --output-format=concise .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
@@ -74,7 +74,7 @@ lock: $(STAMP) ## pin pyproject.toml's dependencies, with hashes
 	    --output-file requirements-production.lock pyproject.toml
 
 compose-smoke: $(STAMP) ## really start production's compose stack, and take it down again
-	tests/compose/smoke
+	$(BIN)/python -m tests.compose.smoke
 
 clean: ## remove .venv and every cache; var/ (data) stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -58,7 +58,7 @@ from backup_tasks.rows.dump import dump_model
 from backup_tasks.rows.identities import settled_identities
 from backup_tasks.rows.integrity import dangling
 from backup_tasks.rows.natural_keys import Model
-from backup_tasks.rows.scope import Scope, full_scope, label
+from backup_tasks.rows.scope import Scope, columns_left_out, full_scope, label
 from backup_tasks.rows.shape import Shape
 
 _SUFFIXES: Mapping[str, Compression] = {
@@ -142,6 +142,7 @@ def dump(folder: Path, *, params: Mapping[str, Any], progress: Progress) -> Mani
                 + scope.excluded,
             )
         identities, warnings = settled_identities(connection, scope.included, settings.natural_keys)
+        warnings += columns_left_out(connection, scope.included)
         shapes = [Shape(model, identities, connection) for model in scope.included]
         entries = tuple(_dump_models(shapes, folder, progress))
         if kind != "database":

@@ -9,6 +9,7 @@ from typing import cast
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.db import connections, router
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.conf import BackupSettings
 from backup_tasks.errors import Misconfigured
@@ -73,6 +74,22 @@ def _why_not(
     if not users and get_user_model() in (model, owner):
         return "users were left out by --no-include-users"
     return ""
+
+
+def columns_left_out(connection: BaseDatabaseWrapper, models: Iterable[Model]) -> tuple[str, ...]:
+    """Return a warning for each column, added by hand perhaps, that no field of the model has."""
+    warnings = []
+    with connection.cursor() as cursor:
+        for model in models:
+            table = connection.introspection.get_table_description(cursor, model._meta.db_table)
+            known = {field.column for field in model._meta.local_concrete_fields}
+            warnings += [
+                f"{label(model)}: the column {column.name} of its table belongs to no field; its "
+                "values are not in the package"
+                for column in table
+                if column.name not in known
+            ]
+    return tuple(warnings)
 
 
 def _refuse_unknown_names(names: Sequence[str], installed: Iterable[Model]) -> None:
