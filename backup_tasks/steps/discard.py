@@ -6,9 +6,10 @@ from typing import Any
 
 from django.utils import timezone
 
-from backup_tasks import files
+from backup_tasks import placement
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
+from backup_tasks.files import project_trees
 from backup_tasks.models import Package
 from backup_tasks.steps import Work
 
@@ -19,8 +20,8 @@ def discard(work: Work) -> dict[str, Any]:
     engine = engine_for(settings.database)
     place = engine.place("staging", work.run_id)
     engine.drop(place)
-    for tree in files.project_trees():
-        files.forget(tree, work.run_id)
+    for tree in project_trees():
+        placement.forget(tree, work.run_id)
     source = work.results.get("fetch") or work.results.get("verify", {})
     Package.objects.filter(name=source.get("package", "")).update(drilled_at=timezone.now())
     return {"discarded": place}

@@ -14,9 +14,10 @@ from backup_tasks import history, restore
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import DoesNotFit, HandoverChanged, LoadFailed
-from backup_tasks.files import Tree, project_trees, staged
+from backup_tasks.files import Tree, project_trees
 from backup_tasks.package.manifest import Manifest, ModelEntry
 from backup_tasks.package.names import file_member
+from backup_tasks.placement import staged
 from backup_tasks.rows.shape import Shape
 from backup_tasks.steps import Work
 

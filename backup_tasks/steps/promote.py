@@ -6,10 +6,10 @@ from typing import Any
 
 from django.utils import timezone
 
-from backup_tasks import files, history, restore
+from backup_tasks import history, placement, restore
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
-from backup_tasks.files import Tree
+from backup_tasks.files import Tree, project_trees
 from backup_tasks.models import Run, UndoPoint
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.scope import full_scope
@@ -39,7 +39,7 @@ def promote(work: Work) -> dict[str, Any]:
         )
         lock_seconds = _swap(work, place, point, trees)
     for tree in trees:
-        files.put_other_files(tree, work.run_id)
+        placement.put_other_files(tree, work.run_id)
     UndoPoint.objects.filter(pk=point.pk).update(files_done=True)
     engine.drop(place)
     return {
@@ -53,15 +53,15 @@ def _prepared(work: Work) -> tuple[list[Tree], list[Model]]:
     """Return the storages whose files are replaced, planned, and the models whose tables are."""
     settings = backup_settings()
     if work.kind == Run.Kind.REINIT:
-        trees = files.project_trees()
+        trees = project_trees()
         for tree in trees:
-            files.make_plan(tree, work.run_id, ())
+            placement.make_plan(tree, work.run_id, ())
         return trees, list(full_scope(settings).included)
     folder = work.workspace / "in"
     manifest = restore.unpacked(folder, str(work.params.get("type", "full")))
-    trees = files.project_trees() if manifest.files is not None else []
+    trees = project_trees() if manifest.files is not None else []
     for tree in trees:
-        files.make_plan(tree, work.run_id, restore.entries_of(folder, manifest, tree.alias))
+        placement.make_plan(tree, work.run_id, restore.entries_of(folder, manifest, tree.alias))
     return trees, history.models_of(manifest, settings)
 
 
@@ -70,7 +70,7 @@ def _swap(work: Work, place: str, point: UndoPoint, trees: list[Tree]) -> float:
         work.still_mine()
         point.save(force_insert=True)
 
-    with files.added(trees, work.run_id):
+    with placement.added(trees, work.run_id):
         return engine_for(backup_settings().database).promote(
             place, tables=point.tables, apps=point.apps, keep=point.place, record=record
         )

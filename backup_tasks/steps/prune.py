@@ -8,9 +8,10 @@ from typing import Any
 
 from django.utils import timezone
 
-from backup_tasks import catalog, files, workspace
+from backup_tasks import catalog, placement, workspace
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
+from backup_tasks.files import project_trees
 from backup_tasks.models import Package, Run, UndoPoint
 from backup_tasks.retention import Kept, expendable
 from backup_tasks.steps import Work
@@ -59,8 +60,8 @@ def _undo_points(*, dry: bool) -> list[str]:
     if not dry:
         for point in expired:
             engine.drop(point.place)
-            for tree in files.project_trees():
-                files.forget(tree, point.pk)
+            for tree in project_trees():
+                placement.forget(tree, point.pk)
             point.delete()
     return names
 
@@ -83,12 +84,12 @@ def _left_behind(*, dry: bool) -> list[str]:
     if not dry:
         for place in found:
             engine.drop(place)
-    for tree in files.project_trees():
-        for run_id in set(files.runs_with_files(tree)) - usable - undoable:
+    for tree in project_trees():
+        for run_id in set(placement.runs_with_files(tree)) - usable - undoable:
             found.append(f"{tree.alias}:{run_id}")
             if not dry:
-                files.take_back_added(tree, run_id)
-                files.forget(tree, run_id)
+                placement.take_back_added(tree, run_id)
+                placement.forget(tree, run_id)
     for run_id in workspace.runs() - usable:
         found.append(f"workspace:{run_id}")
         if not dry:

@@ -6,10 +6,10 @@ from typing import Any
 
 from django.db import connections
 
-from backup_tasks.backup import form_of
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.files import project_trees
+from backup_tasks.form import form_of
 from backup_tasks.rows.dump import count_rows
 from backup_tasks.rows.scope import full_scope, label
 from backup_tasks.steps import Work

@@ -6,11 +6,11 @@ from typing import Any
 
 from django.utils import timezone
 
-from backup_tasks import files
+from backup_tasks import placement
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import NothingToUndo
-from backup_tasks.files import Tree
+from backup_tasks.files import Tree, project_trees
 from backup_tasks.models import UndoPoint
 from backup_tasks.steps import Work
 
@@ -23,7 +23,7 @@ def undo(work: Work) -> dict[str, Any]:
     """
     settings = backup_settings()
     engine = engine_for(settings.database)
-    trees = files.project_trees()
+    trees = project_trees()
     mine = UndoPoint.objects.filter(run_id=work.run_id).first()
     undone = _last(work) if mine is None else _undone_by(work)
     lock_seconds: float | None = None
@@ -37,12 +37,12 @@ def undo(work: Work) -> dict[str, Any]:
         )
         lock_seconds = _swap(work, undone, mine, trees)
     for tree in trees:
-        if files.has_plan(tree, work.run_id):
-            files.put_other_files(tree, work.run_id)
+        if placement.has_plan(tree, work.run_id):
+            placement.put_other_files(tree, work.run_id)
     UndoPoint.objects.filter(pk=mine.pk).update(files_done=True)
     engine.drop(undone.place)
     for tree in trees:
-        files.forget(tree, undone.pk)
+        placement.forget(tree, undone.pk)
     return {"undone": undone.pk, "lock_seconds": lock_seconds}
 
 
@@ -75,9 +75,9 @@ def _swap(work: Work, undone: UndoPoint, mine: UndoPoint, trees: list[Tree]) -> 
         UndoPoint.objects.filter(pk=undone.pk).update(undone_at=timezone.now())
 
     for tree in trees:
-        files.make_undo_plan(tree, work.run_id, undone.pk)
-    changed = [tree for tree in trees if files.has_plan(tree, work.run_id)]
-    with files.added(changed, work.run_id):
+        placement.make_undo_plan(tree, work.run_id, undone.pk)
+    changed = [tree for tree in trees if placement.has_plan(tree, work.run_id)]
+    with placement.added(changed, work.run_id):
         return engine_for(backup_settings().database).promote(
             undone.place, tables=undone.tables, apps=undone.apps, keep=mine.place, record=record
         )

@@ -13,9 +13,10 @@ from backup_tasks import history, restore
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import ValidationFailed
-from backup_tasks.files import project_trees, staged
+from backup_tasks.files import project_trees
 from backup_tasks.models import Run
 from backup_tasks.package.manifest import Manifest, ModelEntry
+from backup_tasks.placement import staged
 from backup_tasks.rows.dump import Dumped, count_rows, dump_model
 from backup_tasks.rows.integrity import dangling
 from backup_tasks.rows.scope import full_scope, label

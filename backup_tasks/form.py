@@ -1,0 +1,72 @@
+"""How a package is written down: where to, how compressed, and whether encrypted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backup_tasks.conf import BackupSettings
+from backup_tasks.errors import KeyMissing, Misconfigured
+from backup_tasks.package.compression import Compression
+from backup_tasks.package.names import is_file_name
+
+_SUFFIXES: Mapping[str, Compression] = {
+    ".tar.zst": "zstd",
+    ".tar.gz": "gzip",
+    ".tgz": "gzip",
+    ".tar": "none",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """How a package is written down."""
+
+    output: Path | None
+    """None: into the store."""
+    compression: Compression
+    encrypted: bool
+
+
+def form_of(params: Mapping[str, Any], settings: BackupSettings) -> Form:
+    """Return the form that was asked for: `output`, `compress` and `encrypt` of the run's params.
+
+    The suffix of an output path says how it is compressed. Raises Misconfigured where the options
+    contradict each other, KeyMissing where encryption is asked for and nobody could decrypt.
+    """
+    encrypted = params.get("encrypt")
+    if encrypted is None:
+        encrypted = bool(settings.recipients)
+    if encrypted and not settings.recipients:
+        raise KeyMissing(
+            "encryption was asked for, and there is no public key to encrypt to",
+            obj="settings.BACKUP['RECIPIENTS']",
+            hint="Name an age public key there, or say --no-encrypt.",
+        )
+    asked: Compression | None = params.get("compress")
+    if not params.get("output"):
+        return Form(output=None, compression=asked or "zstd", encrypted=encrypted)
+    output = Path(params["output"])
+    if not is_file_name(output.name):
+        raise Misconfigured(
+            "this can't be the name of a package",
+            obj=str(output),
+            hint="Let the path end in .tar.zst, .tar.gz or .tar.",
+        )
+    if (output.suffix == ".age") != encrypted:
+        raise Misconfigured(
+            "the package is encrypted" if encrypted else "the package is not encrypted",
+            obj=str(output),
+            hint="Let the path end in .age." if encrypted else "Leave .age out of the path.",
+        )
+    stem = output.name.removesuffix(".age")
+    told = next((kind for end, kind in _SUFFIXES.items() if stem.endswith(end)), None)
+    if told and asked and told != asked:
+        raise Misconfigured(
+            f"the path says {told}, --compress says {asked}",
+            obj=str(output),
+            hint="Let the path end in .tar.zst, .tar.gz or .tar, as you choose.",
+        )
+    return Form(output=output, compression=told or asked or "zstd", encrypted=encrypted)
