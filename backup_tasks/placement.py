@@ -1,4 +1,4 @@
-"""Puts a set of files in the place of another: at no moment is there a row whose file can't be read.
+"""Puts a set of files in the place of another: at no moment does a row of live miss its file.
 
 Each storage is handled by itself. Below `.backup_tasks/` it has, per run, the files that a restore
 staged (`staging`), those that a promote replaced (`kept`), and the plan that says what happens to

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backup_tasks.report import Figures, Report
+from backup_tasks.report import Report
 
 _MOMENTS = (
     ("before", "before"),
