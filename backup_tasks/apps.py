@@ -9,3 +9,9 @@ class BackupTasksConfig(AppConfig):
     name = "backup_tasks"
     verbose_name = "Backup and restore"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from backup_tasks.checks import register_checks
+
+        register_checks()

@@ -104,6 +104,12 @@ class Tree:
             folders, files = self.storage.listdir(folder)
         except FileNotFoundError:
             return
+        except NotImplementedError as error:
+            raise Misconfigured(
+                "the storage can't list its files",
+                obj=f"storage {self.alias}",
+                hint="Use a storage with listdir(), or take the alias out of FILE_STORAGES.",
+            ) from error
         for name, is_folder in sorted([(n, True) for n in folders] + [(n, False) for n in files]):
             path = f"{folder}/{name}" if folder else name
             if not is_folder:

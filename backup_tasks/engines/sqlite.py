@@ -134,8 +134,8 @@ class SQLite(Engine):
         live = self.live
         live.ensure_connection()
         with live.cursor() as cursor:
-            cursor.execute("PRAGMA foreign_keys = OFF")
             cursor.execute("ATTACH DATABASE %s AS source", [place])
+            cursor.execute("PRAGMA foreign_keys = OFF")
             try:
                 with transaction.atomic(self.alias):
                     cursor.execute("DELETE FROM django_migrations WHERE 0")  # takes the write lock

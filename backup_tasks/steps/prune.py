@@ -6,6 +6,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
 from backup_tasks import catalog, placement, workspace
@@ -52,9 +53,11 @@ def _packages(*, dry: bool) -> list[str]:
 
 
 def _undo_points(*, dry: bool) -> list[str]:
-    """An undo point that expired, or was undone, gives its tables and files back."""
-    settings = backup_settings()
-    engine = engine_for(settings.database)
+    """An undo point that expired, or was undone, gives its tables and files back. Not while a run
+    may be bringing them back."""
+    if Run.objects.exclude(live_lock=None).exists():
+        return []
+    engine = engine_for(backup_settings().database)
     expired = UndoPoint.objects.filter(expires_at__lt=timezone.now(), files_done=True)
     names = [point.pk for point in expired]
     if not dry:
@@ -67,31 +70,39 @@ def _undo_points(*, dry: bool) -> list[str]:
 
 
 def _left_behind(*, dry: bool) -> list[str]:
-    """What belongs to no run that could still use it: staging, kept tables, files, workspaces."""
-    settings = backup_settings()
-    engine = engine_for(settings.database)
-    usable = set(Run.objects.filter(state__in=Run.ACTIVE).values_list("pk", flat=True)) | set(
-        Run.objects.filter(
-            state__in=(Run.State.FAILED, Run.State.CANCELLED),
-            finished_at__gt=timezone.now() - _RESUMABLE,
-        ).values_list("pk", flat=True)
-    )
-    undoable = set(UndoPoint.objects.values_list("pk", flat=True))
-    needed = {engine.place("staging", pk) for pk in usable}
-    needed |= {engine.place("undo", pk) for pk in usable}
-    needed |= set(UndoPoint.objects.values_list("place", flat=True))
-    found = [place for place in engine.places() if place not in needed]
+    """What belongs to no run that could still use it: staging, kept tables, files, workspaces.
+
+    What there is is listed first, and the runs after: a run is in the ledger before it makes
+    anything, so whatever is listed and has no run is nobody's.
+    """
+    engine = engine_for(backup_settings().database)
+    places = engine.places()
+    with_files = [
+        (tree, run_id) for tree in project_trees() for run_id in placement.runs_with_files(tree)
+    ]
+    with_workspace = workspace.runs()
+    usable = _usable_runs()
+    points = dict(UndoPoint.objects.values_list("pk", "place"))
+    needed = {engine.place(purpose, pk) for pk in usable for purpose in ("staging", "undo")}
+    left = [place for place in places if place not in needed | set(points.values())]
     if not dry:
-        for place in found:
+        for place in left:
             engine.drop(place)
-    for tree in project_trees():
-        for run_id in set(placement.runs_with_files(tree)) - usable - undoable:
-            found.append(f"{tree.alias}:{run_id}")
+    for tree, run_id in with_files:
+        if run_id not in usable and run_id not in points:
+            left.append(f"{tree.alias}:{run_id}")
             if not dry:
                 placement.take_back_added(tree, run_id)
                 placement.forget(tree, run_id)
-    for run_id in workspace.runs() - usable:
-        found.append(f"workspace:{run_id}")
+    for run_id in with_workspace - usable:
+        left.append(f"workspace:{run_id}")
         if not dry:
             workspace.remove(run_id)
-    return found
+    return left
+
+
+def _usable_runs() -> set[str]:
+    """Return the runs that are active, or failed so lately that they may be resumed."""
+    lately = timezone.now() - _RESUMABLE
+    resumable = Q(state__in=(Run.State.FAILED, Run.State.CANCELLED), finished_at__gt=lately)
+    return set(Run.objects.filter(Q(state__in=Run.ACTIVE) | resumable).values_list("pk", flat=True))

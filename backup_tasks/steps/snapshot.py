@@ -8,8 +8,9 @@ from django.db import connections
 
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
+from backup_tasks.errors import Misconfigured
 from backup_tasks.files import project_trees
-from backup_tasks.form import form_of
+from backup_tasks.form import Form, form_of
 from backup_tasks.rows.dump import count_rows
 from backup_tasks.rows.scope import full_scope, label
 from backup_tasks.steps import Work
@@ -21,7 +22,7 @@ def snapshot(work: Work) -> dict[str, Any]:
     It comes first, so it is also where options that contradict each other are refused.
     """
     settings = backup_settings()
-    form_of(work.params, settings)
+    _refuse_output(form_of(work.params, settings))
     counts = {}
     with engine_for(settings.database).snapshot():
         scope = full_scope(settings)
@@ -30,3 +31,17 @@ def snapshot(work: Work) -> dict[str, Any]:
             counts[label(model)] = count_rows(connections[settings.database], model._meta.db_table)
     files = sum(1 for tree in project_trees() for _ in tree.names())
     return {"counts": counts, "files": files}
+
+
+def _refuse_output(form: Form) -> None:
+    """Refuse now what would be refused when hours of work are done."""
+    if form.output and form.output.exists():
+        raise Misconfigured(
+            "a file of that name is there already", obj=str(form.output), hint="Choose another."
+        )
+    if form.output and not form.output.parent.is_dir():
+        raise Misconfigured(
+            "there is no such folder",
+            obj=str(form.output.parent),
+            hint="Make it, or choose another.",
+        )

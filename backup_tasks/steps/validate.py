@@ -35,6 +35,7 @@ def validate(work: Work) -> dict[str, Any]:
     with engine.at(engine.place("staging", work.run_id)):
         if work.kind == Run.Kind.REINIT:
             counts, problems = _validate_defaults(settings)
+            problems += _project_checks(settings)
             equal: dict[str, bool] = {}
             files: int | None = 0
         else:
@@ -46,7 +47,8 @@ def validate(work: Work) -> dict[str, Any]:
             if not problems and (since := history.missing_migrations(manifest, settings)):
                 work.progress(0, len(since), "migrating forward")
                 history.bring_forward(settings)
-        problems += _project_checks(settings)
+            if manifest.models:
+                problems += _project_checks(settings)
     if problems:
         raise ValidationFailed(
             "; ".join(problems),
