@@ -40,8 +40,5 @@ def _refuse_output(form: Form) -> None:
             "a file of that name is there already", obj=str(form.output), hint="Choose another."
         )
     if form.output and not form.output.parent.is_dir():
-        raise Misconfigured(
-            "there is no such folder",
-            obj=str(form.output.parent),
-            hint="Make it, or choose another.",
-        )
+        folder = str(form.output.parent)
+        raise Misconfigured("there is no such folder", obj=folder, hint="Make it first.")
