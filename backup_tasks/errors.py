@@ -19,6 +19,7 @@
         ├── DumpFailed
         ├── LoadFailed
         ├── PackageNotFound
+        ├── StorageRefused
         ├── NothingToUndo
         ├── LeaseLost
         └── Cancelled
@@ -156,6 +157,10 @@ class LoadFailed(Permanent):
 
 class PackageNotFound(Permanent):
     """No package of that name is in the store."""
+
+
+class StorageRefused(Permanent):
+    """A storage can't do what was asked: no space, no right, no such folder."""
 
 
 class NothingToUndo(Permanent):

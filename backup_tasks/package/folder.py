@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from backup_tasks.errors import HandoverChanged, Misconfigured, StorageUnavailable
+from backup_tasks.errors import HandoverChanged, Misconfigured
 from backup_tasks.package import names
-from backup_tasks.package.damage import damaged
+from backup_tasks.package.damage import damaged, storage_failed
 from backup_tasks.package.sidecar import SIDECAR_LIMIT, Sidecar
 from backup_tasks.package.streams import (
     HashingWriter,
@@ -26,7 +26,7 @@ def publish_to_path(path: Path, target: Path, sidecar: Sidecar) -> None:
 
     Doing so again is fine, also after a crash between the two. Raises Misconfigured if something
     else is there, or the name can't be a package's; HandoverChanged if the file is not what the
-    sidecar says; StorageUnavailable.
+    sidecar says; StorageUnavailable, StorageRefused.
     """
     if not names.is_file_name(target.name):
         raise Misconfigured(
@@ -50,7 +50,7 @@ def publish_to_path(path: Path, target: Path, sidecar: Sidecar) -> None:
 def sidecar_beside(package: Path) -> Sidecar | None:
     """Return the sidecar beside a package that is a file, or None if there is none.
 
-    Raises PackageDamaged, DoesNotFit, StorageUnavailable.
+    Raises PackageDamaged, DoesNotFit, StorageUnavailable, StorageRefused.
     """
     beside = package.with_name(names.sidecar_name(package.name))
     with _disk_errors(beside), contextlib.suppress(FileNotFoundError), beside.open("rb") as file:
@@ -61,7 +61,7 @@ def sidecar_beside(package: Path) -> Sidecar | None:
 def check_beside(package: Path, sidecar: Sidecar) -> None:
     """Compare a package that is a file with its sidecar.
 
-    Raises PackageDamaged when size or SHA-256 differ, StorageUnavailable.
+    Raises PackageDamaged when size or SHA-256 differ, StorageUnavailable, StorageRefused.
     """
     with _disk_errors(package), package.open("rb") as source:
         copy_announced(source, Void(), sidecar)
@@ -156,8 +156,5 @@ def _disk_errors(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageUnavailable(
-            f"reading or writing failed ({error.strerror or error})",
-            obj=str(error.filename or place),
-            hint="Look for free space and permissions.",
-        ) from error
+        subject = str(error.filename or place)
+        raise storage_failed("reading or writing failed", error, obj=subject) from error

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from backup_tasks.errors import BackupError, Misconfigured, PackageNotFound, StorageUnavailable
+from backup_tasks.errors import BackupError, Misconfigured, PackageNotFound
 from backup_tasks.package import names
 from backup_tasks.package.cipher import decrypt_stream, is_age
 from backup_tasks.package.compression import decompress, detect
-from backup_tasks.package.damage import damaged
+from backup_tasks.package.damage import damaged, storage_failed
 from backup_tasks.package.index import read_index
 from backup_tasks.package.manifest import MANIFEST_LIMIT, Manifest
 from backup_tasks.package.streams import Progress
@@ -38,7 +38,7 @@ def unpack(package: Path, into: Path, *, identities: Sequence[str], progress: Pr
     An encrypted package is decrypted first, as a whole, to an unnamed file there.
 
     Raises PackageNotFound; PackageDamaged, naming the member or the model; DoesNotFit for a newer
-    format; KeyMissing; StorageUnavailable; Misconfigured when `into` is not empty.
+    format; KeyMissing; StorageUnavailable, StorageRefused; Misconfigured when `into` is not empty.
     """
     with _disk_errors(into):
         into.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -78,7 +78,10 @@ def read_manifest(package: Path, *, identities: Sequence[str], scratch: Path) ->
 
 
 def is_encrypted(package: Path) -> bool:
-    """Return whether a package is encrypted. Raises PackageNotFound, StorageUnavailable."""
+    """Return whether a package is encrypted.
+
+    Raises PackageNotFound, StorageUnavailable, StorageRefused.
+    """
     with _disk_errors(package), _source(package) as source:
         return is_age(source.read(BLOCK))
 
@@ -258,11 +261,8 @@ def _disk_errors(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageUnavailable(
-            f"the package can't be read or unpacked ({error.strerror or error})",
-            obj=str(error.filename or place),
-            hint="Look for free space and permissions.",
-        ) from error
+        subject = str(error.filename or place)
+        raise storage_failed("the package can't be read or unpacked", error, obj=subject) from error
 
 
 def _empty(folder: Path) -> None:

@@ -18,9 +18,9 @@ from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage
 
-from backup_tasks.errors import BackupError, Misconfigured, PackageNotFound, StorageUnavailable
+from backup_tasks.errors import BackupError, Misconfigured, PackageNotFound
 from backup_tasks.package import names
-from backup_tasks.package.damage import damaged
+from backup_tasks.package.damage import damaged, storage_failed
 from backup_tasks.package.folder import (
     Void,
     copy_announced,
@@ -60,7 +60,7 @@ class Listing:
 class Store:
     """Packages in a Django storage. `alias` is what errors call it.
 
-    Every method raises StorageUnavailable when the storage fails.
+    Every method raises StorageUnavailable or StorageRefused when the storage fails.
     """
 
     def __init__(self, storage: Storage, *, alias: str) -> None:
@@ -200,8 +200,9 @@ class Store:
         try:
             yield
         except _storage_errors() as error:
-            raise StorageUnavailable(
-                f"the store {self._alias!r} failed ({error})",
+            raise storage_failed(
+                f"the store {self._alias!r} failed",
+                error,
                 obj=name or self._alias,
                 hint="Look at the storage's settings, credentials and free space.",
             ) from error

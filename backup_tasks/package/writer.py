@@ -14,10 +14,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from backup_tasks.errors import BackupError, HandoverChanged, SourceChanged, StorageUnavailable
+from backup_tasks.errors import BackupError, HandoverChanged, SourceChanged
 from backup_tasks.package import names, tar
 from backup_tasks.package.cipher import encrypt_stream
 from backup_tasks.package.compression import Compression, compress
+from backup_tasks.package.damage import storage_failed
 from backup_tasks.package.index import FileEntry, read_index
 from backup_tasks.package.manifest import FileIndex, Manifest, ModelEntry
 from backup_tasks.package.streams import (
@@ -53,7 +54,7 @@ def write_package(
 
     Raises SourceChanged when a file is not, or no longer, what the index says; HandoverChanged when
     rows or index are not what the manifest says; KeyMissing for a wrong recipient;
-    StorageUnavailable when reading or writing fails.
+    StorageUnavailable or StorageRefused when reading or writing fails.
     """
     content = _archive(manifest, rows, index, open_file, progress)
     packed = compress(content, compression)
@@ -67,11 +68,7 @@ def write_package(
                     writer.write(chunk)
         return writer.written()
     except OSError as error:
-        raise StorageUnavailable(
-            f"the package can't be written ({error.strerror or error})",
-            obj=str(target),
-            hint="Look for free space and permissions on that folder.",
-        ) from error
+        raise storage_failed("the package can't be written", error, obj=str(target)) from error
 
 
 def _archive(
@@ -149,9 +146,7 @@ def _file(entry: FileEntry, open_file: OpenFile, progress: Progress) -> Iterator
             hint="It will be tried again.",
         ) from error
     except OSError as error:
-        raise StorageUnavailable(
-            f"the file can't be read ({error.strerror or error})", obj=subject
-        ) from error
+        raise storage_failed("the file can't be read", error, obj=subject) from error
 
 
 def _exactly(source: Reader, size: int, sha256: str, changed: BackupError) -> Iterator[bytes]:

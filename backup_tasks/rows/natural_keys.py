@@ -18,11 +18,13 @@ primary key as its identity.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NoReturn, cast
 
 from django.core.exceptions import FieldDoesNotExist
-from django.db import models
+from django.db import connections, models
+from django.db.models.base import ModelState
 
 from backup_tasks.errors import Misconfigured
 
@@ -235,7 +237,9 @@ class _Mark(str):
 
 
 def _marked(model: Model, prefix: str, depth: int) -> models.Model:
-    instance = model()
+    # Not made by calling the model: the project's defaults and signal handlers may write.
+    instance = model.__new__(model)
+    instance._state = ModelState()
     for field in model._meta.concrete_fields:
         mark = _Mark(f"mark of {prefix}{field.name}")
         mark.path = f"{prefix}{field.name}"
@@ -246,6 +250,19 @@ def _marked(model: Model, prefix: str, depth: int) -> models.Model:
     return instance
 
 
+@contextmanager
+def _no_queries() -> Iterator[None]:
+    """Let a query raise before the database sees it: one that fails ends its transaction."""
+
+    def refuse(*_: object) -> NoReturn:
+        raise RuntimeError("a natural key that asks the database can't be traced")
+
+    with ExitStack() as stack:
+        for connection in connections.all():
+            stack.enter_context(connection.execute_wrapper(refuse))
+        yield
+
+
 def _traced(model: Model) -> Paths | None:
     """Return the paths that a model's own `natural_key()` returns the values of.
 
@@ -254,7 +271,8 @@ def _traced(model: Model) -> Paths | None:
     be read set-wise, and may not be one (EVIDENCE.md T20).
     """
     try:
-        key = _marked(model, "", depth=3).natural_key()  # type: ignore[attr-defined]  # the caller looked
+        with _no_queries():
+            key = _marked(model, "", depth=3).natural_key()  # type: ignore[attr-defined]  # the caller looked
         parts = list(key)
         paths = tuple(part.path for part in parts)
         plain = all(not _field_at(model, path).is_relation for path in paths)

@@ -116,12 +116,12 @@ def json_wire(text: str, vendor: str) -> tuple[bytes, str | None]:
         if vendor == "postgresql"
         else json_text(value, vendor)
     )
-    stored = None if value is not None and same == text else text
-    if quick == value:
-        return orjson.dumps(quick, option=orjson.OPT_SORT_KEYS), stored
-    # Integers beyond 64 bits, which the quick one rounds.
-    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return canonical.encode(), stored
+    with suppress(TypeError):  # integers beyond 64 bits, of which the quick one makes floats
+        canonical = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        if quick == value:
+            return canonical, None if value is not None and same == text else text
+    slow = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return slow.encode(), text
 
 
 def _squeezed(text: bytes | str) -> bytes:

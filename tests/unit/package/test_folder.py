@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from backup_tasks.errors import HandoverChanged, Misconfigured, PackageDamaged, StorageUnavailable
+from backup_tasks.errors import HandoverChanged, Misconfigured, PackageDamaged, StorageRefused
 from backup_tasks.package.folder import check_beside, publish_to_path, sidecar_beside
 from backup_tasks.package.sidecar import Sidecar
 
@@ -120,7 +120,7 @@ def test_a_package_that_changed_is_not_put_there(
 def test_a_folder_that_is_not_there_is_named(
     package: Path, sidecar: Sidecar, tmp_path: Path
 ) -> None:
-    with pytest.raises(StorageUnavailable, match="No such file") as caught:
+    with pytest.raises(StorageRefused, match="No such file") as caught:
         publish_to_path(package, tmp_path / "nowhere" / "x.tar.gz", sidecar)
 
     assert "nowhere" in caught.value.obj

@@ -15,6 +15,7 @@ from backup_tasks.errors import (
     Misconfigured,
     PackageDamaged,
     PackageNotFound,
+    StorageRefused,
     StorageUnavailable,
 )
 from backup_tasks.package.sidecar import Sidecar
@@ -257,7 +258,7 @@ def test_a_crash_between_data_and_sidecar_leaves_nothing_listed(
     (folder / f".{STEM}.json.partial").mkdir(parents=True)
     store = Store(FileSystemStorage(location=folder), alias="backups")
 
-    with pytest.raises(StorageUnavailable):
+    with pytest.raises(StorageRefused):
         store.publish(package, sidecar)
 
     assert (folder / NAME).exists()

@@ -13,7 +13,7 @@ from backup_tasks.errors import (
     KeyMissing,
     PackageDamaged,
     SourceChanged,
-    StorageUnavailable,
+    StorageRefused,
 )
 
 from .content import FILES, Content
@@ -73,7 +73,7 @@ def test_a_storage_that_fails_is_named_with_the_file(
 ) -> None:
     broken = replace(content, open_file=raising(PermissionError(13, "Permission denied")))
 
-    with pytest.raises(StorageUnavailable, match="Permission denied") as caught:
+    with pytest.raises(StorageRefused, match="Permission denied") as caught:
         broken.write(tmp_path / "package", recipients=recipients)
 
     assert caught.value.obj.startswith("default:")
@@ -162,7 +162,7 @@ def test_a_recipient_that_is_no_key_stops_before_anything_is_written(
 
 
 def test_a_folder_that_can_not_be_written_is_named(content: Content, tmp_path: Path) -> None:
-    with pytest.raises(StorageUnavailable) as caught:
+    with pytest.raises(StorageRefused) as caught:
         content.write(tmp_path / "no" / "such" / "package")
 
     assert "no/such/package" in caught.value.obj
