@@ -1,0 +1,55 @@
+"""The ledger: the only code that writes `Run` and `Step` rows.
+
+    start ──► pending ──► running ──► succeeded
+                 ▲           │ └────► failed     (resume makes it pending again)
+                 └─ resume ◄─┘ └────► cancelled
+
+A step is claimed before it is worked on. The claim is a lease that heartbeats prolong, and the
+number of the attempt is its fencing token: whoever lost the lease can't write any more. A step that
+nobody has claimed yet carries, in the same column, the time by which somebody should have; that is
+how a run whose message was lost is found.
+
+Rows are always locked in this order: step, then run.
+"""
+
+from backup_tasks.ledger.claims import (
+    Busy,
+    Claim,
+    Finished,
+    Refused,
+    claim,
+    fail,
+    succeed,
+    will_retry,
+)
+from backup_tasks.ledger.recovery import abandoned, bury_dead_commands, release_live_locks
+from backup_tasks.ledger.runs import (
+    cancel,
+    current_step,
+    fail_run,
+    find,
+    is_at_work,
+    resume,
+    start,
+)
+
+__all__ = [
+    "Busy",
+    "Claim",
+    "Finished",
+    "Refused",
+    "abandoned",
+    "bury_dead_commands",
+    "cancel",
+    "claim",
+    "current_step",
+    "fail",
+    "fail_run",
+    "find",
+    "is_at_work",
+    "release_live_locks",
+    "resume",
+    "start",
+    "succeed",
+    "will_retry",
+]

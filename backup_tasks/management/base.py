@@ -1,0 +1,184 @@
+"""What all commands have in common: `--json`, `--enqueue`, exit codes, the final table."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, cast
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, InterfaceError
+
+from backup_tasks import chains, ledger
+from backup_tasks.causes import explain
+from backup_tasks.errors import BackupError, ErrorRecord, Misconfigured, NotConfirmed
+from backup_tasks.foreground import run_here
+from backup_tasks.management.progress import ProgressDisplay
+from backup_tasks.management.tables import counts_table
+from backup_tasks.models import Run
+from backup_tasks.report import Report
+
+
+class Command(BaseCommand):
+    """A command whose errors have exit codes, and whose stdout is one JSON object with `--json`."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the options that every command has."""
+        parser.add_argument(
+            "--json", action="store_true", help="Write one JSON object to stdout, nothing else."
+        )
+        self.add_options(parser)
+
+    @abstractmethod
+    def add_options(self, parser: CommandParser) -> None:
+        """Add the command's own options."""
+
+    @abstractmethod
+    def perform(self, options: Mapping[str, Any]) -> None:
+        """Do it, and tell about it with `tell`. Raises BackupError."""
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Do it; an error becomes its exit code, and with `--json` an object on stdout."""
+        self.as_json: bool = options["json"]
+        self.run_id = ""
+        try:
+            self.perform(options)
+        except (BackupError, DatabaseError, InterfaceError) as raised:
+            error = explain(raised)
+            if self.as_json:
+                self._print_json(self._failure(error))
+            raise CommandError(_in_words(error), returncode=error.exit_code) from raised
+
+    def tell(self, record: Mapping[str, Any], text: str) -> None:
+        """Print the result: the record as JSON, or else the text."""
+        if self.as_json:
+            self._print_json({"ok": True, "errors": [], **record})
+        else:
+            self.stdout.write(text)
+
+    def _failure(self, error: BackupError) -> dict[str, Any]:
+        run = Run.objects.filter(pk=self.run_id).first() if self.run_id else None
+        return {"ok": False, **outcome(run), "errors": [error.record()]}
+
+    def _print_json(self, record: Mapping[str, Any]) -> None:
+        self.stdout.write(json.dumps(record, ensure_ascii=False, default=str))
+
+
+class RunCommand(Command):
+    """A command that starts a run, here or with `--enqueue` on the workers, and reports it."""
+
+    kind: str
+    destructive = False
+    """It replaces live data, so it wants `--confirm`."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the options that every command has which starts a run."""
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--enqueue", action="store_true", help="Hand the run to the Celery workers."
+        )
+        if self.destructive:
+            parser.add_argument(
+                "--confirm", action="store_true", help="Yes, live data is to be replaced."
+            )
+
+    @abstractmethod
+    def params(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the run's parameters, see `chains.PARAMS`."""
+
+    def perform(self, options: Mapping[str, Any]) -> None:
+        """Start the run; unless it is for the workers, execute it and report."""
+        if self.destructive:
+            self.require_confirmation(options)
+        run = chains.start(
+            self.kind,
+            trigger="command",
+            on_workers=options["enqueue"],
+            params=self.params(options),
+        )
+        self.go_on(run)
+
+    def require_confirmation(self, options: Mapping[str, Any]) -> None:
+        """Raise NotConfirmed without `--confirm`; nobody is asked, terminal or not."""
+        if not options["confirm"]:
+            raise NotConfirmed(
+                "this replaces live data, and it was not confirmed; nothing was touched",
+                hint="Say --confirm to do it.",
+            )
+
+    def go_on(self, run: Run) -> None:
+        """Enqueue the run, or execute it here and tell how it ended."""
+        self.run_id = run.pk
+        if run.on_workers:
+            enqueue(run)
+            text = f"{run.pk} is enqueued. `runs --watch` shows how it goes on."
+            self.tell(outcome(run), text)
+            return
+        try:
+            run = run_here(run, watcher=ProgressDisplay(self.stderr_stream()))
+        except BackupError:
+            self._explain_counts(ledger.find(run.pk))
+            raise
+        self.tell(outcome(run) | self.more(run), self._text(run))
+
+    def stderr_stream(self) -> Any:
+        """Return the stream that progress goes to."""
+        return self.stderr._out
+
+    def more(self, run: Run) -> dict[str, Any]:
+        """Return what the JSON object says beyond what all runs say."""
+        return {}
+
+    def summary(self, run: Run) -> str:
+        """Return the last line: what was done."""
+        about = f": {run.package}" if run.package else ""
+        return f"{run.pk} succeeded{about}"
+
+    def _text(self, run: Run) -> str:
+        report = cast(Report, run.report)
+        warnings = [f"Warning: {line}" for line in report["warnings"]]
+        return "\n".join(filter(None, [counts_table(report), *warnings, self.summary(run)]))
+
+    def _explain_counts(self, run: Run) -> None:
+        if run.report and not self.as_json:
+            report = cast(Report, run.report)
+            for line in [counts_table(report), *(f"Warning: {w}" for w in report["warnings"])]:
+                self.stderr.write(line)
+
+
+def outcome(run: Run | None) -> dict[str, Any]:
+    """Return what the JSON object of every run says: run, package, counts, files, warnings."""
+    report = run.report if run else {}
+    return {
+        "run": run.pk if run else None,
+        "state": run.state if run else None,
+        "package": (run.package or None) if run else None,
+        "counts": {
+            label: {key: value for key, value in figures.items() if key != "digest_equal"}
+            for label, figures in report.get("models", {}).items()
+        },
+        "digests_equal": {
+            label: figures["digest_equal"] for label, figures in report.get("models", {}).items()
+        },
+        "files": report.get("files"),
+        "warnings": report.get("warnings", []),
+    }
+
+
+def enqueue(run: Run) -> None:
+    """Hand the run to the workers. Celery is imported only here: without it, all else works."""
+    try:
+        from backup_tasks.tasks import enqueue as hand_over
+    except ImportError as error:
+        raise Misconfigured(
+            f"--enqueue needs Celery: {error}", hint="Leave --enqueue out: it runs here, then."
+        ) from error
+    hand_over(run)
+
+
+def _in_words(error: BackupError) -> str:
+    record: ErrorRecord = error.record()
+    subject = f"{error.obj}: " if error.obj and error.obj not in error.what else ""
+    advice = f"\nHint: {error.hint}" if error.hint else ""
+    return f"{subject}{record['what']}{advice}"

@@ -1,0 +1,26 @@
+"""`backup_cycle`: backs up, resets and restores into a staging, and proves that all is equal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from backup_tasks.management.base import RunCommand
+from backup_tasks.models import Run
+
+
+class Command(RunCommand):
+    help = "Back up, build a reset system beside the live one, restore into it, and compare."
+    kind = Run.Kind.CYCLE
+
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--promote",
+            action="store_true",
+            help="Put the restored system in live's place. Without it, it is discarded.",
+        )
+
+    def params(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        return {"promote": options["promote"]}

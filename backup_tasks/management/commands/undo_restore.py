@@ -1,0 +1,23 @@
+"""`undo_restore`: brings back what the last restore or reset replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from backup_tasks.management.base import RunCommand
+from backup_tasks.models import Run
+
+
+class Command(RunCommand):
+    help = "Bring back what the last restore, reset or promoted cycle replaced."
+    kind = Run.Kind.UNDO
+    destructive = True
+
+    def add_options(self, parser: CommandParser) -> None:
+        pass
+
+    def params(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        return {}

@@ -1,0 +1,42 @@
+"""`--dry-run`: tells what a run would do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from backup_tasks.chains import PARAMS
+from backup_tasks.management.base import Command, outcome
+from backup_tasks.management.tables import table
+from backup_tasks.plan import plan_restore
+
+
+def tell_plan(command: Command, kind: str, params: Mapping[str, Any]) -> None:
+    """Print what a restore or a reinit with these parameters would do. Raises what it would raise
+    before it changes anything."""
+    plan = plan_restore({**PARAMS[kind], **params})
+    command.tell({**outcome(None), "dry_run": True, "plan": plan}, _text(plan))
+
+
+def _text(plan: Mapping[str, Any]) -> str:
+    """A table of the counts, then a line for everything else."""
+    counted = {**plan["models"], "files": plan["files"]}
+    rows = [[name, _told(count["now"]), _told(count["then"])] for name, count in counted.items()]
+    others = [
+        f"{name.replace('_', ' ')}: {_told(value)}"
+        for name, value in plan.items()
+        if name not in ("models", "files", "warnings")
+    ]
+    warnings = [f"Warning: {line}" for line in plan["warnings"]]
+    head = table(["model", "now", "then"], rows)
+    return "\n".join([head, *others, *warnings, "Nothing was changed."])
+
+
+def _told(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,46 @@
+"""The options of commands that read a package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from backup_tasks.errors import KeyMissing
+
+
+def add_reading_options(parser: CommandParser) -> None:
+    """Add the options that say how a package is opened."""
+    parser.add_argument(
+        "--identity", default="", metavar="FILE", help="File with the age identity that opens it."
+    )
+    parser.add_argument(
+        "--allow-unsigned", action="store_true", help="Accept a package without a signature."
+    )
+
+
+def reading_params(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the run's parameters for those options. Raises KeyMissing."""
+    return {
+        "package": package_argument(options["package"]),
+        "identity": _identity(options["identity"]),
+        "allow_unsigned": options["allow_unsigned"],
+    }
+
+
+def package_argument(text: str) -> str:
+    """Return a package's name as it is, a path as an absolute one."""
+    path = Path(text).expanduser()
+    is_path = "/" in text or path.is_file()
+    return str(path.absolute()) if text and is_path else text
+
+
+def _identity(text: str) -> str:
+    if not text:
+        return ""
+    path = Path(text).expanduser().absolute()
+    if not path.is_file():
+        raise KeyMissing("there is no such file with an identity", obj=str(path))
+    return str(path)

@@ -1,0 +1,1 @@
+"""Real chains on real workers over a real Redis."""

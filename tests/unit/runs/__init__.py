@@ -1,0 +1,1 @@
+"""The ledger, the chains, and what executes them."""
