@@ -1,0 +1,1 @@
+"""The audit trail: what changed, from what to what, by whom."""

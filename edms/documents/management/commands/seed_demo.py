@@ -1,0 +1,35 @@
+"""`manage.py seed_demo`: fills the EDMS with a small company's documents."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import transaction
+
+from edms import defaults
+from edms.demo.papers import seed_papers
+from edms.demo.people import PASSWORD, seed_people
+from edms.demo.traces import seed_traces
+from edms.documents.models import Document, DocumentVersion
+from edms.users.models import User
+from edms.workflows.models import DocumentWorkflow
+
+
+class Command(BaseCommand):
+    """Adds what is missing of the demonstration data; running it again changes nothing."""
+
+    help = "Fill the EDMS with demonstration data: 10 users, 5 documents with files, 4 workflows."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Seed, and print the figures and how to sign in."""
+        with transaction.atomic():
+            defaults.seed("default")
+            people = seed_people()
+            seed_papers(people)
+            seed_traces(people)
+        self.stdout.write(
+            f"Users {User.objects.count()}, documents {Document.objects.count()}, "
+            f"workflows {DocumentWorkflow.objects.count()}, files {DocumentVersion.objects.count()}"
+        )
+        self.stdout.write(
+            f"Sign in as {', '.join(people)} with the demonstration password: {PASSWORD}"
+        )

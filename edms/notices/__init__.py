@@ -1,0 +1,1 @@
+"""Notices: what the EDMS tells people on their dashboard."""

@@ -1,0 +1,14 @@
+"""What every page shows."""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from edms.configuration.models import setting
+
+
+def company(request: HttpRequest) -> dict[str, Any]:
+    """The company's name, for the pages of the EDMS; the admin has a head of its own."""
+    if request.resolver_match is None or request.resolver_match.app_name == "admin":
+        return {}
+    return {"company": setting("company", "EDMS")}

@@ -1,0 +1,30 @@
+"""URLs of the pages."""
+
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import path
+
+from edms.pages.dashboard import dashboard, notices_read
+from edms.pages.document_list import document_list
+from edms.pages.document_page import document_page
+from edms.pages.files import attachment_file, version_file
+from edms.pages.moving import complete_review, move, retire
+from edms.pages.writing import attach, comment, new_document, upload_version, withdraw
+
+urlpatterns = [
+    path("", dashboard, name="dashboard"),
+    path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("notices/read/", notices_read, name="notices-read"),
+    path("documents/", document_list, name="documents"),
+    path("documents/new/", new_document, name="new-document"),
+    path("documents/<str:number>/", document_page, name="document"),
+    path("documents/<str:number>/versions/", upload_version, name="upload-version"),
+    path("documents/<str:number>/attachments/", attach, name="attach"),
+    path("documents/<str:number>/comments/", comment, name="comment"),
+    path("documents/<str:number>/comments/<int:ordinal>/withdraw/", withdraw, name="withdraw"),
+    path("documents/<str:number>/move/", move, name="move"),
+    path("documents/<str:number>/retire/", retire, name="retire"),
+    path("documents/<str:number>/review/", complete_review, name="complete-review"),
+    path("files/version/<int:pk>/", version_file, name="version-file"),
+    path("files/attachment/<uuid:pk>/", attachment_file, name="attachment-file"),
+]

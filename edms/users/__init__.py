@@ -1,0 +1,1 @@
+"""People: departments, users, roles and who holds which role."""

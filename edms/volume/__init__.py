@@ -1,0 +1,1 @@
+"""Large, realistic data sets, the same for the same seed on every database engine."""

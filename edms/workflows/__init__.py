@@ -1,0 +1,1 @@
+"""Review workflows: states, allowed moves, and the history of each document."""
