@@ -1,0 +1,89 @@
+"""What a person types before live data is replaced: the name of what is at stake, in full."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+
+class TypedConfirmation(forms.Form):
+    """Valid only if the expected text was typed."""
+
+    typed = forms.CharField(
+        widget=forms.TextInput(
+            attrs={
+                "autocomplete": "off",
+                "autocapitalize": "none",
+                "spellcheck": "false",
+                "class": "vTextField",
+            }
+        ),
+        error_messages={"required": "Nothing was typed, so nothing was started."},
+    )
+
+    def __init__(self, *args: Any, expected: str, what: str, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.expected = expected
+        self.fields["typed"].label = f"Type {what} to confirm"
+
+    def clean_typed(self) -> str:
+        """Refuse anything but the expected text."""
+        typed: str = self.cleaned_data["typed"]
+        if typed != self.expected:
+            raise forms.ValidationError(
+                "This is not what was asked for, so nothing was started. Type it exactly as it is "
+                "shown above, or leave this page."
+            )
+        return typed
+
+
+class RestoreConfirmation(TypedConfirmation):
+    """The confirmation of a restore, with what can be chosen about it."""
+
+    type = forms.ChoiceField(
+        label="What to restore",
+        choices=[
+            ("full", "Database and files"),
+            ("database", "Database only; files stay as they are"),
+            ("files", "Files only; the database stays as it is"),
+        ],
+        initial="full",
+        widget=forms.RadioSelect,
+    )
+    identity = forms.CharField(
+        label="Identity file",
+        required=False,
+        max_length=1024,
+        help_text="Path, on the workers, of the file with the age identity that opens the package. "
+        "Leave it empty where the settings name one.",
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "spellcheck": "false", "class": "vTextField"}
+        ),
+    )
+    allow_unsigned = forms.BooleanField(
+        label="Restore it although it is not signed: I know where this package comes from",
+        required=False,
+    )
+    field_order = ["type", "identity", "allow_unsigned", "typed"]
+
+    def __init__(
+        self,
+        *args: Any,
+        holds_both: bool,
+        encrypted: bool,
+        needs_signature: bool,
+        **options: Any,
+    ) -> None:
+        super().__init__(*args, **options)
+        if not holds_both:
+            del self.fields["type"]
+        if not encrypted:
+            del self.fields["identity"]
+        if not needs_signature:
+            del self.fields["allow_unsigned"]
+        self.order_fields(self.field_order)
+
+    def params(self) -> dict[str, Any]:
+        """Return what was chosen, as parameters of the run."""
+        return {name: value for name, value in self.cleaned_data.items() if name != "typed"}

@@ -1,0 +1,241 @@
+"""The index of packages, and what is started from there: verify, drill, restore."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.files.storage import FileSystemStorage
+from django.db import DatabaseError, InterfaceError, transaction
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
+from django.template.defaultfilters import filesizeformat
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+
+from backup_tasks import catalog
+from backup_tasks.admin import content, starting
+from backup_tasks.admin.confirmation import RestoreConfirmation
+from backup_tasks.admin.read_only import START_BACKUP, START_RESTORE, ReadOnlyAdmin, require
+from backup_tasks.admin.runs import active_writer, protection
+from backup_tasks.admin.words import KINDS, ago
+from backup_tasks.causes import explain
+from backup_tasks.conf import backup_settings
+from backup_tasks.errors import BackupError
+from backup_tasks.files import storage_for
+from backup_tasks.models import Package, Run
+
+_ERRORS = (BackupError, DatabaseError, InterfaceError)
+
+
+@admin.register(Package)
+class PackageAdmin(ReadOnlyAdmin):
+    """What there is to restore from."""
+
+    list_display = [
+        *("name", "age", "label", "type", "size_text", "is_encrypted", "is_signed"),
+        *("verified", "drilled"),
+    ]
+    search_fields = ["name", "label", "package_id", "sha256"]
+    actions = ["verify_selected", "drill_selected"]
+    list_per_page = 50
+    change_list_template = "admin/backup_tasks/package/change_list.html"
+
+    @admin.display(description="made", ordering="created_at")
+    def age(self, package: Package) -> str:
+        """How old it is."""
+        return ago(package.created_at)
+
+    @admin.display(description="size", ordering="size")
+    def size_text(self, package: Package) -> str:
+        """Its size."""
+        return filesizeformat(package.size)
+
+    @admin.display(description="encrypted", ordering="encrypted")
+    def is_encrypted(self, package: Package) -> str:
+        """In words: a red cross would say that something is wrong."""
+        return "yes" if package.encrypted else "no"
+
+    @admin.display(description="signed", ordering="signed")
+    def is_signed(self, package: Package) -> str:
+        """In words, for the same reason."""
+        return "yes" if package.signed else "no"
+
+    @admin.display(description="last verified", ordering="verified_at")
+    def verified(self, package: Package) -> str:
+        """When its content was last read back and checked."""
+        return ago(package.verified_at)
+
+    @admin.display(description="last drilled", ordering="drilled_at")
+    def drilled(self, package: Package) -> str:
+        """When it was last restored and proven."""
+        return ago(package.drilled_at)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the addresses of the buttons."""
+        view = self.admin_site.admin_view
+        return [
+            path("refresh/", view(self.refresh), name="backup_tasks_package_refresh"),
+            path("<int:pk>/verify/", view(self.verify), name="backup_tasks_package_verify"),
+            path("<int:pk>/drill/", view(self.drill), name="backup_tasks_package_drill"),
+            path("<int:pk>/restore/", view(self.restore), name="backup_tasks_package_restore"),
+            *super().get_urls(),
+        ]
+
+    @transaction.non_atomic_requests
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list, with the packages that can't be counted on above it."""
+        more = {
+            "title": "Packages",
+            "broken": _broken_on_this_machine(),
+            "protection": protection(),
+            "may_back_up": request.user.has_perm(START_BACKUP),
+        }
+        return super().changelist_view(request, {**more, **(extra_context or {})})
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show a package's page."""
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        key = unquote(object_id)
+        rows = self.get_queryset(request)
+        package = self.view_or_403(request, rows, int(key) if key.isdigit() else None)
+        if package is None:
+            raise Http404("There is no such package.")
+        runs = Run.objects.using(backup_settings().database).filter(package=package.name)
+        page = self.page_context(
+            request,
+            f"Package {package.name}",
+            package=package,
+            age=ago(package.created_at),
+            verified=ago(package.verified_at),
+            drilled=ago(package.drilled_at),
+            runs=runs.order_by("-created_at")[:20],
+        )
+        return TemplateResponse(request, "backup_tasks/package.html", page)
+
+    @admin.action(description="Verify: read to the end and check", permissions=["start_backup"])
+    def verify_selected(self, request: HttpRequest, packages: QuerySet[Package]) -> None:
+        """Start a verification of each."""
+        self._start_each(request, Run.Kind.VERIFY, packages)
+
+    @admin.action(
+        description="Drill: restore beside live, prove, discard", permissions=["start_backup"]
+    )
+    def drill_selected(self, request: HttpRequest, packages: QuerySet[Package]) -> None:
+        """Start a drill of each."""
+        self._start_each(request, Run.Kind.DRILL, packages)
+
+    def _start_each(self, request: HttpRequest, kind: str, packages: QuerySet[Package]) -> None:
+        runs = [starting.start(request, kind, {"package": row.name}) for row in packages]
+        for run in filter(None, runs):
+            messages.success(
+                request, format_html("{} started: {}", KINDS[kind], starting.run_link(run))
+            )
+
+    @transaction.non_atomic_requests
+    def refresh(self, request: HttpRequest) -> HttpResponse:
+        """Read the stores and make the index say what is there."""
+        if not self.has_view_permission(request):
+            require(request, START_BACKUP)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        try:
+            found = catalog.refresh()
+            broken = catalog.broken()
+        except _ERRORS as raised:
+            starting.tell_error(request, explain(raised))
+        else:
+            messages.success(request, f"The stores were read. Good packages: {len(found)}.")
+            for error in broken:
+                starting.tell_error(request, error)
+        return redirect("admin:backup_tasks_package_changelist")
+
+    @transaction.non_atomic_requests
+    def verify(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Start a verification."""
+        return self._start(request, Run.Kind.VERIFY, pk)
+
+    @transaction.non_atomic_requests
+    def drill(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Start a drill."""
+        return self._start(request, Run.Kind.DRILL, pk)
+
+    def _start(self, request: HttpRequest, kind: str, pk: int) -> HttpResponse:
+        require(request, START_BACKUP)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        package = self._package(request, pk)
+        back = reverse("admin:backup_tasks_package_change", args=[pk])
+        return starting.start_on_workers(request, kind, {"package": package.name}, back=back)
+
+    @transaction.non_atomic_requests
+    def restore(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show what a restore would do; start it once the package's name was typed."""
+        require(request, START_RESTORE)
+        package = self._package(request, pk)
+        settings = backup_settings()
+        form = RestoreConfirmation(
+            request.POST or None,
+            expected=package.name,
+            what="the name of the package",
+            holds_both=package.type in ("full", "export"),
+            encrypted=package.encrypted,
+            needs_signature=bool(settings.trusted_keys) and not package.signed,
+        )
+        if request.method == "POST" and form.is_valid():
+            here = reverse("admin:backup_tasks_package_restore", args=[pk])
+            params = {"package": package.name, **form.params()}
+            return starting.start_on_workers(request, Run.Kind.RESTORE, params, back=here)
+        try:
+            then = content.rows_of(package)
+            changes = content.changes(content.live(), then)
+        except _ERRORS as raised:
+            starting.tell_error(request, explain(raised))
+            then, changes = None, []
+        page = self.page_context(
+            request,
+            "Restore this package?",
+            package=package,
+            age=ago(package.created_at),
+            verified=ago(package.verified_at),
+            drilled=ago(package.drilled_at),
+            form=form,
+            changed=[change for change in changes if change.differs],
+            unchanged=[change for change in changes if not change.differs],
+            known=then is not None,
+            undo_days=settings.undo_for.days,
+            writer=active_writer(),
+            lacks_identity=package.encrypted and not settings.identities,
+        )
+        return TemplateResponse(request, "backup_tasks/restore.html", page)
+
+    def _package(self, request: HttpRequest, pk: int) -> Package:
+        package: Package | None = self.get_queryset(request).filter(pk=pk).first()
+        if package is None:
+            raise Http404("There is no such package.")
+        return package
+
+
+def _broken_on_this_machine() -> list[BackupError]:
+    """Return what is wrong in the stores that are folders: reading those takes no network. The
+    others are read when somebody asks for it."""
+    found: list[BackupError] = []
+    for alias, store in catalog.stores():
+        if isinstance(storage_for(alias), FileSystemStorage):
+            try:
+                found += store.listing().broken
+            except BackupError as error:
+                found.append(error)
+    return found

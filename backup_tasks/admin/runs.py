@@ -1,0 +1,256 @@
+"""The list of runs, a run's page, and what is started or ended from there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.db import DatabaseError, InterfaceError, transaction
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from backup_tasks import chains, ledger
+from backup_tasks.admin import content, starting, timeline
+from backup_tasks.admin.confirmation import TypedConfirmation
+from backup_tasks.admin.flower import run_in_flower
+from backup_tasks.admin.meaning import meaning_of, permission_for
+from backup_tasks.admin.read_only import START_BACKUP, START_RESTORE, ReadOnlyAdmin, require
+from backup_tasks.admin.words import KINDS, ago, badge, duration, moment
+from backup_tasks.causes import explain
+from backup_tasks.conf import backup_settings
+from backup_tasks.errors import BackupError
+from backup_tasks.models import Package, Run
+
+_STARTED_BY = {
+    "command": "the command line",
+    "admin": "the admin",
+    "schedule": "the schedule",
+    "run": "the run before it",
+}
+
+
+class KindFilter(admin.SimpleListFilter):
+    """By kind, in the words of the pages."""
+
+    title = "kind"
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return all kinds."""
+        return list(KINDS.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Run]) -> QuerySet[Run]:
+        """Return the runs of the chosen kind."""
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnlyAdmin):
+    """What ran, what runs, and the buttons for it."""
+
+    list_display = ["result", "which", "started", "took", "asked_by"]
+    list_display_links = ["which"]
+    list_filter = ["state", KindFilter]
+    search_fields = ["id", "package", "requested_by"]
+    list_per_page = 50
+    change_list_template = "admin/backup_tasks/run/change_list.html"
+
+    @admin.display(description="state", ordering="state")
+    def result(self, run: Run) -> SafeString:
+        """The state."""
+        return badge(run.state)
+
+    @admin.display(description="run and its package", ordering="kind")
+    def which(self, run: Run) -> SafeString:
+        """The kind in words, the name that messages and Flower use, and the package."""
+        package = format_html("<br><small>{}</small>", run.package) if run.package else ""
+        kind = KINDS.get(run.kind, run.kind)
+        return format_html("{}<br><small>{}</small>{}", kind, run.pk, package)
+
+    @admin.display(description="started", ordering="created_at")
+    def started(self, run: Run) -> str:
+        """When it was asked for."""
+        return moment(run.created_at)
+
+    @admin.display(description="took")
+    def took(self, run: Run) -> str:
+        """How long it took, or has taken until now."""
+        return duration(run.started_at, run.finished_at)
+
+    @admin.display(description="requested by", ordering="requested_by")
+    def asked_by(self, run: Run) -> str:
+        """Who or what started it."""
+        return run.requested_by or _STARTED_BY.get(run.trigger, run.trigger)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the addresses of the buttons."""
+        view = self.admin_site.admin_view
+        return [
+            path("back-up/", view(self.back_up), name="backup_tasks_run_back_up"),
+            path("reset/", view(self.reset), name="backup_tasks_run_reset"),
+            path("<str:run_id>/resume/", view(self.resume), name="backup_tasks_run_resume"),
+            path("<str:run_id>/cancel/", view(self.cancel), name="backup_tasks_run_cancel"),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list, with what last succeeded above it."""
+        more = {
+            "title": "Runs",
+            "protection": protection(),
+            "may_back_up": request.user.has_perm(START_BACKUP),
+            "may_restore": request.user.has_perm(START_RESTORE),
+        }
+        return super().changelist_view(request, {**more, **(extra_context or {})})
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show a run's page."""
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        run = self.view_or_403(request, self.get_queryset(request), unquote(object_id))
+        if run is None:
+            raise Http404(f"There is no run {object_id}.")
+        return TemplateResponse(request, "backup_tasks/run.html", self._page(request, run))
+
+    def _page(self, request: HttpRequest, run: Run) -> dict[str, Any]:
+        steps = list(run.steps.order_by("position"))
+        active = run.state in Run.ACTIVE
+        step = ledger.current_step(run)
+        due = step.lease_until if step else None
+        at_work = ledger.is_at_work(run)
+        allowed = request.user.has_perm(permission_for(run))
+        overdue = due is not None and due < timezone.now()
+        packages = Package.objects.using(backup_settings().database)
+        return self.page_context(
+            request,
+            run.pk,
+            run=run,
+            kind=KINDS.get(run.kind, run.kind),
+            badge=badge(run.state),
+            meaning=meaning_of(run, steps),
+            active=active or at_work,
+            lines=timeline.lines_of(run, steps),
+            table=timeline.table_of(run.report),
+            took=duration(run.started_at, run.finished_at),
+            started_by=_STARTED_BY.get(run.trigger, run.trigger),
+            asked_for=list(timeline.asked_for(run)),
+            package_row=packages.filter(name=run.package).first() if run.package else None,
+            flower_url=run_in_flower(run.pk) if run.on_workers else "",
+            may_resume=allowed
+            and not at_work
+            and (run.state == Run.State.FAILED or (active and overdue)),
+            may_cancel=allowed and active,
+        )
+
+    @transaction.non_atomic_requests
+    def back_up(self, request: HttpRequest) -> HttpResponse:
+        """Start a backup of everything."""
+        require(request, START_BACKUP)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        back = reverse("admin:backup_tasks_run_changelist")
+        return starting.start_on_workers(request, Run.Kind.BACKUP, {}, back=back)
+
+    @transaction.non_atomic_requests
+    def reset(self, request: HttpRequest) -> HttpResponse:
+        """Show what a reset would do; start it once the project's name was typed."""
+        require(request, START_RESTORE)
+        here = reverse("admin:backup_tasks_run_reset")
+        project = backup_settings().project
+        form = TypedConfirmation(
+            request.POST or None, expected=project, what="the name of the project"
+        )
+        if request.method == "POST" and form.is_valid():
+            return starting.start_on_workers(request, Run.Kind.REINIT, {}, back=here)
+        try:
+            changes = content.changes(content.live(), None)
+        except (BackupError, DatabaseError, InterfaceError) as raised:
+            starting.tell_error(request, explain(raised))
+            changes = []
+        page = self.page_context(
+            request,
+            f"Reset {project} to its defaults?",
+            form=form,
+            changes=changes,
+            undo_days=backup_settings().undo_for.days,
+            writer=active_writer(),
+        )
+        return TemplateResponse(request, "backup_tasks/reset.html", page)
+
+    @transaction.non_atomic_requests
+    def resume(self, request: HttpRequest, run_id: str) -> HttpResponse:
+        """Hand a failed or abandoned run to the workers, from its first unfinished step."""
+        self._find(request, run_id)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        try:
+            starting.must_reach_workers(
+                f"Nothing was changed. Start the broker, then press Resume again; without it, use "
+                f"the command line: manage.py resume_run {run_id}."
+            )
+            run = chains.resume(run_id, on_workers=True)
+        except (BackupError, DatabaseError, InterfaceError) as raised:
+            starting.tell_error(request, explain(raised))
+        else:
+            resumed = starting.hand_over(request, run)
+            if resumed.state != Run.State.FAILED:
+                messages.success(request, "Resumed from its first unfinished step.")
+        return redirect(starting.run_url(run_id))
+
+    @transaction.non_atomic_requests
+    def cancel(self, request: HttpRequest, run_id: str) -> HttpResponse:
+        """End an active run."""
+        self._find(request, run_id)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        try:
+            chains.cancel(run_id, requested_by=request.user.get_username())
+        except (BackupError, DatabaseError, InterfaceError) as raised:
+            starting.tell_error(request, explain(raised))
+        else:
+            messages.success(request, "The run is cancelled.")
+        return redirect(starting.run_url(run_id))
+
+    def _find(self, request: HttpRequest, run_id: str) -> Run:
+        run: Run | None = self.get_queryset(request).filter(pk=run_id).first()
+        if run is None:
+            require(request, START_RESTORE)  # nobody learns which runs there are by guessing
+            raise Http404(f"There is no run {run_id}.")
+        require(request, permission_for(run))
+        return run
+
+
+def active_writer() -> Run | None:
+    """Return the run that may write to live now: no other one can be started that does."""
+    runs = Run.objects.using(backup_settings().database)
+    return runs.exclude(live_lock=None).first()
+
+
+def protection() -> dict[str, Any]:
+    """Return the last run that made a good package, and the last one that proved one."""
+    runs = Run.objects.using(backup_settings().database).filter(state=Run.State.SUCCEEDED)
+    newest = runs.order_by("-finished_at")
+    proving = (Run.Kind.DRILL, Run.Kind.CYCLE, Run.Kind.RESTORE)
+    backup = newest.filter(kind__in=(Run.Kind.BACKUP, Run.Kind.CYCLE)).first()
+    drill = newest.filter(kind__in=proving).first()
+    return {
+        "backup": backup,
+        "backup_age": ago(backup.finished_at) if backup else "",
+        "drill": drill,
+        "drill_age": ago(drill.finished_at) if drill else "",
+    }
