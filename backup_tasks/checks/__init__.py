@@ -1,0 +1,54 @@
+"""System checks: what is wrong with a project's settings, said before a backup or a restore is.
+
+E001  settings.BACKUP can't be read
+E002  a setting has a value of the wrong kind
+E003  a folder of files, and the store, workspace, database or project lie within one another
+E004  FILE_STORAGES names no storage
+E005  NATURAL_KEYS names an unknown model or field
+E006  EXCLUDE names an unknown app or model
+E007  SEED or CHECKS can't be imported or called
+E008  the database is not supported
+W001  a key file is missing, or others can read it
+W002  SQLite is not in WAL mode (with `--database` only)
+W003  a file field keeps its files in a storage that is not backed up
+W004  models are kept in a database that is not backed up
+W005  NATURAL_KEYS names a model that has natural_key_fields of its own
+I001  models have no natural key
+I002  packages are encrypted, but nobody signs them
+"""
+
+from __future__ import annotations
+
+from django.core.checks import Tags, register
+
+from backup_tasks.checks.names import (
+    check_hooks,
+    check_names,
+    check_natural_keys,
+    check_other_databases,
+)
+from backup_tasks.checks.places import (
+    check_engine,
+    check_file_fields,
+    check_folders,
+    check_keys,
+    check_wal,
+)
+from backup_tasks.checks.settings import check_settings
+
+
+def register_checks() -> None:
+    """Let Django run the checks; called once, when the app is ready."""
+    for check in (
+        check_settings,
+        check_folders,
+        check_names,
+        check_hooks,
+        check_engine,
+        check_keys,
+        check_file_fields,
+        check_other_databases,
+        check_natural_keys,
+    ):
+        register(check, "backup_tasks")
+    register(check_wal, Tags.database)

@@ -1,0 +1,109 @@
+"""Checks of what the settings name: models, fields and functions; and of the models themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Error, Info, Warning
+from django.db import router
+from django.utils.module_loading import import_string
+
+from backup_tasks.checks.installed import backed_up, candidates, installed_models
+from backup_tasks.checks.settings import with_sound_settings
+from backup_tasks.conf import BackupSettings
+from backup_tasks.errors import Misconfigured
+from backup_tasks.rows.natural_keys import identity_of
+from backup_tasks.rows.scope import label
+
+
+@with_sound_settings
+def check_names(settings: BackupSettings) -> Iterator[CheckMessage]:
+    """E005, E006."""
+    installed = {label(model): model for model in installed_models()}
+    for name, key in settings.natural_keys.items():
+        model = installed.get(name.lower())
+        problem = "names a model that is not installed"
+        hint = "Names are app.Model, as in “documents.Document”."
+        if model is not None:
+            try:
+                if identity_of(model, settings.natural_keys).source != "settings":
+                    yield Warning(
+                        f"BACKUP['NATURAL_KEYS']: {name} has natural_key_fields of its own, so the "
+                        "setting has no effect",
+                        hint="Leave it out, or change natural_key_fields of the model.",
+                        id="backup_tasks.W005",
+                    )
+                continue
+            except Misconfigured as error:
+                problem, hint = error.what, error.hint
+        yield Error(
+            f"BACKUP['NATURAL_KEYS']: {name} ({', '.join(key)}) {problem}",
+            hint=hint,
+            id="backup_tasks.E005",
+        )
+    known = {model._meta.app_label for model in installed_models()} | set(installed)
+    for name in settings.exclude:
+        if name.lower() not in known:
+            yield Error(
+                f"BACKUP['EXCLUDE'] names no installed app or model: {name!r}",
+                hint="Names are app labels (“auth”) or app.Model (“auth.Permission”).",
+                id="backup_tasks.E006",
+            )
+
+
+@with_sound_settings
+def check_hooks(settings: BackupSettings) -> Iterator[CheckMessage]:
+    """E007."""
+    named = [("SEED", settings.seed)] if settings.seed else []
+    for key, path in [*named, *(("CHECKS", path) for path in settings.checks)]:
+        try:
+            problem = "" if callable(import_string(path)) else "is not a function"
+        except ImportError as error:
+            problem = f"can't be imported: {error}"
+        if problem:
+            yield Error(
+                f"BACKUP['{key}']: {path} {problem}",
+                hint="It is the dotted path of a function that takes a database alias.",
+                id="backup_tasks.E007",
+            )
+
+
+@with_sound_settings
+def check_other_databases(settings: BackupSettings) -> Iterator[CheckMessage]:
+    """W004."""
+    elsewhere = [
+        model._meta.label
+        for model in candidates(settings)
+        if not router.allow_migrate_model(settings.database, model)
+        and any(router.allow_migrate_model(alias, model) for alias in django_settings.DATABASES)
+    ]
+    if elsewhere:
+        yield Warning(
+            f"models in another database than {settings.database!r} are in no package: "
+            f"{', '.join(sorted(elsewhere))}",
+            hint="Back that database up by other means, then name the models in BACKUP['EXCLUDE'].",
+            id="backup_tasks.W004",
+        )
+
+
+@with_sound_settings
+def check_natural_keys(settings: BackupSettings) -> Iterator[CheckMessage]:
+    """I001. Django's own models are left out: the log of the admin has no key, in any project."""
+    without = []
+    for model in backed_up(settings):
+        try:
+            found = identity_of(model, settings.natural_keys)
+        except Misconfigured as error:
+            hint = error.hint
+            yield Error(error.what, hint=hint, obj=model, id="backup_tasks.E005")
+            continue
+        if not found.paths and not model.__module__.startswith("django."):
+            without.append(model._meta.label)
+    if without:
+        yield Info(
+            f"models without a natural key keep their primary key: {', '.join(sorted(without))}",
+            hint="An exact restore keeps them as they are. To merge them into another system, "
+            "name the fields that tell their rows apart in BACKUP['NATURAL_KEYS'].",
+            id="backup_tasks.I001",
+        )

@@ -1,0 +1,75 @@
+"""Checks of the settings by themselves; the others are asked only where these find nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Error
+
+from backup_tasks.conf import BackupSettings, Retention, backup_settings
+from backup_tasks.errors import Misconfigured
+
+_LISTS = (
+    "stores",
+    "exclude",
+    "file_storages",
+    "recipients",
+    "identities",
+    "trusted_keys",
+    "checks",
+)
+
+Check = Callable[..., list[CheckMessage]]
+
+
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """E001, E002."""
+    try:
+        settings = backup_settings()
+    except Misconfigured as error:
+        return [Error(error.what, hint=error.hint, id="backup_tasks.E001")]
+    except (AttributeError, TypeError, ValueError) as error:
+        hint = "BACKUP is a dictionary; the settings reference has every key and its kind."
+        return [Error(f"settings.BACKUP can't be read: {error}", hint=hint, id="backup_tasks.E001")]
+    return [
+        Error(f"BACKUP['{name.upper()}'] {problem}", hint=hint, id="backup_tasks.E002")
+        for name, problem, hint in _wrong_kinds(settings)
+    ]
+
+
+def _wrong_kinds(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
+    for name in _LISTS:
+        value = getattr(settings, name)
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            yield name, f"is not a list but {value!r}", "Put it in square brackets."
+    if not settings.stores:
+        yield "stores", "is empty", "Name at least one storage alias; the default is ['backups']."
+    natural_keys: object = settings.natural_keys
+    if not isinstance(natural_keys, Mapping):
+        yield "natural_keys", "is not a dictionary", 'Write {"app.model": ["field"]}.'
+    for name in ("undo_for", "lease"):
+        value = getattr(settings, name)
+        if not isinstance(value, timedelta) or value <= timedelta(0):
+            yield name, f"is not a positive timedelta but {value!r}", "Write timedelta(days=7)."
+    retention: object = settings.retention
+    numbers = [getattr(retention, rule.name, None) for rule in fields(Retention)]
+    if not all(isinstance(number, int) and number >= 0 for number in numbers):
+        hint = 'Write {"daily": 7, "weekly": 4, "monthly": 12, "minimum": 3}.'
+        yield "retention", f"does not say how many to keep: {retention!r}", hint
+    if settings.database not in django_settings.DATABASES:
+        hint = f"DATABASES has: {', '.join(django_settings.DATABASES)}."
+        yield "database", f"names no database: {settings.database!r}", hint
+
+
+def with_sound_settings(check: Callable[[BackupSettings], Iterator[CheckMessage]]) -> Check:
+    """A check that is asked only where the settings themselves are sound."""
+
+    def asked(**_: Any) -> list[CheckMessage]:
+        return [] if check_settings() else list(check(backup_settings()))
+
+    asked.__doc__ = check.__doc__
+    return asked

@@ -1,0 +1,271 @@
+"""Each system check fires when it should, and says what to do; a sound project hears nothing."""
+
+import re
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, run_checks
+from django.db import models
+from django.db.backends.sqlite3.base import DatabaseWrapper
+from django.db.utils import ConnectionHandler
+from pytest_django import DjangoDbBlocker, Settings
+
+from backup_tasks import checks
+from backup_tasks.checks.places import check_wal
+from backup_tasks.engines.base import standing_in
+
+Fired = Callable[..., CheckMessage]
+
+
+def messages() -> list[CheckMessage]:
+    """What the checks of backup_tasks say, as `manage.py check` runs them."""
+    return [m for m in run_checks() if str(m.id).startswith("backup_tasks.")]
+
+
+@pytest.fixture
+def fired(settings: Settings) -> Fired:
+    """Call it with an id and settings: the message that these settings make fire."""
+
+    def check(check_id: str, **changed: Any) -> CheckMessage:
+        settings.BACKUP = {**settings.BACKUP, **changed}
+        found = [message for message in messages() if message.id == f"backup_tasks.{check_id}"]
+        assert found, f"{check_id} did not fire; {messages()}"
+        assert found[0].hint
+        return found[0]
+
+    return check
+
+
+def test_a_sound_project_hears_nothing() -> None:
+    assert messages() == []
+
+
+def test_an_unknown_setting_is_named(fired: Fired) -> None:
+    assert "RETENTOIN" in fired("E001", RETENTOIN={}).msg
+
+
+def test_a_retention_with_an_unknown_rule_is_named(fired: Fired) -> None:
+    assert "hourly" in fired("E001", RETENTION={"hourly": 4}).msg
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STORES", "backups"),
+        ("STORES", []),
+        ("RECIPIENTS", "age1qqq"),
+        ("UNDO_FOR", 7),
+        ("LEASE", timedelta(0)),
+        ("RETENTION", {"daily": -1}),
+        ("RETENTION", 7),
+        ("NATURAL_KEYS", ["documents.document"]),
+        ("DATABASE", "archive"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_an_error_that_names_the_setting(
+    fired: Fired, name: str, value: object
+) -> None:
+    assert name in fired("E002", **{name: value}).msg
+
+
+def test_nothing_else_is_asked_while_the_settings_themselves_are_wrong(fired: Fired) -> None:
+    fired("E001", UNKNOWN=1, EXCLUDE=["nowhere"])
+
+    assert {message.id for message in messages()} == {"backup_tasks.E001"}
+
+
+@pytest.mark.parametrize("inside", ["store", "workspace"])
+def test_what_is_inside_the_folder_of_the_files_is_an_error(
+    fired: Fired, settings: Settings, inside: str
+) -> None:
+    media = Path(settings.MEDIA_ROOT)
+    if inside == "store":
+        options = {"OPTIONS": {"location": str(media / "backups")}}
+        settings.STORAGES = {
+            **settings.STORAGES,
+            "backups": {**settings.STORAGES["backups"], **options},
+        }
+        message = fired("E003")
+    else:
+        message = fired("E003", WORKSPACE=media / "workspace")
+
+    assert inside in message.msg
+    assert str(media) in message.msg
+
+
+def test_an_unknown_file_storage_is_named(fired: Fired) -> None:
+    assert "'attachments'" in fired("E004", FILE_STORAGES=["attachments"]).msg
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"documents.nothing": ["title"]},
+        {"admin.logentry": ["user", "no_such_field"]},
+    ],
+)
+def test_a_natural_key_of_an_unknown_model_or_field_is_named(
+    fired: Fired, keys: dict[str, Sequence[str]]
+) -> None:
+    assert next(iter(keys)) in fired("E005", NATURAL_KEYS=keys).msg
+
+
+def test_a_natural_key_that_the_model_itself_overrides_is_named(fired: Fired) -> None:
+    assert (
+        "documents.document " in fired("W005", NATURAL_KEYS={"documents.document": ["title"]}).msg
+    )
+
+
+def test_an_excluded_model_that_is_not_installed_is_named(fired: Fired) -> None:
+    assert "'document.Document'" in fired("E006", EXCLUDE=["document.Document"]).msg
+
+
+@pytest.mark.parametrize("path", ["edms.nowhere.seed", "edms.defaults.sow", "edms.defaults.ROLES"])
+@pytest.mark.parametrize("name", ["SEED", "CHECKS"])
+def test_a_function_that_can_not_be_called_is_named(fired: Fired, name: str, path: str) -> None:
+    assert path in fired("E007", **{name: path if name == "SEED" else [path]}).msg
+
+
+class Elsewhere(DatabaseWrapper):
+    """A database that there is no engine for."""
+
+    vendor = "elsewhere"
+    display_name = "Elsewhere"
+
+
+def test_a_database_without_an_engine_is_an_error(fired: Fired, tmp_path: Path) -> None:
+    unsupported = Elsewhere(_sqlite(tmp_path)["default"].settings_dict)
+    with standing_in("default", unsupported):
+        assert "Elsewhere" in fired("E008").msg
+
+
+@pytest.mark.parametrize("name", ["IDENTITIES", "SIGNING_KEY"])
+def test_a_key_file_that_is_missing_is_named(fired: Fired, tmp_path: Path, name: str) -> None:
+    path = str(tmp_path / "no.key")
+
+    message = fired("W001", **{name: path if name == "SIGNING_KEY" else [path]})
+
+    assert path in message.msg
+    assert name in message.msg
+
+
+def test_a_key_file_that_others_can_read_is_named(
+    fired: Fired, settings: Settings, tmp_path: Path
+) -> None:
+    key = tmp_path / "signing.key"
+    key.write_text("secret")
+    key.chmod(0o644)
+
+    assert str(key) in fired("W001", SIGNING_KEY=str(key)).msg
+
+    key.chmod(stat.S_IRUSR)
+    assert messages() == []
+
+
+def test_sqlite_without_wal_is_a_warning_where_databases_are_asked(
+    tmp_path: Path, django_db_blocker: DjangoDbBlocker
+) -> None:
+    with django_db_blocker.unblock(), standing_in("default", _sqlite(tmp_path)["default"]):
+        assert check_wal() == []
+        (message,) = check_wal(databases=["default"])
+
+    assert message.id == "backup_tasks.W002"
+    assert "'delete'" in message.msg
+    assert message.hint is not None
+    assert "journal_mode=WAL" in message.hint
+
+
+def test_sqlite_with_wal_is_fine(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> None:
+    options = {"init_command": "PRAGMA journal_mode=WAL"}
+    sound = _sqlite(tmp_path, OPTIONS=options)["default"]
+    with django_db_blocker.unblock(), standing_in("default", sound):
+        assert check_wal(databases=["default"]) == []
+
+
+def test_a_file_field_whose_files_are_in_no_package_is_named(fired: Fired) -> None:
+    assert "documents.DocumentVersion.file" in fired("W003", FILE_STORAGES=[]).msg
+
+
+def test_a_storage_without_a_folder_saves_no_files(fired: Fired, settings: Settings) -> None:
+    settings.MEDIA_ROOT = ""
+
+    assert "DocumentVersion" in fired("W003").msg
+
+
+class Archived:
+    """Routes the audit trail to another database."""
+
+    def allow_migrate(self, db: str, app_label: str, **_: Any) -> bool | None:
+        return (db == "archive") == (app_label == "audit")
+
+
+@pytest.fixture
+def archive(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project whose audit trail is in another database."""
+    entry = {"ENGINE": "django.db.backends.sqlite3"}
+    monkeypatch.setitem(django_settings.DATABASES, "archive", entry)
+    settings.DATABASE_ROUTERS = [f"{__name__}.Archived"]
+
+
+@pytest.mark.usefixtures("archive")
+def test_models_in_another_database_are_named(fired: Fired) -> None:
+    assert "audit.AuditEntry" in fired("W004").msg
+
+
+@pytest.mark.usefixtures("archive")
+def test_a_model_that_is_excluded_may_be_anywhere(settings: Settings) -> None:
+    settings.BACKUP = {**settings.BACKUP, "EXCLUDE": ["audit"]}
+
+    assert messages() == []
+
+
+@pytest.fixture
+def keyless() -> Iterator[str]:
+    """A model that nothing but its primary key tells apart."""
+
+    class Remark(models.Model):
+        text = models.TextField()
+
+        class Meta:
+            app_label = "documents"
+
+        def __str__(self) -> str:
+            return self.text
+
+    yield Remark._meta.label
+    del apps.all_models["documents"]["remark"]
+    apps.clear_cache()
+
+
+def test_a_model_without_a_natural_key_is_told_but_fails_no_build(
+    fired: Fired, keyless: str
+) -> None:
+    message = fired("I001")
+
+    assert keyless in message.msg
+    assert not message.is_serious()
+    assert "LogEntry" not in message.msg  # Django's own: nothing that a project could do about
+
+
+def test_encryption_without_signatures_is_told_but_fails_no_build(fired: Fired) -> None:
+    assert not fired("I002", RECIPIENTS=["age1qqq"]).is_serious()
+
+
+def test_every_check_is_in_the_table_of_the_module() -> None:
+    folder = Path(str(checks.__file__)).parent
+    code = "".join(path.read_text() for path in folder.glob("*.py"))
+
+    used = set(re.findall(r"backup_tasks\.([EWI]\d+)", code))
+
+    assert used == set(re.findall(r"^([EWI]\d+) ", str(checks.__doc__), re.MULTILINE))
+
+
+def _sqlite(folder: Path, **options: Any) -> ConnectionHandler:
+    entry = {"ENGINE": "django.db.backends.sqlite3", "NAME": folder / "db.sqlite3", **options}
+    return ConnectionHandler({"default": entry})
