@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import BinaryIO
 
-from django.db import DataError
+from django.db import DataError, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.errors import DumpFailed
@@ -49,11 +49,12 @@ def dump_model(shape: Shape, target: BinaryIO | None, progress: Callable[[int], 
             count += len(lines)
             progress(len(lines))
     except (DataError, ValueError) as error:
-        raise DumpFailed(
-            f"the database holds a value that can't be read: {error}",
-            obj=shape.label,
-            hint="Mend the value, or exclude the model.",
-        ) from error
+        raise _unreadable(shape, error) from error
+    except OperationalError as error:
+        if "decode" not in str(error):
+            raise
+        _name_undecodable(shape)
+        raise _unreadable(shape, error) from error
     _refuse_missing_rows(shape, count)
     return Dumped(
         count=count,
@@ -62,6 +63,25 @@ def dump_model(shape: Shape, target: BinaryIO | None, progress: Callable[[int], 
         size=size,
         sha256=member.hexdigest(),
     )
+
+
+def _unreadable(shape: Shape, error: Exception) -> DumpFailed:
+    return DumpFailed(
+        f"the database holds a value that can't be read: {error}",
+        obj=shape.label,
+        hint="Mend the value, or exclude the model.",
+    )
+
+
+def _name_undecodable(shape: Shape) -> None:
+    """Raise DumpFailed, naming the row whose text is not UTF-8: SQLite holds whatever it was given,
+    and its error does not say where."""
+    shape.connection.connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+    try:
+        for _ in shape.lines():
+            pass
+    finally:
+        shape.connection.connection.text_factory = str
 
 
 def count_rows(connection: BaseDatabaseWrapper, table: str) -> int:

@@ -91,11 +91,11 @@ class Shape:
 
     def _slot(self, field: Field, identities: Identities) -> Slot:
         at = self.query.add("t", field)
-        target = identities.get(cast(Model, field.related_model)) if field.is_relation else None
+        related = cast(Model, field.related_model)
+        target = identities.get(cast(Model, related._meta.concrete_model)) if related else None
         key = None
         if target and target.loadable:
             joined = self.query.join("t", field)
-            related = cast(Model, field.related_model)
             key = Key(
                 found=self.query.add(joined, cast(Any, field).target_field),
                 parts=tuple(self.query.add_path(joined, related, path) for path in target.paths),

@@ -1,0 +1,154 @@
+"""A person at a browser in front of an EDMS: headless Chromium on a real web server."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.support.wait import WebDriverWait
+
+from edms.demo.people import PASSWORD
+from edms.local.errors import ServiceUnavailable
+from edms.local.instance import ROOT, Instance
+from edms.local.ports import LOOPBACK, free_port
+from edms.local.processes import start, wait_until
+
+SECONDS = 30
+
+
+@contextmanager
+def web_server(project: Instance) -> Iterator[str]:
+    """Serve the project; gives the address of its first page."""
+    port = free_port()
+    child = start(
+        "the web server",
+        [sys.executable, "manage.py", "runserver", "--noreload", f"{LOOPBACK}:{port}"],
+        log=project.folder / "web.log",
+        env=project.env,
+        cwd=ROOT,
+    )
+    address = f"http://{LOOPBACK}:{port}"
+
+    def answers() -> bool:
+        try:
+            with urlopen(f"{address}/health") as answer:
+                return bool(answer.status == 200)
+        except URLError:
+            return False
+
+    try:
+        wait_until(answers, child=child, what="the web server answers", timeout=SECONDS)
+        yield address
+    finally:
+        child.stop()
+
+
+@contextmanager
+def chromium(downloads: Path) -> Iterator[Chrome]:
+    """A headless browser. Raises ServiceUnavailable where there is none."""
+    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not binary or not driver:
+        raise ServiceUnavailable(
+            "chromium or chromedriver is not on PATH; on Debian: apt install chromium-driver"
+        )
+    options = ChromeOptions()
+    options.binary_location = binary
+    options.add_argument("--headless=new")
+    options.add_argument("--window-size=1280,1000")
+    options.add_argument("--disable-dev-shm-usage")
+    if os.geteuid() == 0:
+        options.add_argument("--no-sandbox")
+    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
+    browser = Chrome(options=options, service=Service(driver))
+    try:
+        yield browser
+    finally:
+        browser.quit()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """What somebody does at the browser. Every click waits for the page that comes of it."""
+
+    browser: Chrome
+    address: str
+
+    def open(self, path: str) -> None:
+        self.browser.get(f"{self.address}{path}")
+
+    def sign_in(self, username: str) -> None:
+        """Sign in, with the cookies of whoever was there before gone."""
+        self.browser.get(f"{self.address}/login/")
+        self.browser.delete_all_cookies()
+        self.open("/login/")
+        self.fill("username", username)
+        self.fill("password", PASSWORD)
+        self.press("Sign in")
+        assert self.heading == "My work", self.text
+
+    @property
+    def heading(self) -> str:
+        return self.find("h1").text
+
+    @property
+    def text(self) -> str:
+        return self.find("main").text
+
+    @property
+    def state(self) -> str:
+        """Of the document whose page this is."""
+        return self.find("#state").text
+
+    @property
+    def buttons(self) -> list[str]:
+        """What the document's page offers to do."""
+        return [each.text for each in self.browser.find_elements(By.CSS_SELECTOR, ".acts button")]
+
+    def find(self, selector: str) -> WebElement:
+        return self.browser.find_element(By.CSS_SELECTOR, selector)
+
+    def fill(self, name: str, value: str) -> None:
+        """Type into the visible field with this name."""
+        field = self.find(f"[name='{name}']:not([type=hidden])")
+        if field.tag_name == "select":
+            field.find_element(By.XPATH, f"./option[contains(., '{value}')]").click()
+        else:
+            if field.get_attribute("type") != "file":
+                field.clear()
+            field.send_keys(value)
+
+    def press(self, button: str, comment: str = "") -> None:
+        """Press a button, with the comment of its own form filled in, and wait for the page."""
+        found = self.browser.find_element(By.XPATH, f"//main//button[normalize-space()='{button}']")
+        if comment:
+            found.find_element(By.XPATH, "./ancestor::form//input[@name='comment']").send_keys(
+                comment
+            )
+        found.click()
+        WebDriverWait(self.browser, SECONDS).until(staleness_of(found))
+
+    def follow(self, link: str) -> None:
+        """Follow the link with this text."""
+        found = self.browser.find_element(By.PARTIAL_LINK_TEXT, link)
+        found.click()
+        WebDriverWait(self.browser, SECONDS).until(staleness_of(found))
+
+    def fetch(self, path: str) -> tuple[int, str]:
+        """What the server answers to this person's browser: status and text."""
+        answer: list[Any] = self.browser.execute_async_script(
+            "const [path, done] = arguments;"
+            "fetch(path).then(r => r.text().then(t => done([r.status, t])));",
+            path,
+        )
+        return answer[0], answer[1]
