@@ -1,0 +1,167 @@
+"""Child processes that never outlive the program that started them.
+
+Each child leads a process group of its own, so Ctrl-C at the terminal reaches only this program,
+which then stops its children in order. Should this program die without a chance to do that
+(`kill -9`), the reaper, a program that waits for just this, kills them.
+"""
+
+import atexit
+import contextlib
+import functools
+import os
+import pwd
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any
+
+from edms.local.errors import ServiceUnavailable
+
+REAPER = Path(__file__).with_name("reaper.py")
+LOG_LINES = 20
+"""How much of a child's log an error shows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Child:
+    """A started process and the file with what it printed."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    grace: float
+    """Seconds between asking it to stop and killing it."""
+
+    def check(self) -> None:
+        """Raise ServiceUnavailable, with the end of its log, if the process has ended."""
+        code = self.process.poll()
+        if code is not None:
+            raise ServiceUnavailable(
+                f"{self.name} ended with exit code {code}. The end of {self.log}:\n{self.tail()}"
+            )
+
+    def tail(self) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(f"    {line}" for line in lines[-LOG_LINES:])
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Ask the process to end, then kill what is left of its group."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(self.grace)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        _tell_reaper(f"-{self.process.pid}")
+
+
+def start(
+    name: str,
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    user: str | None = None,
+    grace: float = 15,
+) -> Child:
+    """Start `command`, its output going to `log`; `user` runs it as another user (root only).
+
+    Raises ServiceUnavailable if the program can't be started.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    _reaper()
+    with log.open("ab") as output:
+        try:
+            process = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=env,
+                cwd=cwd,
+                process_group=0,
+                **identity(user),
+            )
+        except OSError as error:
+            raise ServiceUnavailable(f"{name} can't be started: {error}") from error
+    _tell_reaper(f"+{process.pid}")
+    return Child(name=name, process=process, log=log, grace=grace)
+
+
+@functools.cache
+def _reaper() -> IO[bytes]:
+    """Start the reaper, once; return what it listens to, which closes when this program ends."""
+    # Without site-packages (-S) and variables (-E) it starts at once.
+    process = subprocess.Popen(
+        [sys.executable, "-S", "-E", str(REAPER)], stdin=subprocess.PIPE, process_group=0
+    )
+    ear = process.stdin
+    if ear is None:
+        raise ServiceUnavailable("the reaper has no standard input")
+
+    def dismiss() -> None:
+        ear.close()
+        process.wait()
+
+    atexit.register(dismiss)
+    return ear
+
+
+def _tell_reaper(line: str) -> None:
+    _reaper().write(line.encode() + b"\n")
+    _reaper().flush()
+
+
+def identity(user: str | None) -> dict[str, Any]:
+    """What `subprocess` must be given to run a program as `user`, with no right of root's left;
+    nothing for None."""
+    if user is None:
+        return {}
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
+
+
+def wait_until(
+    ready: Callable[[], bool], *, child: Child, what: str, timeout: float = 60, pause: float = 0.05
+) -> None:
+    """Return when `ready()` is true.
+
+    Raises ServiceUnavailable if `child` ends first or `timeout` seconds pass; both show its log.
+    """
+    deadline = time.monotonic() + timeout
+    while not ready():
+        child.check()
+        if time.monotonic() > deadline:
+            raise ServiceUnavailable(
+                f"{what}: not within {timeout:.0f} s. The end of {child.log}:\n{child.tail()}"
+            )
+        time.sleep(pause)
+
+
+class Stopped(SystemExit):
+    """A signal asked this program to end; its exit code is the shell's for that signal."""
+
+
+@contextlib.contextmanager
+def stopping_on_signals() -> Iterator[None]:
+    """Turn SIGINT, SIGTERM and SIGHUP into Stopped, so that every `with` block cleans up. While it
+    does, further signals are ignored: pressing Ctrl-C twice leaves nothing behind either."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in handled:
+            signal.signal(each, signal.SIG_IGN)
+        raise Stopped(128 + number)
+
+    handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {each: signal.signal(each, stop) for each in handled}
+    try:
+        yield
+    finally:
+        for each, action in before.items():
+            signal.signal(each, action)
