@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Literal, get_args
 
 import zstandard
@@ -37,7 +37,7 @@ _WINDOW_LIMIT = 1 << 23
 _FEED = 1 << 10
 
 
-def compress(chunks: Iterable[bytes], kind: Compression) -> Iterator[bytes]:
+def compress(chunks: Iterable[bytes], kind: Compression) -> Generator[bytes]:
     """Yield `chunks` compressed. The same input gives the same output."""
     if kind == "none":
         yield from chunks

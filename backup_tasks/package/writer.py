@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -57,9 +57,13 @@ def write_package(
     StorageUnavailable or StorageRefused when reading or writing fails.
     """
     content = _archive(manifest, rows, index, open_file, progress)
-    packed = compress(content, compression)
     try:
-        with written_whole(target) as file:
+        # Closed from the inside out: an error leaves no file of the chain open.
+        with (
+            closing(content),
+            closing(compress(content, compression)) as packed,
+            written_whole(target) as file,
+        ):
             writer = HashingWriter(file)
             if recipients:
                 encrypt_stream(as_file(packed), writer, recipients)
@@ -73,7 +77,7 @@ def write_package(
 
 def _archive(
     manifest: Manifest, rows: Path, index: Path | None, open_file: OpenFile, progress: Progress
-) -> Iterator[bytes]:
+) -> Generator[bytes]:
     if (manifest.files is None) != (index is None):
         raise HandoverChanged("manifest and list of files do not belong together", obj=manifest.id)
     content = manifest.to_json()
@@ -97,17 +101,18 @@ def _archive(
 
 def _rows(path: Path, model: ModelEntry, progress: Progress) -> Iterator[bytes]:
     lines = 0
-    for chunk in _handed_over(path, model.label, model):
-        lines += chunk.count(b"\n")
-        progress(len(chunk))
-        yield chunk
+    with closing(_handed_over(path, model.label, model)) as chunks:
+        for chunk in chunks:
+            lines += chunk.count(b"\n")
+            progress(len(chunk))
+            yield chunk
     if lines != model.count:
         raise HandoverChanged(
             f"the manifest says {model.count} rows, the handover holds {lines}", obj=model.label
         )
 
 
-def _handed_over(path: Path, subject: str, announced: ModelEntry | FileIndex) -> Iterator[bytes]:
+def _handed_over(path: Path, subject: str, announced: ModelEntry | FileIndex) -> Generator[bytes]:
     changed = HandoverChanged(
         "what the dump left in the workspace is not what its manifest says",
         obj=subject,
