@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.utils import timezone
+
 from backup_tasks.conf import backup_settings
 from backup_tasks.errors import BackupError, PackageNotFound
 from backup_tasks.files import storage_for
@@ -35,6 +37,16 @@ def record(sidecar: Sidecar, store: str) -> None:
             "created_at": datetime.fromisoformat(sidecar.created_at),
         },
     )
+
+
+def mark_verified(name: str) -> None:
+    """Remember that every byte of the package was just read back and compared."""
+    Package.objects.filter(name=name).update(verified_at=timezone.now())
+
+
+def mark_drilled(name: str) -> None:
+    """Remember that the package was just restored beside live, and proven."""
+    Package.objects.filter(name=name).update(drilled_at=timezone.now())
 
 
 def refresh() -> list[tuple[str, Sidecar]]:

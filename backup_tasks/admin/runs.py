@@ -84,7 +84,7 @@ class RunAdmin(ReadOnlyAdmin):
         """How long it took, or has taken until now."""
         return duration(run.started_at, run.finished_at)
 
-    @admin.display(description="requested by", ordering="requested_by")
+    @admin.display(description="by", ordering="requested_by")
     def asked_by(self, run: Run) -> str:
         """Who or what started it."""
         return run.requested_by or _STARTED_BY.get(run.trigger, run.trigger)

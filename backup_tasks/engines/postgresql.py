@@ -112,7 +112,8 @@ class PostgreSQL(Engine):
             names = ", ".join(map(_quoted, tables))
             again = list(_suspend(cursor, tables))
             if names:
-                cursor.execute(f"TRUNCATE {names}")
+                # What else refers to them here, in staging, is not promoted.
+                cursor.execute(f"TRUNCATE {names} CASCADE")
             yield
             for statement in again:
                 cursor.execute(statement)

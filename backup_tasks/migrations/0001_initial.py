@@ -5,99 +5,284 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Package',
+            name="Package",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=255, unique=True)),
-                ('store', models.CharField(max_length=64)),
-                ('package_id', models.CharField(max_length=64)),
-                ('label', models.CharField(max_length=64)),
-                ('type', models.CharField(max_length=16)),
-                ('size', models.BigIntegerField(help_text='Bytes.')),
-                ('sha256', models.CharField(max_length=64)),
-                ('encrypted', models.BooleanField()),
-                ('signed', models.BooleanField()),
-                ('rows', models.BigIntegerField()),
-                ('files', models.BigIntegerField()),
-                ('created_at', models.DateTimeField()),
-                ('verified_at', models.DateTimeField(help_text='Last time every byte was read back.', null=True)),
-                ('drilled_at', models.DateTimeField(help_text='Last time it was restored and proven.', null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=255, unique=True)),
+                ("store", models.CharField(max_length=64)),
+                ("package_id", models.CharField(max_length=64)),
+                ("label", models.CharField(max_length=64)),
+                ("type", models.CharField(max_length=16)),
+                ("size", models.BigIntegerField(help_text="Bytes.")),
+                ("sha256", models.CharField(max_length=64)),
+                ("encrypted", models.BooleanField()),
+                ("signed", models.BooleanField()),
+                ("rows", models.BigIntegerField()),
+                ("files", models.BigIntegerField()),
+                ("created_at", models.DateTimeField()),
+                (
+                    "verified_at",
+                    models.DateTimeField(
+                        help_text="Last time every byte was read back.", null=True
+                    ),
+                ),
+                (
+                    "drilled_at",
+                    models.DateTimeField(
+                        help_text="Last time it was restored and proven.", null=True
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at'],
+                "ordering": ["-created_at"],
             },
         ),
         migrations.CreateModel(
-            name='Run',
+            name="Run",
             fields=[
-                ('id', models.CharField(help_text='Shown in Flower as run_id.', max_length=64, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('backup', 'Backup'), ('restore', 'Restore'), ('drill', 'Drill'), ('cycle', 'Cycle'), ('reinit', 'Reinit'), ('verify', 'Verify'), ('prune', 'Prune'), ('undo', 'Undo')], max_length=16)),
-                ('state', models.CharField(choices=[('pending', 'Pending'), ('running', 'Running'), ('succeeded', 'Succeeded'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], db_index=True, default='pending', max_length=16)),
-                ('params', models.JSONField(default=dict, help_text='What was asked for. Never holds a secret.')),
-                ('trigger', models.CharField(help_text='command, admin, schedule or run.', max_length=16)),
-                ('requested_by', models.CharField(blank=True, help_text='A user name, as text.', max_length=150)),
-                ('on_workers', models.BooleanField(default=False, help_text='Handed to the Celery workers, not run by the command itself.')),
-                ('slot', models.CharField(help_text='Makes a scheduled start happen once.', max_length=128, null=True, unique=True)),
-                ('live_lock', models.CharField(help_text='Set while the run is active and may write to live: the database allows one.', max_length=8, null=True, unique=True)),
-                ('package', models.CharField(blank=True, help_text='Made or restored by the run.', max_length=255)),
-                ('report', models.JSONField(default=dict, help_text='Counts per model, files, warnings.')),
-                ('error', models.JSONField(help_text='Why it failed: kind, what, object, hint.', null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
+                (
+                    "id",
+                    models.CharField(
+                        help_text="Shown in Flower as run_id.",
+                        max_length=64,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("backup", "Backup"),
+                            ("restore", "Restore"),
+                            ("drill", "Drill"),
+                            ("cycle", "Cycle"),
+                            ("reinit", "Reinit"),
+                            ("verify", "Verify"),
+                            ("prune", "Prune"),
+                            ("undo", "Undo"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Pending"),
+                            ("running", "Running"),
+                            ("succeeded", "Succeeded"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        db_index=True,
+                        default="pending",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "params",
+                    models.JSONField(
+                        default=dict, help_text="What was asked for. Never holds a secret."
+                    ),
+                ),
+                (
+                    "trigger",
+                    models.CharField(help_text="command, admin, schedule or run.", max_length=16),
+                ),
+                (
+                    "requested_by",
+                    models.CharField(blank=True, help_text="A user name, as text.", max_length=150),
+                ),
+                (
+                    "on_workers",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Handed to the Celery workers, not run by the command itself.",
+                    ),
+                ),
+                (
+                    "slot",
+                    models.CharField(
+                        help_text="Makes a scheduled start happen once.",
+                        max_length=128,
+                        null=True,
+                        unique=True,
+                    ),
+                ),
+                (
+                    "live_lock",
+                    models.CharField(
+                        help_text="Set while the run is active and may write to live: the database allows one.",
+                        max_length=8,
+                        null=True,
+                        unique=True,
+                    ),
+                ),
+                (
+                    "package",
+                    models.CharField(
+                        blank=True, help_text="Made or restored by the run.", max_length=255
+                    ),
+                ),
+                (
+                    "report",
+                    models.JSONField(default=dict, help_text="Counts per model, files, warnings."),
+                ),
+                (
+                    "error",
+                    models.JSONField(
+                        help_text="Why it failed: kind, what, object, hint.", null=True
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
             ],
             options={
-                'ordering': ['-created_at'],
-                'permissions': [('start_backup', 'Can start backups, verifications and drills'), ('start_restore', 'Can start restores, resets and undo')],
+                "ordering": ["-created_at"],
+                "permissions": [
+                    ("start_backup", "Can start backups, verifications and drills"),
+                    ("start_restore", "Can start restores, resets and undo"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='UndoPoint',
+            name="UndoPoint",
             fields=[
-                ('run', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, serialize=False, to='backup_tasks.run')),
-                ('place', models.CharField(help_text='A schema or a file with the old tables.', max_length=1024)),
-                ('tables', models.JSONField(default=list, help_text='The tables that were replaced.')),
-                ('apps', models.JSONField(default=list, help_text='Apps whose record of migrations was replaced.')),
-                ('undoes', models.CharField(blank=True, help_text='The run that was undone, if this replaced it.', max_length=64)),
-                ('files_done', models.BooleanField(default=False, help_text='The files are in place too.')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('expires_at', models.DateTimeField()),
-                ('undone_at', models.DateTimeField(null=True)),
+                (
+                    "run",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        serialize=False,
+                        to="backup_tasks.run",
+                    ),
+                ),
+                (
+                    "place",
+                    models.CharField(
+                        help_text="A schema or a file with the old tables.", max_length=1024
+                    ),
+                ),
+                (
+                    "tables",
+                    models.JSONField(default=list, help_text="The tables that were replaced."),
+                ),
+                (
+                    "apps",
+                    models.JSONField(
+                        default=list, help_text="Apps whose record of migrations was replaced."
+                    ),
+                ),
+                (
+                    "undoes",
+                    models.CharField(
+                        blank=True,
+                        help_text="The run that was undone, if this replaced it.",
+                        max_length=64,
+                    ),
+                ),
+                (
+                    "files_done",
+                    models.BooleanField(default=False, help_text="The files are in place too."),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("expires_at", models.DateTimeField()),
+                ("undone_at", models.DateTimeField(null=True)),
             ],
             options={
-                'ordering': ['-created_at'],
+                "ordering": ["-created_at"],
             },
         ),
         migrations.CreateModel(
-            name='Step',
+            name="Step",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveSmallIntegerField()),
-                ('name', models.CharField(max_length=32)),
-                ('state', models.CharField(choices=[('pending', 'Pending'), ('running', 'Running'), ('succeeded', 'Succeeded'), ('failed', 'Failed')], default='pending', max_length=16)),
-                ('attempt', models.PositiveIntegerField(default=0, help_text='Counts claims; it is the fencing token of the worker that holds it.')),
-                ('attempts', models.JSONField(default=list, help_text='How each earlier attempt ended.')),
-                ('owner', models.CharField(blank=True, help_text='host:pid of the claim.', max_length=255)),
-                ('task_id', models.CharField(blank=True, help_text="The Celery task's id.", max_length=64)),
-                ('lease_until', models.DateTimeField(help_text='Running: when the claim runs out. Pending: by when it should be claimed.', null=True)),
-                ('progress', models.JSONField(default=dict, help_text='done, total, note.')),
-                ('result', models.JSONField(default=dict, help_text='What the next steps need to know.')),
-                ('error', models.JSONField(null=True)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='steps', to='backup_tasks.run')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("position", models.PositiveSmallIntegerField()),
+                ("name", models.CharField(max_length=32)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Pending"),
+                            ("running", "Running"),
+                            ("succeeded", "Succeeded"),
+                            ("failed", "Failed"),
+                        ],
+                        default="pending",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "attempt",
+                    models.PositiveIntegerField(
+                        default=0,
+                        help_text="Counts claims; it is the fencing token of the worker that holds it.",
+                    ),
+                ),
+                (
+                    "attempts",
+                    models.JSONField(default=list, help_text="How each earlier attempt ended."),
+                ),
+                (
+                    "owner",
+                    models.CharField(
+                        blank=True, help_text="host:pid of the claim.", max_length=255
+                    ),
+                ),
+                (
+                    "task_id",
+                    models.CharField(blank=True, help_text="The Celery task's id.", max_length=64),
+                ),
+                (
+                    "lease_until",
+                    models.DateTimeField(
+                        help_text="Running: when the claim runs out. Pending: by when it should be claimed.",
+                        null=True,
+                    ),
+                ),
+                ("progress", models.JSONField(default=dict, help_text="done, total, note.")),
+                (
+                    "result",
+                    models.JSONField(default=dict, help_text="What the next steps need to know."),
+                ),
+                ("error", models.JSONField(null=True)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="steps",
+                        to="backup_tasks.run",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['run', 'position'],
-                'constraints': [models.UniqueConstraint(fields=('run', 'position'), name='backup_step_once_a_place'), models.UniqueConstraint(fields=('run', 'name'), name='backup_step_once_a_run')],
+                "ordering": ["run", "position"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("run", "position"), name="backup_step_once_a_place"
+                    ),
+                    models.UniqueConstraint(fields=("run", "name"), name="backup_step_once_a_run"),
+                ],
             },
         ),
     ]

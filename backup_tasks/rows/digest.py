@@ -27,11 +27,12 @@ class Digests:
     def add(self, lines: Iterable[tuple[bytes, bytes]]) -> None:
         """Count in pairs of a canonical row and its whole line, which starts like it."""
         canonical_sum = exact_sum = 0
+        number = int.from_bytes
         for canonical, line in lines:
             hashed = sha256(canonical)
-            canonical_sum += int.from_bytes(hashed.digest(), "big")
+            canonical_sum += number(hashed.digest(), "big")
             hashed.update(line[len(canonical) - 1 :])
-            exact_sum += int.from_bytes(hashed.digest(), "big")
+            exact_sum += number(hashed.digest(), "big")
         self._canonical = (self._canonical + canonical_sum) % _MODULUS
         self._exact = (self._exact + exact_sum) % _MODULUS
 

@@ -26,7 +26,9 @@ def dangling(connection: BaseDatabaseWrapper, model: Model) -> dict[str, int]:
     """
     counted = dict(_foreign_keys(connection, model))
     for field in model._meta.private_fields:
-        if isinstance(field, GenericForeignKey) and field.model is model:
+        # A child model has a copy of its parent's: the columns are in the parent's table.
+        inherited = getattr(field, "mti_inherited", False)
+        if isinstance(field, GenericForeignKey) and not inherited:
             counted[field.name] = sum(_generic_key(connection, model, field))
     return {name: count for name, count in counted.items() if count}
 

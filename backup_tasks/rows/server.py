@@ -1,27 +1,26 @@
 """Lines that PostgreSQL writes itself: the same bytes as `Shape.lines`, several times faster.
 
 One COPY per model: the server resolves the natural keys with joins and writes each line's text. It
-leaves two things to this side: a JSON column's keys are sorted here, so its text stands between two
-separators, which no JSON text can contain; and a third one parts the canonical row from the rest.
+leaves two things to this side. Columns of JSON and of floating point are finished here (keys are
+sorted, 1e+20 becomes 1e20), so their text stands between two separators, which no such text can
+contain. And a third one parts the canonical row from the rest.
 
-A field whose wire form the server can't write to the same bytes (a float, a duration, an array, a
-custom field) leaves its whole model to `Shape.lines`. One conformance suite holds both to the same
-output.
+A field whose wire form the server can't write to the same bytes (a duration, an array, a custom
+field) leaves its whole model to `Shape.lines`. One conformance suite holds both to the same output.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import orjson
 from django.conf import settings
 
 from backup_tasks.rows import wire
 from backup_tasks.rows.query import Column, Field
-from backup_tasks.rows.shape import Line, Shape, Slot
+from backup_tasks.rows.shape import BYTES_AT_ONCE, Line, Shape, Slot
 
 _SEPARATOR = b"\x01"
-_ROWS_AT_ONCE = 2000
 _ARGUMENTS = 90
 """Of one concat(): PostgreSQL takes 100."""
 
@@ -30,6 +29,9 @@ _NUMBER = "{0}::text"
 _TEXT = "to_json({0})::text"
 _QUOTED = "'\"' || {0}::text || '\"'"
 _MOMENT = """'"' || to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || '+00:00"'"""
+_TIME = "'\"' || to_char({0}, 'HH24:MI:SS.US') || '\"'"
+# What a client is sent: a cast to text would show the netmask of a single address.
+_SENT = "CASE WHEN {0} IS NOT NULL THEN concat('\"', {0}, '\"') END"
 _BASE64 = "'\"' || translate(encode({0}, 'base64'), E'\\n', '') || '\"'"
 
 _WRITTEN: Mapping[object, Mapping[str, str]] = {
@@ -40,15 +42,24 @@ _WRITTEN: Mapping[object, Mapping[str, str]] = {
         "boolean": _NUMBER,
         "varchar": _TEXT,
         "text": _TEXT,
+        "inet": _SENT,
     },
     wire.datetime_wire: {"timestamp with time zone": _MOMENT},
     wire.date_wire: {"date": _QUOTED},
+    wire.time_wire: {"time": _TIME},
     wire.uuid_wire: {"uuid": _QUOTED},
     wire.decimal_wire: {"numeric": _QUOTED},
     wire.base64_wire: {"bytea": _BASE64},
 }
-_YEARS = {"timestamp with time zone", "date"}
+_ODD = {
+    "timestamp with time zone": "NOT BETWEEN '0001-01-01' AND '9999-12-30'",
+    "date": "NOT BETWEEN '0001-01-01' AND '9999-12-30'",
+    "time": "= '24:00'",
+}
 """Types that hold moments which Python, and so the wire form, does not have."""
+
+Finish = Callable[[str], tuple[bytes, str | None]]
+"""Turns the text of a column into its wire form, and what must go along in `_raw`."""
 
 
 def server_lines(shape: Shape) -> Iterator[list[Line]] | None:
@@ -58,56 +69,88 @@ def server_lines(shape: Shape) -> Iterator[list[Line]] | None:
     """
     if shape.connection.vendor != "postgresql" or not settings.USE_TZ:
         return None
+    finished_here = {slot.at for slot in shape.slots if _finish(slot, shape)}
     if not all(
-        wire.is_json(column.field) or _pattern(column.field, shape)
-        for column in shape.query.columns
+        at in finished_here or _pattern(column.field, shape)
+        for at, column in enumerate(shape.query.columns)
     ):
         return None
     return None if _has_odd_moments(shape) else _copied(shape)
 
 
 def _copied(shape: Shape) -> Iterator[list[Line]]:
+    unfinished = [(slot.name, finish) for slot in shape.slots if (finish := _finish(slot, shape))]
+    for block in _blocks(shape):
+        rows = [row.split(_SEPARATOR) for row in block[:-1].split(b"\n")]
+        if unfinished:
+            yield [_finished(shape, unfinished, row) for row in rows]
+        else:
+            yield [(head + b"}", head + rest) for head, rest in rows]
+
+
+def _blocks(shape: Shape) -> Iterator[bytes]:
+    """Yield the rows, each with its newline, many at once: what is done to a block costs little."""
     connection = shape.connection
-    names = [slot.name for slot in shape.slots if slot.is_json]
-    batch: list[Line] = []
+    rows: list[bytes] = []
+    size = 0
     with (
         connection.cursor() as cursor,
         connection.wrap_database_errors,
         cursor.cursor.copy(f"COPY ({_select(shape)}) TO STDOUT") as copy,
     ):
-        for data in copy:
-            row = bytes(data)[:-1]
-            if b"\\" in row:  # COPY doubles them; there is nothing else to escape in JSON
-                row = row.replace(b"\\\\", b"\\")
-            *parts, rest = row.split(_SEPARATOR)
-            if names:
-                rest = _sort_json(shape, names, parts, rest)
-            head = b"".join(parts)
-            batch.append((head + b"}", head + rest))
-            if len(batch) == _ROWS_AT_ONCE:
-                yield batch
-                batch = []
-    if batch:
-        yield batch
+        for row in copy:
+            rows.append(row)
+            size += len(row)
+            if size >= BYTES_AT_ONCE:
+                yield _unescaped(rows)
+                rows, size = [], 0
+    if rows:
+        yield _unescaped(rows)
 
 
-def _sort_json(shape: Shape, names: list[str], parts: list[bytes], rest: bytes) -> bytes:
-    """Put the canonical form of each JSON column in the place of its text; return the rest of the
-    line, with the texts that must go along."""
+def _unescaped(rows: list[bytes]) -> bytes:
+    """COPY doubles backslashes; there is nothing else to escape in JSON."""
+    return b"".join(rows).replace(b"\\\\", b"\\")
+
+
+def _finish(slot: Slot, shape: Shape) -> Finish | None:
+    """Return what finishes the slot's column on this side; None if the server writes it."""
+    if slot.is_json:
+        return _finish_json
+    field = wire.plain_field(shape.query.columns[slot.at].field)
+    is_float = wire.encoder(field) is wire.float_wire and not hasattr(type(field), "from_db_value")
+    return _finish_float if is_float and slot.key is None else None
+
+
+def _finish_json(text: str) -> tuple[bytes, str | None]:
+    return wire.json_wire(text, "postgresql")
+
+
+def _finish_float(text: str) -> tuple[bytes, None]:
+    return orjson.dumps(wire.float_wire(float(text))), None
+
+
+def _finished(shape: Shape, unfinished: list[tuple[str, Finish]], row: list[bytes]) -> Line:
+    """Put the wire form of each unfinished column in the place of its text, and what must go along
+    into the rest of the line."""
+    *parts, rest = row
     raw: dict[str, str] = {}
-    for number, name in enumerate(names):
+    for number, (name, finish) in enumerate(unfinished):
         at = 2 * number + 1
         text = parts[at].decode()
         if text:
             try:
-                parts[at], stored = wire.json_wire(text, "postgresql")
+                parts[at], stored = finish(text)
             except (TypeError, ValueError) as error:
                 raise shape.unreadable(b"".join(parts)[:200], error) from error
             if stored is not None:
                 raw[name] = stored
         else:
             parts[at] = b"null"
-    return rest if not raw else rest[:-1] + b',"_raw":' + orjson.dumps(raw) + b"}"
+    if raw:
+        rest = rest[:-1] + b',"_raw":' + orjson.dumps(raw) + b"}"
+    head = b"".join(parts)
+    return head + b"}", head + rest
 
 
 def _select(shape: Shape) -> str:
@@ -146,7 +189,7 @@ def _tail(shape: Shape) -> list[str]:
 def _slot_text(slot: Slot, shape: Shape) -> list[str]:
     columns = shape.query.columns
     column = columns[slot.at]
-    if slot.is_json:
+    if _finish(slot, shape):
         return [_mark(), f"{column.sql}::text", _mark()]
     plain = _or_null(_text(column, shape))
     if slot.key is None:
@@ -166,16 +209,20 @@ def _pattern(field: Field, shape: Shape) -> str | None:
     plain = wire.plain_field(field)
     if hasattr(type(plain), "from_db_value"):
         return None
-    kind = str(field.db_type(shape.connection)).partition("(")[0]
-    return _WRITTEN.get(wire.encoder(field), {}).get(kind)
+    return _WRITTEN.get(wire.encoder(field), {}).get(_kind(field, shape))
+
+
+def _kind(field: Field, shape: Shape) -> str:
+    """Return the column's type, without its length or scale."""
+    return str(field.db_type(shape.connection)).partition("(")[0]
 
 
 def _has_odd_moments(shape: Shape) -> bool:
-    """Whether a moment is infinite or outside the years 1 to 9999: Python's reading says which."""
+    """Whether a moment is one that Python does not have: its reading of the row says which."""
     odd = [
-        f"{column.sql} NOT BETWEEN '0001-01-01' AND '9999-12-30'"
+        f"{column.sql} {_ODD[kind]}"
         for column in shape.query.columns
-        if column.field.db_type(shape.connection) in _YEARS
+        if (kind := _kind(column.field, shape)) in _ODD
     ]
     if not odd:
         return False

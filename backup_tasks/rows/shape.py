@@ -30,7 +30,9 @@ Identities = Mapping[Model, Identity]
 Line = tuple[bytes, bytes]
 """The canonical row, and the whole line without its newline."""
 
-_ROWS_AT_ONCE = 2000
+BYTES_AT_ONCE = 1 << 20
+"""Of lines in a batch, about."""
+_ROWS_AT_ONCE = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +113,13 @@ class Shape:
         """Read all rows; yield their lines in batches. Raises DumpFailed, django.db errors."""
         with self.connection.chunked_cursor() as cursor:
             cursor.execute(self.query.sql())
-            while rows := cursor.fetchmany(_ROWS_AT_ONCE):
-                yield [self.line(row) for row in rows]
+            at_once = 1
+            while rows := cursor.fetchmany(at_once):
+                lines = [self.line(row) for row in rows]
+                yield lines
+                # Rows may be of any size: the next batch is as many as fit, by the last one's.
+                fitting = BYTES_AT_ONCE * len(lines) // sum(len(line) for _, line in lines)
+                at_once = max(1, min(fitting, 10 * at_once, _ROWS_AT_ONCE))
 
     def line(self, row: Sequence[Any]) -> Line:
         """Return the line of a row. Raises DumpFailed, naming it, for text that is not Unicode."""

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils import timezone
-
-from backup_tasks import placement
+from backup_tasks import catalog, placement
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.files import project_trees
-from backup_tasks.models import Package
 from backup_tasks.steps import Work
 
 
@@ -23,5 +20,5 @@ def discard(work: Work) -> dict[str, Any]:
     for tree in project_trees():
         placement.forget(tree, work.run_id)
     source = work.results.get("fetch") or work.results.get("verify", {})
-    Package.objects.filter(name=source.get("package", "")).update(drilled_at=timezone.now())
+    catalog.mark_drilled(str(source.get("package", "")))
     return {"discarded": place}

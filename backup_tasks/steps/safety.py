@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backup_tasks import backup, restore
+from backup_tasks import backup, catalog, restore
 from backup_tasks.steps import Work
 
 
@@ -18,7 +18,8 @@ def safety(work: Work) -> dict[str, Any]:
     manifest = backup.dump(folder, params=params, progress=work.progress)
     name, written = backup.pack(folder, params=params, progress=work.progress)
     opened = restore.bring(name, folder / "package", allow_unsigned=True)
-    restore.check_contents(opened, folder, work.params, work.progress)
+    if restore.check_contents(opened, folder, work.params, work.progress):
+        catalog.mark_verified(name)
     return {
         "package": name,
         "size": written.size,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils import timezone
-
-from backup_tasks import restore
-from backup_tasks.models import Package, Run
+from backup_tasks import catalog, restore
+from backup_tasks.models import Run
 from backup_tasks.steps import Work
 
 
@@ -34,5 +32,5 @@ def verify(work: Work) -> dict[str, Any]:
         if found is None:
             return report | {"checked": "bytes"}
         manifest = found
-    Package.objects.filter(name=opened.name).update(verified_at=timezone.now())
+    catalog.mark_verified(opened.name)
     return report | restore.expectation(manifest)

@@ -8,18 +8,18 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from selenium import webdriver
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import WebDriverWait
 
 from edms.local.errors import ServiceUnavailable
 from edms.local.instance import ROOT, Instance
-from edms.local.ports import LOOPBACK
+from edms.local.ports import LOOPBACK, free_port
 from edms.local.processes import start, wait_until
 
 PATIENCE = 60
@@ -34,7 +34,7 @@ T = TypeVar("T")
 class Browser:
     """A browser window that looks at one site."""
 
-    driver: WebDriver
+    driver: webdriver.Chrome
     site: str
 
     def open(self, path: str) -> None:
@@ -88,6 +88,12 @@ class Browser:
             )
         )
 
+    def shoot(self, picture: Path, *, height: int) -> None:
+        """Write what the window shows to a PNG, the window being as tall as is asked for."""
+        width = int(self.driver.execute_script("return window.innerWidth"))
+        _resize(self.driver, width, height)
+        picture.write_bytes(self.driver.get_screenshot_as_png())
+
     def path(self) -> str:
         """Return the path of the page that is open."""
         return self.driver.current_url.removeprefix(self.site)
@@ -118,10 +124,7 @@ def browser(
     driver = webdriver.Chrome(options=options, service=service)
     try:
         # The window has borders and a smallest width; what a page sees has neither.
-        driver.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
-        )
+        _resize(driver, width, height)
         if dark:
             driver.execute_cdp_cmd(
                 "Emulation.setEmulatedMedia",
@@ -130,6 +133,30 @@ def browser(
         yield Browser(driver=driver, site=site)
     finally:
         driver.quit()
+
+
+def _resize(driver: webdriver.Chrome, width: int, height: int) -> None:
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
+@contextlib.contextmanager
+def web_server(instance: Instance) -> Iterator[str]:
+    """The EDMS as a web server; gives its address. It needs no Django in this process."""
+    port = free_port()
+    site = f"http://{LOOPBACK}:{port}"
+    child = start(
+        "the web server",
+        [sys.executable, "manage.py", "runserver", "--noreload", f"{LOOPBACK}:{port}"],
+        log=instance.folder / "web.log",
+        env=instance.env,
+        cwd=ROOT,
+    )
+    try:
+        wait_until(lambda: _answers(f"{site}/health"), child=child, what="the web server answers")
+        yield site
+    finally:
+        child.stop()
 
 
 @contextlib.contextmanager

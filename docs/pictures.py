@@ -1,0 +1,130 @@
+"""Takes the pictures of the documentation: `python -m docs.pictures`, from the top folder.
+
+Starts an EDMS of its own with the demonstration data, a real worker, Redis and Flower, does what
+the pictures show, and writes them to docs/pictures/. Needs chromium and chromedriver.
+"""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from edms.local.instance import Instance
+from edms.local.ports import free_port
+from edms.local.processes import stopping_on_signals
+from edms.local.redis import private_redis
+from tests.acceptance.admin_browser import Browser, browser, flower, web_server
+
+FOLDER = Path(__file__).parent / "pictures"
+TALLEST = 1500
+"""Pixels; what is below is more of the same."""
+
+WINDOWS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "": ({}, ("run", "runs", "packages", "restore", "flower")),
+    "-dark": ({"dark": True}, ("restore",)),
+    "-phone": ({"width": 390, "height": 844}, ("run",)),
+}
+"""Which windows there are, by what the names of their pictures end in, and what each shows."""
+
+RUNS = "/admin/backup_tasks/run/"
+PACKAGES = "/admin/backup_tasks/package/"
+
+
+def main() -> None:
+    """Take all pictures."""
+    FOLDER.mkdir(exist_ok=True)
+    password = secrets.token_urlsafe()
+    with stopping_on_signals(), _edms(password) as site:
+        with browser(site) as desk:
+            desk.sign_in("admin", password)
+            run = _back_up_and_restore(desk)
+        for suffix, (options, pictures) in WINDOWS.items():
+            with browser(site, **options) as window:
+                window.sign_in("admin", password)
+                paths = {
+                    "run": run,
+                    "runs": RUNS,
+                    "packages": PACKAGES,
+                    "restore": _restore(window),
+                }
+                for picture in pictures:
+                    if picture in paths:
+                        _take(window, paths[picture], f"{picture}{suffix}")
+                    else:
+                        _take_flower(window, run)
+
+
+def _restore(window: Browser) -> str:
+    """Return the path of the page that asks before a restore."""
+    window.open(PACKAGES)
+    window.press("#result_list tbody th a")
+    window.press("#backup-restore")
+    return window.path()
+
+
+@contextmanager
+def _edms(password: str) -> Iterator[str]:
+    """An EDMS in a folder that is removed afterwards; gives its address."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        redis_url, _ = stack.enter_context(private_redis(folder / "redis"))
+        port = free_port()
+        instance = Instance(
+            folder=folder,
+            redis_url=redis_url,
+            variables={
+                "EDMS_ADMIN_PASSWORD": password,
+                "FLOWER_URL": f"http://127.0.0.1:{port}",
+            },
+        )
+        for command in (("migrate", "--no-input"), ("seed_demo",)):
+            instance.manage(*command).check_returncode()
+        stack.enter_context(instance.worker())
+        stack.enter_context(flower(instance, port))
+        yield stack.enter_context(web_server(instance))
+
+
+def _back_up_and_restore(desk: Browser) -> str:
+    """Do what the pictures show; return the path of the restore's page."""
+    desk.open(RUNS)
+    desk.press("#backup-now")
+    _until_succeeded(desk)
+    desk.open(PACKAGES)
+    desk.press("#result_list tbody th a")
+    desk.press("#backup-drill")
+    _until_succeeded(desk)
+    desk.open(PACKAGES)
+    desk.press("#result_list tbody th a")
+    desk.press("#backup-restore")
+    desk.find("#id_typed").send_keys(desk.text("#backup-expected"))
+    desk.press("#backup-confirm")
+    _until_succeeded(desk)
+    return desk.path()
+
+
+def _until_succeeded(desk: Browser) -> None:
+    desk.until(lambda: desk.has('#backup-live[data-active="no"]'), "the run has ended")
+    if "succeeded" not in desk.text(".backup-lead"):
+        raise SystemExit(desk.text())
+
+
+def _take(window: Browser, path: str, name: str) -> None:
+    """Write the picture of a page, as tall as what is on it."""
+    window.open(path)
+    window.find("#content-main")
+    script = "const box = document.getElementById('content').getBoundingClientRect();"
+    height = window.driver.execute_script(f"{script} return Math.ceil(box.bottom) + 24")
+    window.shoot(FOLDER / f"{name}.png", height=min(int(height), TALLEST))
+
+
+def _take_flower(window: Browser, run: str) -> None:
+    window.open(run)
+    window.driver.get(str(window.find("#backup-flower").get_attribute("href")))
+    window.until(lambda: "filtered" in window.text("#tasks-table_info"), "Flower has searched")
+    window.shoot(FOLDER / "flower.png", height=760)
+
+
+if __name__ == "__main__":
+    main()
