@@ -92,6 +92,21 @@ def enqueue(run: Run) -> None:
     transaction.on_commit(lambda: _publish(run), using=backup_settings().database)
 
 
+def hand_over(run: Run, *, hint: str) -> None:
+    """Hand a run that somebody just asked for to the workers, like `enqueue`.
+
+    Where the broker does not answer, the run is failed, and Transient raised with the `hint`: a
+    restore that waits for the broker to come back and then happens by itself, hours later, would be
+    worse than one that has to be resumed.
+    """
+    try:
+        enqueue(run)
+    except Transient as raised:
+        error = Transient(raised.what, obj=run.pk, hint=hint)
+        ledger.fail_run(run.pk, error)
+        raise error from raised
+
+
 def _publish(run: Run) -> None:
     unfinished = run.steps.exclude(state=Step.State.SUCCEEDED).order_by("position")
     signatures: list[Signature[Any]] = [
@@ -106,8 +121,7 @@ def _publish(run: Run) -> None:
         raise Transient(
             f"the broker does not answer: {error}",
             obj=run.pk,
-            hint="The run is pending and is enqueued when the broker and the workers are back. To "
-            f"run it without them: `resume_run {run.pk}`. To give it up: `cancel_run {run.pk}`.",
+            hint="The run is pending and is enqueued when the broker and the workers are back.",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Settings of the EDMS, read from the environment; docs/configuration.md lists the variables.
+"""Settings of the EDMS, read from the environment; docs/reference/settings.md lists the variables.
 
 With none set it is a local EDMS on SQLite under `var/`, in debug mode. With `SECRET_KEY` (or
 `SECRET_KEY_FILE`) set it is a production EDMS: debug off, HTTPS only.

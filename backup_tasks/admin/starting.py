@@ -82,22 +82,12 @@ def start(request: HttpRequest, kind: str, params: Mapping[str, Any]) -> Run | N
 
 
 def hand_over(request: HttpRequest, run: Run) -> Run:
-    """Enqueue the run and return it. Where that fails, fail the run, and say so in a message.
-
-    A restore that waits for the broker to come back and then happens by itself, hours later, would
-    be worse than one that has to be resumed.
-    """
-    from backup_tasks.tasks import enqueue
+    """Enqueue the run and return it. Where that fails, the run has failed; a message says so."""
+    from backup_tasks import tasks
 
     try:
-        enqueue(run)
-    except Transient as raised:
-        error = Transient(
-            raised.what,
-            obj=run.pk,
-            hint="Start the broker, then press Resume on the run's page.",
-        )
-        ledger.fail_run(run.pk, error)
+        tasks.hand_over(run, hint="Start the broker, then press Resume on the run's page.")
+    except Transient as error:
         tell_error(request, error)
         return ledger.find(run.pk)
     return run

@@ -184,7 +184,7 @@ class PostgreSQL(Engine):
                 names = ", ".join(f"{_quoted(live)}.{_quoted(name)}" for name in there)
                 cursor.execute(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE")
             _refuse_views(cursor, live, there)
-            again = _unfasten(cursor, live, there) + _unfasten(cursor, place, tables)
+            again = _again(_unfasten(cursor, live, there), _unfasten(cursor, place, tables), tables)
             self._create_schema(cursor, keep)
             for name in there:
                 _move(cursor, live, name, keep)
@@ -249,9 +249,9 @@ def _tables_in(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
     return [name for (name,) in cursor.fetchall()]
 
 
-def _unfasten(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
-    """Drop the foreign keys between the tables and those that stay where they are; return the
-    statements that fasten them again, by name, once the tables have moved."""
+def _unfasten(cursor: Any, schema: str, tables: Sequence[str]) -> list[tuple[str, str]]:
+    """Drop the foreign keys between the tables and those that stay where they are; return the table
+    of each, and the statement that fastens it again, by name, once the tables have moved."""
     cursor.execute("SELECT set_config('search_path', %s, true)", [_quoted(schema)])
     cursor.execute(
         "SELECT c.relname, k.conname, pg_get_constraintdef(k.oid) FROM pg_constraint k"
@@ -263,9 +263,21 @@ def _unfasten(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
     )
     again = []
     for table, name, definition in cursor.fetchall():
-        cursor.execute(f"ALTER TABLE {_quoted(table)} DROP CONSTRAINT {_quoted(name)}")
-        again.append(f"ALTER TABLE {_quoted(table)} ADD CONSTRAINT {_quoted(name)} {definition}")
+        alter = f"ALTER TABLE {_quoted(table)}"
+        cursor.execute(f"{alter} DROP CONSTRAINT {_quoted(name)}")
+        again.append((table, f"{alter} ADD CONSTRAINT {_quoted(name)} {definition}"))
     return again
+
+
+def _again(
+    of_live: Sequence[tuple[str, str]], of_place: Sequence[tuple[str, str]], tables: Sequence[str]
+) -> list[str]:
+    """Return the foreign keys to fasten: those of live's tables that stay, and those that the new
+    tables brought. A kept table has none any more: it takes those of the one it replaces."""
+    brought = {table for table, _ in of_place if table in tables}
+    return [sql for table, sql in of_live if table not in brought] + [
+        sql for table, sql in of_place if table in brought
+    ]
 
 
 def _fasten(cursor: Any, statements: Sequence[str], alias: str) -> None:

@@ -6,17 +6,20 @@ import os
 import re
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from django.db import OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.engines.base import Engine, identifier, standing_in
-from backup_tasks.errors import LockNotGranted
+from backup_tasks.errors import DoesNotFit, LockNotGranted
 
+_ROWS_AT_ONCE = 1000
 _SIDE_FILES = ("", "-wal", "-shm", "-journal")
 
 
@@ -108,10 +111,15 @@ class SQLite(Engine):
     def write(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
         names = ", ".join(map(_quoted, columns))
         insert = f"INSERT INTO {_quoted(table)} ({names}) VALUES ".replace("%", "%%")
+        statement = f"{insert}({', '.join(['%s'] * len(columns))})"
+        written = 0
+        rows = iter(rows)
         with connections[self.alias].cursor() as cursor:
-            statement = f"{insert}({', '.join(['%s'] * len(columns))})"
-            cursor.executemany(statement, cast(Sequence[Sequence[Any]], rows))  # it iterates
-            return max(int(cursor.rowcount), 0)
+            # In batches: Django keeps all rows of one executemany.
+            while batch := list(islice(rows, _ROWS_AT_ONCE)):
+                cursor.executemany(statement, batch)
+                written += len(batch)
+        return written
 
     def carry(self, tables: Sequence[str]) -> None:
         # A connection of its own: with live attached, a name that staging lacks would reach it.
@@ -142,8 +150,10 @@ class SQLite(Engine):
                     began = time.monotonic()
                     record()
                     self._keep(keep)
+                    lost = _lost_references(cursor, tables)
                     for table in tables:
                         _replace_table(cursor, table)
+                    _refuse_more(lost, _lost_references(cursor, tables), self.alias)
                     _replace_migrations(cursor, apps)
                 return time.monotonic() - began
             except OperationalError as error:
@@ -166,6 +176,31 @@ class SQLite(Engine):
             descriptor = os.open(path, os.O_RDONLY)
             os.fsync(descriptor)
             os.close(descriptor)
+
+
+def _lost_references(cursor: Any, tables: Sequence[str]) -> Counter[tuple[str, str]]:
+    """Count, by (table, table that it refers to), the rows of other tables that refer to none."""
+    lost: Counter[tuple[str, str]] = Counter()
+    everything = cursor.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")
+    for (table,) in everything.fetchall():
+        if table not in tables:
+            found = cursor.execute(f"PRAGMA main.foreign_key_check({_quoted(table)})")
+            lost.update((table, parent) for _, _, parent, _ in found if parent in tables)
+    return lost
+
+
+def _refuse_more(
+    before: Counter[tuple[str, str]], after: Counter[tuple[str, str]], alias: str
+) -> None:
+    if more := after - before:
+        found = ", ".join(
+            f"{count} of {table} to {parent}" for (table, parent), count in sorted(more.items())
+        )
+        raise DoesNotFit(
+            f"rows of tables that the package does not hold would refer to nothing: {found}",
+            obj=f"database {alias}",
+            hint="Restore a package that holds these rows, or remove the rows that refer to them.",
+        )
 
 
 def _replace_table(cursor: Any, table: str) -> None:

@@ -169,12 +169,16 @@ def outcome(run: Run | None) -> dict[str, Any]:
 def enqueue(run: Run) -> None:
     """Hand the run to the workers. Celery is imported only here: without it, all else works."""
     try:
-        from backup_tasks.tasks import enqueue as hand_over
+        from backup_tasks.tasks import hand_over
     except ImportError as error:
         raise Misconfigured(
             f"--enqueue needs Celery: {error}", hint="Leave --enqueue out: it runs here, then."
         ) from error
-    hand_over(run)
+    hand_over(
+        run,
+        hint=f"`resume_run {run.pk} --enqueue` when the broker is back; `resume_run {run.pk}` runs "
+        "it here, without the workers.",
+    )
 
 
 def _in_words(error: BackupError) -> str:

@@ -72,6 +72,7 @@ def add(*instances: models.Model) -> None:
 
 def populate(alias: str = "default") -> None:
     """Put everything into the database behind the alias."""
+    ContentType.objects.clear_cache()  # it may know another database's
     with transaction.atomic(alias):
         add_values()
         add_keys()

@@ -31,7 +31,7 @@ def add_package_options(parser: CommandParser) -> None:
         "--type",
         choices=["full", "database", "files", "export"],
         default="full",
-        help="What goes into the package. export: what natural keys identify, for other systems.",
+        help="What goes into the package. export: as full, to be taken elsewhere with --output.",
     )
     parser.add_argument(
         "--output", default="", metavar="PATH", help="Write it there; else into the store."

@@ -247,7 +247,7 @@ def no_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     forget_connections(app)
 
 
-def test_a_run_for_the_workers_is_pending_when_the_broker_is_away(
+def test_a_run_for_the_workers_has_failed_when_the_broker_is_away_and_can_be_resumed_here(
     verbs: Callable[..., None], no_broker: None
 ) -> None:
     code, _, err = run_command("create_backup", "--enqueue")
@@ -255,7 +255,7 @@ def test_a_run_for_the_workers_is_pending_when_the_broker_is_away(
     run = Run.objects.get()
     assert code == 1
     assert "the broker does not answer" in err
-    assert (run.state, run.on_workers) == (Run.State.PENDING, True)
+    assert (run.state, run.live_lock) == (Run.State.FAILED, None)
 
     code, _, _ = run_command("resume_run", run.pk)
     assert code == 0
