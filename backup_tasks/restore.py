@@ -15,6 +15,7 @@ from django.db.migrations.state import StateApps
 from backup_tasks import catalog
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.errors import (
+    DoesNotFit,
     HandoverChanged,
     KeyMissing,
     PackageDamaged,
@@ -177,7 +178,16 @@ def unpacked(folder: Path, kind: str) -> Manifest:
 
 
 def selected(manifest: Manifest, kind: str) -> Manifest:
-    """Cut the manifest down to what is restored of it: full, database or files."""
+    """Cut the manifest down to what is restored of it: full, database or files.
+
+    Raises DoesNotFit where the package does not hold what was asked for.
+    """
+    if kind in ("database", "files") and manifest.type not in (kind, "full", "export"):
+        raise DoesNotFit(
+            f"the package holds {manifest.type} only",
+            obj=f"package {manifest.id}",
+            hint=f"Say --type {manifest.type}, or use a package that holds {kind}.",
+        )
     if kind == "database":
         return replace(manifest, files=None)
     return replace(manifest, models=()) if kind == "files" else manifest

@@ -124,3 +124,8 @@ def standing_in(alias: str, connection: BaseDatabaseWrapper) -> Iterator[None]:
 def identifier(purpose: str, run_id: str) -> str:
     """Return a name that is safe in SQL and in a file name, of at most 63 characters."""
     return re.sub(r"[^a-z0-9]+", "_", f"{purpose}_{run_id}".lower())[:63]
+
+
+def quoted(name: str) -> str:
+    """Return the name as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'

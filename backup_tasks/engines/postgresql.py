@@ -12,8 +12,8 @@ import psycopg.errors
 from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from backup_tasks.engines import structure
-from backup_tasks.engines.base import Engine, identifier, standing_in
+from backup_tasks.engines import structure, suspension
+from backup_tasks.engines.base import Engine, identifier, quoted, standing_in
 from backup_tasks.errors import DoesNotFit, LockNotGranted
 
 _LOCK_TIMEOUT_MS = 1000
@@ -72,17 +72,17 @@ class PostgreSQL(Engine):
             self._create_schema(cursor, place)
 
     def _create_schema(self, cursor: Any, place: str) -> None:
-        cursor.execute(f"CREATE SCHEMA {_quoted(place)}")
+        cursor.execute(f"CREATE SCHEMA {quoted(place)}")
         mark = self._mark().replace("'", "''")
-        cursor.execute(f"COMMENT ON SCHEMA {_quoted(place)} IS '{mark}'")
+        cursor.execute(f"COMMENT ON SCHEMA {quoted(place)} IS '{mark}'")
 
     def clone(self, place: str, tables: Sequence[str]) -> list[str]:
         self.create(place)
         with transaction.atomic(self.alias), self.live.cursor() as cursor:
             structure.copy(cursor, self._live_schema, place, [*tables, "django_migrations"])
             cursor.execute(
-                f"INSERT INTO {_quoted(place)}.django_migrations OVERRIDING SYSTEM VALUE"
-                f" SELECT * FROM {_quoted(self._live_schema)}.django_migrations"
+                f"INSERT INTO {quoted(place)}.django_migrations OVERRIDING SYSTEM VALUE"
+                f" SELECT * FROM {quoted(self._live_schema)}.django_migrations"
             )
             return structure.differences(cursor, self._live_schema, place, tables)
 
@@ -100,17 +100,17 @@ class PostgreSQL(Engine):
             cursor.execute(
                 "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace"
                 " AND relkind IN ('r', 'p')",
-                [_quoted(place)],
+                [quoted(place)],
             )
             for (table,) in cursor.fetchall():
-                cursor.execute(f"DROP TABLE {_quoted(place)}.{_quoted(table)} CASCADE")
-            cursor.execute(f"DROP SCHEMA {_quoted(place)}")
+                cursor.execute(f"DROP TABLE {quoted(place)}.{quoted(table)} CASCADE")
+            cursor.execute(f"DROP SCHEMA {quoted(place)}")
 
     @contextmanager
     def loading(self, tables: Sequence[str]) -> Iterator[None]:
         with transaction.atomic(self.alias), connections[self.alias].cursor() as cursor:
-            names = ", ".join(map(_quoted, tables))
-            again = list(_suspend(cursor, tables))
+            names = ", ".join(map(quoted, tables))
+            again = suspension.suspend(cursor, tables)
             if names:
                 # What else refers to them here, in staging, is not promoted.
                 cursor.execute(f"TRUNCATE {names} CASCADE")
@@ -118,13 +118,13 @@ class PostgreSQL(Engine):
             for statement in again:
                 cursor.execute(statement)
             for table in tables:
-                cursor.execute(f"ANALYZE {_quoted(table)}")
+                cursor.execute(f"ANALYZE {quoted(table)}")
 
     def write(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
         connection = connections[self.alias]
-        names = ", ".join(map(_quoted, columns))
+        names = ", ".join(map(quoted, columns))
         with connection.cursor() as cursor, connection.wrap_database_errors:
-            with cursor.cursor.copy(f"COPY {_quoted(table)} ({names}) FROM STDIN") as copy:
+            with cursor.cursor.copy(f"COPY {quoted(table)} ({names}) FROM STDIN") as copy:
                 for row in rows:
                     copy.write_row(row)
             return int(cursor.rowcount)
@@ -136,12 +136,12 @@ class PostgreSQL(Engine):
                     "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum)"
                     " FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
                     " AND NOT attisdropped AND attgenerated = ''",
-                    [_quoted(table)],
+                    [quoted(table)],
                 )
                 (columns,) = cursor.fetchone()
                 cursor.execute(
-                    f"INSERT INTO {_quoted(table)} ({columns}) OVERRIDING SYSTEM VALUE"
-                    f" SELECT {columns} FROM {_quoted(self._live_schema)}.{_quoted(table)}"
+                    f"INSERT INTO {quoted(table)} ({columns}) OVERRIDING SYSTEM VALUE"
+                    f" SELECT {columns} FROM {quoted(self._live_schema)}.{quoted(table)}"
                 )
 
     def promote(
@@ -181,7 +181,7 @@ class PostgreSQL(Engine):
             live, began = self._live_schema, time.monotonic()
             there = _tables_in(cursor, live, tables)
             if there:
-                names = ", ".join(f"{_quoted(live)}.{_quoted(name)}" for name in there)
+                names = ", ".join(f"{quoted(live)}.{quoted(name)}" for name in there)
                 cursor.execute(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE")
             _refuse_views(cursor, live, there)
             again = _again(_unfasten(cursor, live, there), _unfasten(cursor, place, tables), tables)
@@ -189,62 +189,19 @@ class PostgreSQL(Engine):
             for name in there:
                 _move(cursor, live, name, keep)
             for name in tables:
-                _copy_grants(cursor, f"{_quoted(keep)}.{_quoted(name)}", place, name, name in there)
+                _copy_grants(cursor, f"{quoted(keep)}.{quoted(name)}", place, name, name in there)
                 _move(cursor, place, name, live)
-            cursor.execute("SELECT set_config('search_path', %s, true)", [_quoted(live)])
+            cursor.execute("SELECT set_config('search_path', %s, true)", [quoted(live)])
             _fasten(cursor, again, self.alias)
             _keep_migrations(cursor, live, place, keep, apps)
         return time.monotonic() - began
-
-
-def _suspend(cursor: Any, tables: Sequence[str]) -> Iterator[str]:
-    """Drop foreign keys, secondary indexes and unique constraints, and switch off the project's
-    triggers; yield the statements that bring them back, in the order to run them."""
-    names = list(tables)
-    here = "c.relnamespace = current_schema()::regnamespace AND c.relname = ANY(%s)"
-    cursor.execute(
-        "SELECT c.relname, t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
-        f" WHERE {here} AND NOT t.tgisinternal AND t.tgenabled = 'O'",
-        [names],
-    )
-    triggers = cursor.fetchall()
-    cursor.execute(
-        "SELECT c.relname, k.conname, k.contype, pg_get_constraintdef(k.oid) FROM pg_constraint k"
-        f" JOIN pg_class c ON c.oid = k.conrelid WHERE {here} AND k.contype IN ('f', 'u', 'x')"
-        # Foreign keys go first and come last: they need the unique constraints they refer to.
-        " AND NOT EXISTS (SELECT 1 FROM pg_constraint f JOIN pg_class o ON o.oid = f.conrelid"
-        "  WHERE f.contype = 'f' AND f.conindid = k.conindid AND k.contype <> 'f'"
-        "  AND NOT o.relname = ANY(%s))"
-        " ORDER BY k.contype = 'f', c.relname, k.conname",
-        [names, names],
-    )
-    constraints = cursor.fetchall()
-    for table, name, _, _ in reversed(constraints):
-        cursor.execute(f"ALTER TABLE {_quoted(table)} DROP CONSTRAINT {_quoted(name)}")
-    cursor.execute(
-        "SELECT i.relname, pg_get_indexdef(i.oid) FROM pg_index x"
-        " JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid"
-        f" WHERE {here}"
-        " AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = i.oid)",
-        [names],
-    )
-    indexes = cursor.fetchall()
-    for name, _ in indexes:
-        cursor.execute(f"DROP INDEX {_quoted(name)}")
-    for table, name in triggers:
-        cursor.execute(f"ALTER TABLE {_quoted(table)} DISABLE TRIGGER {_quoted(name)}")
-    yield from (definition for _, definition in indexes)
-    for table, name, _, definition in constraints:
-        yield f"ALTER TABLE {_quoted(table)} ADD CONSTRAINT {_quoted(name)} {definition}"
-    for table, name in triggers:
-        yield f"ALTER TABLE {_quoted(table)} ENABLE TRIGGER {_quoted(name)}"
 
 
 def _tables_in(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
     cursor.execute(
         "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace"
         " AND relkind IN ('r', 'p') AND relname = ANY(%s) ORDER BY relname",
-        [_quoted(schema), list(tables)],
+        [quoted(schema), list(tables)],
     )
     return [name for (name,) in cursor.fetchall()]
 
@@ -252,20 +209,20 @@ def _tables_in(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
 def _unfasten(cursor: Any, schema: str, tables: Sequence[str]) -> list[tuple[str, str]]:
     """Drop the foreign keys between the tables and those that stay where they are; return the table
     of each, and the statement that fastens it again, by name, once the tables have moved."""
-    cursor.execute("SELECT set_config('search_path', %s, true)", [_quoted(schema)])
+    cursor.execute("SELECT set_config('search_path', %s, true)", [quoted(schema)])
     cursor.execute(
         "SELECT c.relname, k.conname, pg_get_constraintdef(k.oid) FROM pg_constraint k"
         " JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class o ON o.oid = k.confrelid"
         " WHERE k.contype = 'f' AND c.relnamespace = %s::regnamespace"
         " AND o.relnamespace = c.relnamespace"
         " AND (c.relname = ANY(%s)) <> (o.relname = ANY(%s))",
-        [_quoted(schema), list(tables), list(tables)],
+        [quoted(schema), list(tables), list(tables)],
     )
     again = []
     for table, name, definition in cursor.fetchall():
-        alter = f"ALTER TABLE {_quoted(table)}"
-        cursor.execute(f"{alter} DROP CONSTRAINT {_quoted(name)}")
-        again.append((table, f"{alter} ADD CONSTRAINT {_quoted(name)} {definition}"))
+        alter = f"ALTER TABLE {quoted(table)}"
+        cursor.execute(f"{alter} DROP CONSTRAINT {quoted(name)}")
+        again.append((table, f"{alter} ADD CONSTRAINT {quoted(name)} {definition}"))
     return again
 
 
@@ -293,7 +250,7 @@ def _fasten(cursor: Any, statements: Sequence[str], alias: str) -> None:
 
 
 def _move(cursor: Any, source: str, table: str, target: str) -> None:
-    cursor.execute(f"ALTER TABLE {_quoted(source)}.{_quoted(table)} SET SCHEMA {_quoted(target)}")
+    cursor.execute(f"ALTER TABLE {quoted(source)}.{quoted(table)} SET SCHEMA {quoted(target)}")
 
 
 def _copy_grants(cursor: Any, old: str, place: str, table: str, existed: bool) -> None:
@@ -308,19 +265,17 @@ def _copy_grants(cursor: Any, old: str, place: str, table: str, existed: bool) -
     )
     for grantee, privilege, grantable in cursor.fetchall():
         option = " WITH GRANT OPTION" if grantable else ""
-        cursor.execute(
-            f"GRANT {privilege} ON {_quoted(place)}.{_quoted(table)} TO {grantee}{option}"
-        )
+        cursor.execute(f"GRANT {privilege} ON {quoted(place)}.{quoted(table)} TO {grantee}{option}")
 
 
 def _keep_migrations(cursor: Any, live: str, place: str, keep: str, apps: Sequence[str]) -> None:
     """Take over the record of applied migrations with the tables, and keep the old one."""
-    mine = f"{_quoted(live)}.django_migrations"
-    cursor.execute(f"CREATE TABLE {_quoted(keep)}.django_migrations AS SELECT * FROM {mine}")
+    mine = f"{quoted(live)}.django_migrations"
+    cursor.execute(f"CREATE TABLE {quoted(keep)}.django_migrations AS SELECT * FROM {mine}")
     cursor.execute(f"DELETE FROM {mine} WHERE app = ANY(%s)", [list(apps)])
     cursor.execute(
         f"INSERT INTO {mine} (app, name, applied) SELECT app, name, applied"
-        f" FROM {_quoted(place)}.django_migrations WHERE app = ANY(%s) ORDER BY id",
+        f" FROM {quoted(place)}.django_migrations WHERE app = ANY(%s) ORDER BY id",
         [list(apps)],
     )
 
@@ -332,7 +287,7 @@ def _refuse_views(cursor: Any, schema: str, tables: Sequence[str]) -> None:
         " JOIN pg_class v ON v.oid = r.ev_class JOIN pg_class c ON c.oid = d.refobjid"
         " WHERE d.refclassid = 'pg_class'::regclass AND v.oid <> c.oid"
         " AND c.relnamespace = %s::regnamespace AND c.relname = ANY(%s) ORDER BY 1, 2",
-        [_quoted(schema), list(tables)],
+        [quoted(schema), list(tables)],
     )
     if found := cursor.fetchall():
         views = ", ".join(f"{view} (on {table})" for view, table in found)
@@ -351,7 +306,3 @@ def _explained(error: OperationalError, *, refused: bool, alias: str) -> Excepti
         obj=f"database {alias}",
         hint="A long transaction is open: see pg_stat_activity. The run can be resumed.",
     )
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

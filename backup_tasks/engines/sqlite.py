@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from django.db import OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from backup_tasks.engines.base import Engine, identifier, standing_in
+from backup_tasks.engines.base import Engine, identifier, quoted, standing_in
 from backup_tasks.errors import DoesNotFit, LockNotGranted
 
 _ROWS_AT_ONCE = 1000
@@ -100,17 +100,17 @@ class SQLite(Engine):
         with transaction.atomic(self.alias), connection.cursor() as cursor:
             put_aside = list(_indexes_and_triggers(cursor, "main", tables))
             for kind, name, _ in put_aside:
-                cursor.execute(f"DROP {kind} {_quoted(name)}")
+                cursor.execute(f"DROP {kind} {quoted(name)}")
             for table in tables:
-                cursor.execute(f"DELETE FROM {_quoted(table)}")
+                cursor.execute(f"DELETE FROM {quoted(table)}")
             yield
             for _, _, sql in put_aside:
                 cursor.execute(sql)
         connection.enable_constraint_checking()
 
     def write(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
-        names = ", ".join(map(_quoted, columns))
-        insert = f"INSERT INTO {_quoted(table)} ({names}) VALUES ".replace("%", "%%")
+        names = ", ".join(map(quoted, columns))
+        insert = f"INSERT INTO {quoted(table)} ({names}) VALUES ".replace("%", "%%")
         statement = f"{insert}({', '.join(['%s'] * len(columns))})"
         written = 0
         rows = iter(rows)
@@ -127,8 +127,8 @@ class SQLite(Engine):
         with closing(sqlite3.connect(uri, uri=True)) as live:
             for table in tables:
                 columns = _columns(live, table)
-                names = ", ".join(map(_quoted, columns))
-                self.write(table, columns, live.execute(f"SELECT {names} FROM {_quoted(table)}"))
+                names = ", ".join(map(quoted, columns))
+                self.write(table, columns, live.execute(f"SELECT {names} FROM {quoted(table)}"))
 
     def promote(
         self,
@@ -184,7 +184,7 @@ def _lost_references(cursor: Any, tables: Sequence[str]) -> Counter[tuple[str, s
     everything = cursor.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")
     for (table,) in everything.fetchall():
         if table not in tables:
-            found = cursor.execute(f"PRAGMA main.foreign_key_check({_quoted(table)})")
+            found = cursor.execute(f"PRAGMA main.foreign_key_check({quoted(table)})")
             lost.update((table, parent) for _, _, parent, _ in found if parent in tables)
     return lost
 
@@ -208,12 +208,11 @@ def _replace_table(cursor: Any, table: str) -> None:
         "SELECT sql FROM source.sqlite_master WHERE type = 'table' AND name = %s", [table]
     )
     (create,) = cursor.fetchone()
-    cursor.execute(f"DROP TABLE IF EXISTS main.{_quoted(table)}")
+    cursor.execute(f"DROP TABLE IF EXISTS main.{quoted(table)}")
     cursor.execute(create)
-    columns = ", ".join(map(_quoted, _columns(cursor, table, "source")))
+    columns = ", ".join(map(quoted, _columns(cursor, table, "source")))
     cursor.execute(
-        f"INSERT INTO main.{_quoted(table)} ({columns}) "
-        f"SELECT {columns} FROM source.{_quoted(table)}"
+        f"INSERT INTO main.{quoted(table)} ({columns}) SELECT {columns} FROM source.{quoted(table)}"
     )
     for _, _, sql in _indexes_and_triggers(cursor, "source", [table]):
         cursor.execute(sql)
@@ -238,7 +237,7 @@ def _made_by(connection: sqlite3.Connection, schema: str, table: str) -> list[st
 
 def _columns(cursor: Any, table: str, schema: str = "main") -> list[str]:
     """Return the columns that can be written: those that are not generated."""
-    found = cursor.execute(f"PRAGMA {schema}.table_xinfo({_quoted(table)})").fetchall()
+    found = cursor.execute(f"PRAGMA {schema}.table_xinfo({quoted(table)})").fetchall()
     return [column[1] for column in found if column[6] == 0]
 
 
@@ -263,7 +262,3 @@ def _indexes_and_triggers(
             [table],
         )
         yield from cursor.fetchall()
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

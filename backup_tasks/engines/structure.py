@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from backup_tasks.engines.base import quoted
+
 _TABLES = (
     "SELECT c.oid, c.relname FROM pg_class c WHERE c.relnamespace = %s::regnamespace"
     " AND c.relkind = 'r' AND c.relname = ANY(%s) ORDER BY c.relname"
@@ -68,11 +70,11 @@ _FACETS = (
 def copy(cursor: Any, source: str, target: str, tables: Sequence[str]) -> None:
     """Make empty copies of the tables in the schema `target`. Inside a transaction."""
     _look_in(cursor, source)
-    cursor.execute(_TABLES, [_quoted(source), list(tables)])
+    cursor.execute(_TABLES, [quoted(source), list(tables)])
     found = cursor.fetchall()
     later: list[str] = []
     for oid, name in found:
-        here, there = (f"{_quoted(schema)}.{_quoted(name)}" for schema in (target, source))
+        here, there = (f"{quoted(schema)}.{quoted(name)}" for schema in (target, source))
         cursor.execute(
             f"CREATE TABLE {here} (LIKE {there} INCLUDING ALL EXCLUDING INDEXES)"
             f"{_storage(cursor, oid)}"
@@ -81,7 +83,7 @@ def copy(cursor: Any, source: str, target: str, tables: Sequence[str]) -> None:
         facets = _facets(cursor, oid)
         later += [definition for what, _, definition in facets if what == "index"]
         later += [
-            f"ALTER TABLE {_quoted(name)} ADD CONSTRAINT {_quoted(constraint)} {definition}"
+            f"ALTER TABLE {quoted(name)} ADD CONSTRAINT {quoted(constraint)} {definition}"
             for what, constraint, definition in facets
             if what == "constraint"
         ]
@@ -89,7 +91,7 @@ def copy(cursor: Any, source: str, target: str, tables: Sequence[str]) -> None:
     for oid, name in found:
         facets = _facets(cursor, oid)
         later += [
-            f"ALTER TABLE {_quoted(name)} ADD CONSTRAINT {_quoted(key)} {definition}"
+            f"ALTER TABLE {quoted(name)} ADD CONSTRAINT {quoted(key)} {definition}"
             for what, key, definition in facets
             if what == "foreign key"
         ]
@@ -114,7 +116,7 @@ def differences(cursor: Any, source: str, target: str, tables: Sequence[str]) ->
 
 def _described(cursor: Any, schema: str, tables: Sequence[str]) -> set[tuple[str, str, str, str]]:
     _look_in(cursor, schema)
-    cursor.execute(_TABLES, [_quoted(schema), list(tables)])
+    cursor.execute(_TABLES, [quoted(schema), list(tables)])
     return {
         (name, what, facet, definition or "")
         for oid, name in cursor.fetchall()
@@ -142,12 +144,12 @@ def _serials(cursor: Any, oid: int, target: str, table: str) -> list[str]:
     )
     statements = []
     for sequence, column, kind, step in cursor.fetchall():
-        name = f"{_quoted(target)}.{_quoted(sequence)}"
-        owner = f"{_quoted(target)}.{_quoted(table)}"
+        name = f"{quoted(target)}.{quoted(sequence)}"
+        owner = f"{quoted(target)}.{quoted(table)}"
         default = f"nextval('{name.replace(chr(39), chr(39) * 2)}'::regclass)"
         statements += [
-            f"CREATE SEQUENCE {name} AS {kind} INCREMENT {step} OWNED BY {owner}.{_quoted(column)}",
-            f"ALTER TABLE {owner} ALTER COLUMN {_quoted(column)} SET DEFAULT {default}",
+            f"CREATE SEQUENCE {name} AS {kind} INCREMENT {step} OWNED BY {owner}.{quoted(column)}",
+            f"ALTER TABLE {owner} ALTER COLUMN {quoted(column)} SET DEFAULT {default}",
         ]
     return statements
 
@@ -161,13 +163,9 @@ def _storage(cursor: Any, oid: int) -> str:
 def _comment(cursor: Any, oid: int, table: str) -> list[str]:
     cursor.execute("SELECT quote_literal(obj_description(%s, 'pg_class'))", [oid])
     (comment,) = cursor.fetchone()
-    return [f"COMMENT ON TABLE {_quoted(table)} IS {comment}"] if comment else []
+    return [f"COMMENT ON TABLE {quoted(table)} IS {comment}"] if comment else []
 
 
 def _look_in(cursor: Any, *schemas: str) -> None:
-    path = ", ".join(map(_quoted, schemas))
+    path = ", ".join(map(quoted, schemas))
     cursor.execute("SELECT set_config('search_path', %s, true)", [path])
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
