@@ -21,6 +21,10 @@ END = bytes(2 * BLOCK)
 
 _ENCODING, _ERRORS = "utf-8", "surrogateescape"
 _EXTENDED_LIMIT = 1 << 20
+_EXTENDED_KEYS = {b"path", b"size", b"hdrcharset"} | {
+    # Who packed it and when, which other programs write and nobody here believes.
+    *(b"mtime", b"atime", b"ctime", b"uid", b"gid", b"uname", b"gname", b"comment"),
+}
 _PADDING_LIMIT = 1 << 20
 _KINDS = {
     tarfile.LNKTYPE: "a hard link",
@@ -129,7 +133,7 @@ class TarStream:
             key, equals, value = data[len(length) + 1 : max(end - 1, 0)].partition(b"=")
             if not space or not equals or data[end - 1 : end] != b"\n":
                 raise damaged(f"{header.name} is damaged")
-            if key not in {b"path", b"size", b"hdrcharset"}:
+            if key not in _EXTENDED_KEYS:
                 raise damaged(f"{header.name} has the unknown key {key[:64]!r}")
             values[key.decode()] = value.decode(_ENCODING, _ERRORS)
             data = data[end:]
