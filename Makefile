@@ -2,10 +2,12 @@
 #
 #     make demo PYTHON=python3.12        PYTHON is the interpreter .venv is made with
 #     make test TESTS="tests/unit -x"    TESTS is what pytest is given
+#     make bench BENCH="--documents 500" BENCH is what the benchmark is given
 #     make lock UPGRADE=--upgrade        newer versions, instead of only what pyproject.toml changed
 
 PYTHON  ?= python3
 TESTS   ?=
+BENCH   ?=
 UPGRADE ?=
 
 VENV    := .venv
@@ -21,7 +23,7 @@ PRODUCTION := env DEBUG=0 ALLOWED_HOSTS=edms.example.org \
     DATABASE_URL=postgres://edms@db.example.org/edms REDIS_URL=redis://redis.example.org/0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format lock compose-smoke clean
+.PHONY: help setup demo up test third-party bench check format lock compose-smoke clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -54,6 +56,12 @@ up: $(STAMP) ## web, worker, beat, Flower and Redis for a developer
 
 test: $(STAMP) ## the whole suite, on SQLite, PostgreSQL and Redis
 	$(BIN)/python -m pytest $(TESTS)
+
+third-party: $(STAMP) ## Wagtail and Oscar through the whole cycle, with settings only
+	$(BIN)/python -m pytest -m third_party $(TESTS)
+
+bench: $(STAMP) ## measure, beside pg_dump, dumpdata and django-dbbackup; writes docs/performance.md
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 check: $(STAMP) ## format, lint, types, import contracts, migrations, deployment
 	$(BIN)/ruff format --check --output-format=concise .

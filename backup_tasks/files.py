@@ -90,6 +90,12 @@ def misplaced(alias: str) -> str:
     return ""
 
 
+def in_order(part: str) -> bytes:
+    """Return what a part of a path is sorted by: as the index of a package is, which also has names
+    that are no UTF-8."""
+    return part.encode("utf-8", "surrogateescape")
+
+
 class Tree:
     """The files of one storage."""
 
@@ -110,7 +116,8 @@ class Tree:
                 obj=f"storage {self.alias}",
                 hint="Use a storage with listdir(), or take the alias out of FILE_STORAGES.",
             ) from error
-        for name, is_folder in sorted([(n, True) for n in folders] + [(n, False) for n in files]):
+        both = [(name, True) for name in folders] + [(name, False) for name in files]
+        for name, is_folder in sorted(both, key=lambda pair: in_order(pair[0])):
             path = f"{folder}/{name}" if folder else name
             if not is_folder:
                 yield path

@@ -14,7 +14,7 @@ from tempfile import TemporaryFile
 from typing import BinaryIO, Literal, cast
 
 from backup_tasks.errors import HandoverChanged
-from backup_tasks.files import RESERVED, Entry, Tree
+from backup_tasks.files import RESERVED, Entry, Tree, in_order
 
 Action = Literal["add", "replace", "remove"]
 
@@ -130,8 +130,8 @@ def _compare(tree: Tree, wanted: Iterable[Entry]) -> Iterator[tuple[str, Action]
         there = next(present, None)
 
 
-def _order(name: str) -> list[str]:
-    return name.split("/")
+def _order(name: str) -> list[bytes]:
+    return [in_order(part) for part in name.split("/")]
 
 
 def _plan_name(run_id: str) -> str:

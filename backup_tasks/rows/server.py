@@ -12,17 +12,17 @@ field) leaves its whole model to `Shape.lines`. One conformance suite holds both
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import orjson
 from django.conf import settings
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.rows import wire
 from backup_tasks.rows.query import Column, Field
 from backup_tasks.rows.shape import BYTES_AT_ONCE, Line, Shape, Slot
 
 _SEPARATOR = b"\x01"
-_ARGUMENTS = 90
-"""Of one concat(): PostgreSQL takes 100."""
 
 # What the server writes for a column, by the wire form and the column's type. NULL stays NULL.
 _NUMBER = "{0}::text"
@@ -58,7 +58,7 @@ _ODD = {
 }
 """Types that hold moments which Python, and so the wire form, does not have."""
 
-Finish = Callable[[str], tuple[bytes, str | None]]
+Finish = Callable[[bytes], tuple[bytes, str | None]]
 """Turns the text of a column into its wire form, and what must go along in `_raw`."""
 
 
@@ -90,27 +90,53 @@ def _copied(shape: Shape) -> Iterator[list[Line]]:
 
 def _blocks(shape: Shape) -> Iterator[bytes]:
     """Yield the rows, each with its newline, many at once: what is done to a block costs little."""
-    connection = shape.connection
     rows: list[bytes] = []
     size = 0
+    for row in _sent(shape):
+        rows.append(row)
+        size += len(row)
+        if size >= BYTES_AT_ONCE:
+            yield _unescaped(rows)
+            rows, size = [], 0
+    if rows:
+        yield _unescaped(rows)
+
+
+def _sent(shape: Shape) -> Iterator[bytes]:
+    """Yield what the server sends for each row."""
+    connection = shape.connection
     with (
         connection.cursor() as cursor,
         connection.wrap_database_errors,
         cursor.cursor.copy(f"COPY ({_select(shape)}) TO STDOUT") as copy,
     ):
-        for row in copy:
-            rows.append(row)
-            size += len(row)
-            if size >= BYTES_AT_ONCE:
-                yield _unescaped(rows)
-                rows, size = [], 0
-    if rows:
-        yield _unescaped(rows)
+        libpq = cursor.connection.pgconn
+        while True:
+            # What has arrived is at hand at once; `copy.read()`, which can wait, costs more.
+            size, row = libpq.get_copy_data(1)
+            if size == 0:
+                row = copy.read()
+            elif size < 0:
+                _finish_copy(libpq, connection)
+                return
+            if not row:
+                return
+            yield row
+
+
+def _finish_copy(libpq: Any, connection: BaseDatabaseWrapper) -> None:
+    """Take the server's last words, and raise them if they are an error."""
+    failure = None
+    while (result := libpq.get_result()) is not None:
+        failure = failure or (result if result.error_message else None)
+    if failure is not None:
+        raise connection.Database.errors.error_from_result(failure)  # type: ignore[attr-defined]  # psycopg
 
 
 def _unescaped(rows: list[bytes]) -> bytes:
     """COPY doubles backslashes; there is nothing else to escape in JSON."""
-    return b"".join(rows).replace(b"\\\\", b"\\")
+    block = b"".join(rows)
+    return block.replace(b"\\\\", b"\\") if b"\\" in block else block
 
 
 def _finish(slot: Slot, shape: Shape) -> Finish | None:
@@ -122,11 +148,11 @@ def _finish(slot: Slot, shape: Shape) -> Finish | None:
     return _finish_float if is_float and slot.key is None else None
 
 
-def _finish_json(text: str) -> tuple[bytes, str | None]:
+def _finish_json(text: bytes) -> tuple[bytes, str | None]:
     return wire.json_wire(text, "postgresql")
 
 
-def _finish_float(text: str) -> tuple[bytes, None]:
+def _finish_float(text: bytes) -> tuple[bytes, None]:
     return orjson.dumps(wire.float_wire(float(text))), None
 
 
@@ -137,8 +163,7 @@ def _finished(shape: Shape, unfinished: list[tuple[str, Finish]], row: list[byte
     raw: dict[str, str] = {}
     for number, (name, finish) in enumerate(unfinished):
         at = 2 * number + 1
-        text = parts[at].decode()
-        if text:
+        if text := parts[at]:
             try:
                 parts[at], stored = finish(text)
             except (TypeError, ValueError) as error:
@@ -182,7 +207,7 @@ def _tail(shape: Shape) -> list[str]:
         name = orjson.dumps(slot.name).decode()
         opening = "," if number else ',"_fk":{'
         pieces.append(_literal(f"{opening}{name}:"))
-        pieces.append(_or_null(_text(columns[slot.at], shape)))
+        pieces.append(_text(columns[slot.at], shape))
     return [*pieces, _literal("}}" if shape.keys else "}")]
 
 
@@ -190,18 +215,18 @@ def _slot_text(slot: Slot, shape: Shape) -> list[str]:
     columns = shape.query.columns
     column = columns[slot.at]
     if _finish(slot, shape):
-        return [_mark(), f"{column.sql}::text", _mark()]
-    plain = _or_null(_text(column, shape))
+        return [_mark(), f"coalesce({column.sql}::text, '')", _mark()]
+    plain = _text(column, shape)
     if slot.key is None:
-        return [plain if column.field.null else _text(column, shape)]
-    parts = [_or_null(_text(columns[part], shape)) for part in slot.key.parts]
-    listed = "concat('[', " + ", ',', ".join(parts) + ", ']')"
+        return [plain]
+    listed = "'[' || " + " || ',' || ".join(_text(columns[at], shape) for at in slot.key.parts)
+    listed += " || ']'"
     return [f"CASE WHEN {columns[slot.key.found].sql} IS NULL THEN {plain} ELSE {listed} END"]
 
 
 def _text(column: Column, shape: Shape) -> str:
-    pattern = _pattern(column.field, shape)
-    return "(" + (pattern or "").format(column.sql) + ")"
+    pattern = _pattern(column.field, shape) or ""
+    return f"coalesce({pattern.format(column.sql)}, 'null')"
 
 
 def _pattern(field: Field, shape: Shape) -> str | None:
@@ -233,10 +258,6 @@ def _has_odd_moments(shape: Shape) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _or_null(sql: str) -> str:
-    return f"coalesce({sql}, 'null')"
-
-
 def _mark() -> str:
     return "E'\\x01'"
 
@@ -246,5 +267,8 @@ def _literal(text: str) -> str:
 
 
 def _concat(pieces: list[str]) -> str:
-    groups = [pieces[at : at + _ARGUMENTS] for at in range(0, len(pieces), _ARGUMENTS)]
-    return " || ".join(f"concat({', '.join(group)})" for group in groups)
+    """Join halves with halves: so no text is copied more often than the pieces' logarithm."""
+    if len(pieces) == 1:
+        return pieces[0]
+    half = len(pieces) // 2
+    return f"({_concat(pieces[:half])} || {_concat(pieces[half:])})"

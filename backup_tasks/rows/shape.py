@@ -30,7 +30,7 @@ Identities = Mapping[Model, Identity]
 Line = tuple[bytes, bytes]
 """The canonical row, and the whole line without its newline."""
 
-BYTES_AT_ONCE = 1 << 20
+BYTES_AT_ONCE = 1 << 16
 """Of lines in a batch, about."""
 _ROWS_AT_ONCE = 200
 

@@ -18,7 +18,7 @@ from backup_tasks.files import Tree, project_trees
 from backup_tasks.package.manifest import Manifest, ModelEntry
 from backup_tasks.package.names import file_member
 from backup_tasks.placement import staged
-from backup_tasks.rows.shape import Shape
+from backup_tasks.rows.shape import BYTES_AT_ONCE, Shape
 from backup_tasks.steps import Work
 
 
@@ -83,9 +83,9 @@ def _load_model(engine: Engine, shape: Shape, entry: ModelEntry, folder: Path) -
 def _unaltered(member: BinaryIO, entry: ModelEntry) -> Iterator[bytes]:
     """Yield the lines; raise HandoverChanged if they are not those that were unpacked."""
     hashed = sha256()
-    for line in member:
-        hashed.update(line)
-        yield line
+    while lines := member.readlines(BYTES_AT_ONCE):
+        hashed.update(b"".join(lines))
+        yield from lines
     if hashed.hexdigest() != entry.sha256:
         raise HandoverChanged(
             "the rows in the workspace are not those of the package",

@@ -12,7 +12,6 @@ import pytest
 from tests.acceptance.contents import Contents, Rows, contents, control
 from tests.services import ENGINES, Project, Templates
 
-
 BACKUP = ("snapshot", "dump", "pack", "verify", "prune")
 
 SIGN_IN = """

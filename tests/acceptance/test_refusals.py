@@ -102,14 +102,14 @@ def test_a_changed_package_beside_its_sidecar_is_refused(
     assert "SHA-256" in found.words
 
 
-@pytest.mark.parametrize("kept", [0, 10, 0.5, -1])
+@pytest.mark.parametrize("kept", [0, 0.001, 0.5, 0.9999])
 def test_a_package_cut_in_half_is_refused(
     live: Project, package: Path, tmp_path: Path, kept: float
 ) -> None:
     """P1, P7."""
     data = package.read_bytes()
     cut = tmp_path / "cut.tar.gz"
-    cut.write_bytes(data[: int(len(data) * kept) if isinstance(kept, float) else kept])
+    cut.write_bytes(data[: int(len(data) * kept)])
 
     assert refused(live, *restoring(cut)).code == DAMAGED
 
@@ -422,9 +422,7 @@ print(chains.start("reinit", trigger="command", params={}).pk)
         assert active in found.words
 
 
-def test_a_dry_run_says_what_would_happen_and_touches_nothing(
-    live: Project, package: Path
-) -> None:
+def test_a_dry_run_says_what_would_happen_and_touches_nothing(live: Project, package: Path) -> None:
     before, store = contents(live), _names(live)
 
     plan = live.json("restore_from_package", package, "--type", "full", "--dry-run")["plan"]

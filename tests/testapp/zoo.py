@@ -85,7 +85,7 @@ EXTREMES: Sequence[dict[str, Any]] = (
     {},
     {"char": "", "text": "", "binary": b"", "data": {}, "file": "", "slug": ""},
     {
-        "char": "\U0001f9fe ünïcode ＡＢ \u200d",
+        "char": "\U0001f9fe ünïcode \uff21\uff22 \u200d",
         "text": 'line\r\nline\ttab\\ back\\\\slashes\\N "quotes" \x01\x02\x7f \u2028 \ufeff %s {0}',
         "slug": "a-b_c",
         "boolean": True,
@@ -124,7 +124,7 @@ EXTREMES: Sequence[dict[str, Any]] = (
         "address": "192.0.2.1",
     },
     {"number": 1e300, "decimal": decimal.Decimal("0.0001"), "data": "text"},
-    {"number": 5e-324, "decimal": decimal.Decimal("0"), "data": 0},
+    {"number": 5e-324, "decimal": decimal.Decimal(0), "data": 0},
     {"number": -0.0, "data": [], "moment": THEN.replace(microsecond=0), "date": dt.date(999, 1, 1)},
     {"number": float("inf"), "data": False},
     {"number": float("-inf"), "data": ""},

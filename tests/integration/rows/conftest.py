@@ -73,9 +73,7 @@ def journeys(
             source, _, target = route.partition(" → ")
             folder = tmp_path_factory.mktemp("journey")
             with django_db_blocker.unblock():
-                made[route] = travel(
-                    zoos(source), awkward_project(target, populated=False), folder
-                )
+                made[route] = travel(zoos(source), awkward_project(target, populated=False), folder)
         return made[route]
 
     return journey

@@ -24,7 +24,7 @@ from backup_tasks.rows.shape import Shape
 from tests.integration.rows.journey import awkward_models
 from tests.services import Project, as_default_database
 from tests.testapp.models import Everything, Plain, UniqueOnly
-from tests.testapp.zoo import PECULIAR, add, rows_of
+from tests.testapp.zoo import PECULIAR, THEN, add, rows_of
 
 
 @pytest.fixture
@@ -79,6 +79,7 @@ def test_what_only_this_database_can_hold_comes_back(scratch: str) -> None:
         assert repr(cursor.fetchall()) == before
 
 
+NAIVE = THEN.replace(tzinfo=None)  # as hypothesis wants its bounds
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
 SCALARS = (
     st.none()
@@ -107,7 +108,9 @@ VALUES = st.fixed_dictionaries(
         "date": st.dates(),
         "time": st.times(),
         "moment": st.datetimes(
-            dt.datetime(1, 1, 2), dt.datetime(9999, 12, 30), timezones=st.just(dt.UTC)
+            NAIVE - dt.timedelta(days=2001 * 365),
+            NAIVE + dt.timedelta(days=7990 * 365),
+            timezones=st.just(dt.UTC),
         ),
         "duration": st.timedeltas(dt.timedelta(days=-(10**5)), dt.timedelta(days=10**5)),
         "uuid": st.uuids(),
@@ -255,18 +258,16 @@ def test_a_natural_digest_does_not_depend_on_primary_keys(scratch: str) -> None:
     assert after.exact != before.exact
 
 
-def test_a_row_more_or_less_than_the_table_has_is_refused(scratch: str) -> None:
+def test_fewer_rows_than_the_table_has_are_refused(scratch: str) -> None:
     """P7: a dump that lost rows on the way is no dump."""
-    add(UniqueOnly(pk=900, email="b@example.com"))
     shape = shape_of(UniqueOnly)
-    shape.query.source += f" JOIN {UniqueOnly._meta.db_table} o ON o.id <> t.id"
+    shape.query.source += " JOIN (SELECT 1) none_at_all ON 1 = 0"
 
     with pytest.raises(DumpFailed) as refused:
-        list_all = io.BytesIO()
-        rows_of(UniqueOnly).filter(pk=900).delete()
-        dump_model(shape, list_all, lambda rows: None)
+        dump_model(shape, io.BytesIO(), lambda rows: None)
 
     assert "testapp.uniqueonly" in str(refused.value)
+    assert "1 rows, 0 were read" in str(refused.value)
 
 
 def test_floats_are_written_so_that_they_read_back(scratch: str) -> None:

@@ -38,7 +38,7 @@ class ScopedGroup(Keyed):
     natural_key_fields = ("name",)
 
     name = models.CharField(max_length=50, unique=True)
-    objects = TenantManager()
+    objects = TenantManager()  # type: ignore[assignment]  # it is no NaturalKeyManager: that is the point
 
     class Meta(Keyed.Meta):
         base_manager_name = "objects"

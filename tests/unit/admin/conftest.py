@@ -41,13 +41,13 @@ class Silent:
 @contextmanager
 def using_broker(url: str) -> Iterator[None]:
     """Let this process' Celery app publish there."""
-    before = app.conf.broker_url
+    before = {name: app.conf.get(name) for name in ("broker_url", "broker_write_url")}
     app.conf.update(broker_url=url, broker_write_url=url)
     forget_connections(app)
     try:
         yield
     finally:
-        app.conf.update(broker_url=before, broker_write_url=before)
+        app.conf.update(before)  # each its own: what is set to write wins over what comes later
         forget_connections(app)
 
 

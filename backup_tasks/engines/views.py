@@ -1,0 +1,141 @@
+"""Views over PostgreSQL tables that others replace.
+
+A view knows its tables by their identity, not by their name: it goes on showing the old ones
+wherever they are moved to (T14). So a plain view is made anew over the tables that now have the
+names, and a materialized one is built in the place, over the new tables, and moved with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import ProgrammingError
+
+from backup_tasks.engines.base import quoted
+from backup_tasks.errors import DoesNotFit
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """A view over tables of the live schema."""
+
+    schema: str
+    name: str
+    materialized: bool
+    definition: str
+    options: str
+
+    @property
+    def full_name(self) -> str:
+        """Quoted, with its schema."""
+        return f"{quoted(self.schema)}.{quoted(self.name)}"
+
+
+def over(cursor: Any, schema: str, tables: Sequence[str]) -> list[View]:
+    """Return the views over tables of the schema. Raises DoesNotFit for what is neither kind of
+    view (a rule, say), and for a materialized one of another schema."""
+    # Tables of the schema are then named without it in the definitions.
+    cursor.execute("SELECT set_config('search_path', %s, true)", [quoted(schema)])
+    cursor.execute(
+        "SELECT n.nspname, v.relname, v.relkind, pg_get_viewdef(v.oid),"
+        " coalesce(array_to_string(v.reloptions, ', '), '') FROM pg_class v"
+        " JOIN pg_namespace n ON n.oid = v.relnamespace WHERE EXISTS ("
+        " SELECT 1 FROM pg_rewrite r JOIN pg_depend d ON d.objid = r.oid"
+        "  AND d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass"
+        "  JOIN pg_class c ON c.oid = d.refobjid WHERE r.ev_class = v.oid AND c.oid <> v.oid"
+        "  AND c.relnamespace = %s::regnamespace AND c.relname = ANY(%s)) ORDER BY v.oid",
+        [quoted(schema), list(tables)],
+    )
+    found = cursor.fetchall()
+    odd = [
+        f"{owner}.{name}"
+        for owner, name, kind, *_ in found
+        if kind not in "vm" or (kind == "m" and owner != schema)
+    ]
+    if odd:
+        raise DoesNotFit(
+            f"these would go on using the old tables: {', '.join(odd)}",
+            obj=f"schema {schema}",
+            hint="Drop the rule, or the materialized view of another schema, run this again, and "
+            "create it anew.",
+        )
+    stored = {name for _, name, kind, *_ in found if kind == "m"}
+    if not stored.issubset(tables):  # there may be views over these
+        return over(cursor, schema, [*tables, *sorted(stored.difference(tables))])
+    return [
+        View(schema=owner, name=name, materialized=kind == "m", definition=text, options=options)
+        for owner, name, kind, text, options in found
+    ]
+
+
+def build(cursor: Any, live: str, place: str, tables: Sequence[str]) -> None:
+    """Build live's materialized views in the place, over the tables there, with their indexes.
+
+    Views that migrations made there go first. Raises DoesNotFit if one can't be built.
+    """
+    drop_all(cursor, place)
+    for view in over(cursor, live, tables):
+        if not view.materialized:
+            continue
+        name = f"{quoted(place)}.{quoted(view.name)}"
+        also = [f"COMMENT ON MATERIALIZED VIEW {name} IS {_comment(cursor, view)}"]
+        also += _indexes(cursor, view, place)
+        cursor.execute("SELECT set_config('search_path', %s, true)", [quoted(place)])
+        _make(cursor, view, f"CREATE MATERIALIZED VIEW {name}{_with(view)} AS {view.definition}")
+        for statement in also:
+            cursor.execute(statement)
+
+
+def _comment(cursor: Any, view: View) -> str:
+    cursor.execute(
+        "SELECT quote_nullable(obj_description(%s::regclass, 'pg_class'))", [view.full_name]
+    )
+    return str(cursor.fetchone()[0])
+
+
+def _indexes(cursor: Any, view: View, place: str) -> list[str]:
+    """Return the statements that make the view's indexes in the place."""
+    cursor.execute(
+        "SELECT replace(pg_get_indexdef(indexrelid), format(' ON %%I.%%I ', %s::text, %s::text),"
+        " format(' ON %%I.%%I ', %s::text, %s::text)) FROM pg_index WHERE indrelid = %s::regclass",
+        [view.schema, view.name, place, view.name, view.full_name],
+    )
+    return [sql for (sql,) in cursor.fetchall()]
+
+
+def renew(cursor: Any, views: Sequence[View]) -> None:
+    """Make plain views anew over the tables that now have the names: owner, grants, comment and
+    what depends on them stay. Raises DoesNotFit if one can't be."""
+    for view in views:
+        if not view.materialized:
+            replace = f"CREATE OR REPLACE VIEW {view.full_name}{_with(view)} AS {view.definition}"
+            _make(cursor, view, replace)
+
+
+def drop_all(cursor: Any, schema: str) -> None:
+    """Drop the views of a place."""
+    cursor.execute(
+        "SELECT relname, relkind = 'm' FROM pg_class"
+        " WHERE relnamespace = %s::regnamespace AND relkind IN ('v', 'm')",
+        [quoted(schema)],
+    )
+    for name, materialized in cursor.fetchall():
+        kind = "MATERIALIZED VIEW" if materialized else "VIEW"
+        cursor.execute(f"DROP {kind} IF EXISTS {quoted(schema)}.{quoted(name)} CASCADE")
+
+
+def _with(view: View) -> str:
+    return f" WITH ({view.options})" if view.options else ""
+
+
+def _make(cursor: Any, view: View, statement: str) -> None:
+    try:
+        cursor.execute(statement)
+    except ProgrammingError as error:
+        raise DoesNotFit(
+            f"the view can't be made over the new tables: {error}",
+            obj=f"view {view.full_name}",
+            hint="Drop it, run this again, and create it anew.",
+        ) from error

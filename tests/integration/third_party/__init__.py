@@ -1,0 +1,1 @@
+"""Projects whose code this one has never seen, with nothing but settings."""

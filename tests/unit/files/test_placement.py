@@ -1,0 +1,196 @@
+"""Files take each other's place so that a crash at any point leaves every row its file."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from io import BytesIO
+from itertools import count
+from typing import Any
+
+import pytest
+
+from backup_tasks import placement
+from backup_tasks.errors import HandoverChanged
+from backup_tasks.files import Entry, Tree
+
+OLD = {"same": b"1", "changed": b"old", "a/gone": b"2", "b/changed.txt": b"old too"}
+NEW = {"same": b"1", "changed": b"new!", "b/changed.txt": b"new too", "c/fresh": b"3", "d": b""}
+RUN, UNDO, REDO = "restore-1", "undo-1", "undo-2"
+
+Content = dict[str, bytes]
+
+
+class Crash(BaseException):
+    """kill -9: nothing that catches errors sees it."""
+
+
+@pytest.fixture
+def tree() -> Tree:
+    return Tree("default")
+
+
+def put(tree: Tree, content: Content, where: Callable[[str], str] = str) -> None:
+    for name, data in content.items():
+        tree.write(where(name), BytesIO(data))
+
+
+def held(tree: Tree) -> Content:
+    content = {}
+    for name in tree.names():
+        with tree.open(name) as file:
+            content[name] = file.read()
+    return content
+
+
+def wanted(content: Content) -> Iterator[Entry]:
+    for name in sorted(content, key=lambda name: os.fsencode(name.replace("/", "\0"))):
+        data = content[name]
+        yield Entry(name=name, size=len(data), sha256=sha256(data).hexdigest())
+
+
+def prepare(tree: Tree, old: Content = OLD, new: Content = NEW) -> None:
+    put(tree, old)
+    put(tree, new, lambda name: placement.staged(RUN, name))
+    placement.make_plan(tree, RUN, wanted(new))
+
+
+def change(tree: Tree, run: str = RUN) -> None:
+    """The whole of it, as promote does it; the rows change in between."""
+    with placement.added([tree], run):
+        pass
+    placement.put_other_files(tree, run)
+
+
+def test_the_storage_holds_just_the_wanted_files_afterwards(tree: Tree) -> None:
+    prepare(tree)
+    assert held(tree) == OLD  # nothing has happened yet
+    change(tree)
+    assert held(tree) == NEW
+
+
+def test_undo_brings_the_old_files_back_and_can_be_undone(tree: Tree) -> None:
+    prepare(tree)
+    change(tree)
+    placement.make_undo_plan(tree, UNDO, RUN)
+    change(tree, UNDO)
+    assert held(tree) == OLD
+    placement.forget(tree, RUN)
+    placement.make_undo_plan(tree, REDO, UNDO)
+    change(tree, REDO)
+    assert held(tree) == NEW
+
+
+def test_new_files_are_there_before_the_rows_change_and_old_ones_until_then(tree: Tree) -> None:
+    prepare(tree)
+    with placement.added([tree], RUN):
+        assert held(tree) == {**NEW, **OLD}
+
+
+def test_rows_that_do_not_change_after_all_leave_the_files_as_they_were(tree: Tree) -> None:
+    prepare(tree)
+    with pytest.raises(ZeroDivisionError), placement.added([tree], RUN):
+        raise ZeroDivisionError
+    assert held(tree) == OLD
+    change(tree)
+    assert held(tree) == NEW
+
+
+def test_what_is_staged_and_kept_is_not_among_the_projects_files_and_can_be_forgotten(
+    tree: Tree,
+) -> None:
+    prepare(tree)
+    assert placement.runs_with_files(tree) == [RUN]
+    change(tree)
+    placement.forget(tree, RUN)
+    assert placement.runs_with_files(tree) == []
+    assert held(tree) == NEW
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_crash_at_any_step_leaves_every_row_its_file_and_the_next_attempt_ends_well(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """P9: a failed copy blocked any rerun."""
+    for crash_at in count():
+        shutil.rmtree(tree.storage.path(""), ignore_errors=True)
+        prepare(tree)
+        rows, crashed = _attempt(tree, monkeypatch, crash_at, when)
+        now = held(tree)
+        if rows == "old":
+            assert {name: now[name] for name in OLD} == OLD, crash_at
+        else:
+            assert set(NEW) <= set(now), crash_at
+            for name, data in NEW.items():
+                assert now[name] in (data, OLD.get(name)), crash_at
+
+        change(tree)
+
+        assert held(tree) == NEW
+        if not crashed:
+            break
+    assert crash_at > 5
+
+
+def _attempt(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, crash_at: int, when: str
+) -> tuple[str, bool]:
+    """Change the files until the given step. Returns the rows that live has, and if it crashed."""
+    steps, rows = count(), "old"
+
+    def stumbling(work: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*arguments: Any) -> None:
+            number = next(steps)
+            if when == "before" and number == crash_at:
+                raise Crash
+            work(*arguments)
+            if when == "after" and number == crash_at:
+                raise Crash
+
+        return step
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Tree, "move", stumbling(Tree.move))
+        patch.setattr(Tree, "copy", stumbling(Tree.copy))
+        try:
+            with placement.added([tree], RUN):
+                rows = "new"
+            placement.put_other_files(tree, RUN)
+        except Crash:
+            return rows, True
+    return rows, False
+
+
+def test_a_crash_before_the_rows_changed_can_be_taken_back(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What prune does with the files of a run that was killed and given up."""
+    prepare(tree)
+    rows, crashed = _attempt(tree, monkeypatch, crash_at=1, when="before")
+    assert (rows, crashed) == ("old", True)
+    placement.take_back_added(tree, RUN)
+    placement.forget(tree, RUN)
+    assert held(tree) == OLD
+
+
+NAMES = ["é", "z", "a b/x", "a/y", "a.txt", "a/b/c", "Ω", "\U0001f9fe", "\udc80", "\udcff x"]
+
+
+@pytest.mark.parametrize("changed", NAMES)
+def test_names_that_sort_in_other_ways_are_not_lost(tree: Tree, changed: str) -> None:
+    """A name that the plan met twice would be moved away: also one that is not UTF-8."""
+    old = dict.fromkeys(NAMES, b"old")
+    new = {**old, changed: b"new"}
+    prepare(tree, old, new)
+    change(tree)
+    assert held(tree) == new
+
+
+def test_a_file_that_disappeared_is_an_error_that_names_it(tree: Tree) -> None:
+    prepare(tree)
+    with placement.added([tree], RUN):
+        pass
+    tree.storage.delete("c/fresh")
+    with pytest.raises(HandoverChanged) as refused:
+        placement.put_other_files(tree, RUN)
+    assert "c/fresh" in str(refused.value)
