@@ -9,13 +9,13 @@ def names(project: Project) -> set[str]:
     return {package["name"] for package in project.json("list_packages")["packages"]}
 
 
-def disguise(project: Project, name: str, new: str, **values: str) -> None:
+def disguise(into: Project, name: str, new: str, **values: str) -> None:
     """Put a copy of a package into the store that says something else of itself."""
     stem, ending = name.split(".", 1)
-    (project.store / f"{new}.{ending}").write_bytes((project.store / name).read_bytes())
-    sidecar = json.loads((project.store / f"{stem}.json").read_text())
+    (into.store / f"{new}.{ending}").write_bytes((into.store / name).read_bytes())
+    sidecar = json.loads((into.store / f"{stem}.json").read_text())
     sidecar |= {"name": f"{new}.{ending}", **values}
-    (project.store / f"{new}.json").write_text(json.dumps(sidecar))
+    (into.store / f"{new}.json").write_text(json.dumps(sidecar))
 
 
 def test_a_backup_prunes_when_it_is_done_package_and_sidecar(make_project: MakeProject) -> None:
