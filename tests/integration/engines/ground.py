@@ -140,3 +140,9 @@ _STRUCTURE = {
           FROM pg_constraint WHERE connamespace = 'public'::regnamespace
     """,
 }
+
+
+def generations(ground: Ground) -> set[int]:
+    """The generations of rows that live holds; more than one is a mixed state."""
+    live = ground.live()
+    return {row[-1] for row in live["planet"]} | {row[1] for row in live["moon"]}
