@@ -15,7 +15,7 @@ from django.db import connections, models
 from backup_tasks.checks.installed import backed_up
 from backup_tasks.checks.settings import check_settings, with_sound_settings
 from backup_tasks.conf import BackupSettings, backup_settings
-from backup_tasks.engines import engine_for
+from backup_tasks.engines import engine_class
 from backup_tasks.errors import Misconfigured
 from backup_tasks.files import is_unset, misplaced
 
@@ -43,7 +43,7 @@ def check_folders(settings: BackupSettings) -> Iterator[CheckMessage]:
 def check_engine(settings: BackupSettings) -> Iterator[CheckMessage]:
     """E008."""
     try:
-        engine_for(settings.database)
+        engine_class(settings.database)
     except Misconfigured as error:
         yield Error(f"{error.obj}: {error.what}", hint=error.hint, id="backup_tasks.E008")
 

@@ -12,13 +12,21 @@ from django.db import connections
 from backup_tasks.engines.base import Engine
 from backup_tasks.errors import Misconfigured
 
-__all__ = ["Engine", "engine_for"]
+__all__ = ["Engine", "engine_class", "engine_for"]
 
 _ENGINES = {"sqlite": "sqlite.SQLite", "postgresql": "postgresql.PostgreSQL"}
 
 
 def engine_for(alias: str) -> Engine:
     """Return the adapter of the database behind `alias`. Raises Misconfigured if there is none."""
+    return engine_class(alias)(alias)
+
+
+def engine_class(alias: str) -> type[Engine]:
+    """Return the kind of adapter that the alias needs, without asking the database anything.
+
+    Raises Misconfigured if there is none.
+    """
     vendor = connections[alias].vendor
     if vendor not in _ENGINES:
         raise Misconfigured(
@@ -28,4 +36,4 @@ def engine_for(alias: str) -> Engine:
         )
     module, name = _ENGINES[vendor].split(".")
     engine: type[Engine] = getattr(import_module(f"backup_tasks.engines.{module}"), name)
-    return engine(alias)
+    return engine
