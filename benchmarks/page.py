@@ -59,10 +59,10 @@ ratios.
 _METHOD = """\
 ## How it was measured
 
-- Programs are the real ones, started as an operator starts them: `manage.py create_backup` with
-  zstd and age, `manage.py restore_from_package` without a safety backup, `pg_dump -Fc` and
-  `pg_restore` over one connection, `manage.py dbbackup --compress --encrypt` with GnuPG,
-  `manage.py dumpdata --natural-foreign --natural-primary` and `loaddata`. Wall time includes their
+- Programs are the real ones, started as an operator starts them: `create_backup` with
+  zstd and age, `restore_from_package` without a safety backup, `pg_dump -Fc` and
+  `pg_restore` over one connection, `dbbackup --compress --encrypt` with GnuPG,
+  `dumpdata --all --natural-foreign --natural-primary` and `loaddata`. Wall time includes their
   start.
 - The times of single steps (dump, load, validate) are those that the ledger recorded in these runs.
   The dump includes counts, digests and the proof that natural keys are unique. The load includes

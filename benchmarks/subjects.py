@@ -73,9 +73,17 @@ def pg_restore(
 
 
 def dumpdata(instance: Instance, target: Path, server: Server) -> Cost:
-    """Django's own, with natural keys."""
+    """Django's own, with natural keys; --all, or it leaves out rows that managers hide (T2)."""
     excluded = [part for name in NOT_DUMPED for part in ("--exclude", name)]
-    keys = ("--natural-foreign", "--natural-primary", "--format", "jsonl", "--output", str(target))
+    keys = (
+        "--all",
+        "--natural-foreign",
+        "--natural-primary",
+        "--format",
+        "jsonl",
+        "--output",
+        str(target),
+    )
     return _manage(instance, "dumpdata", *keys, *excluded, server=server)
 
 

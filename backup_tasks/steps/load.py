@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -13,7 +14,7 @@ from django.db import DataError, IntegrityError, connections
 from backup_tasks import history, restore
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import Engine, engine_for
-from backup_tasks.errors import DoesNotFit, HandoverChanged, LoadFailed
+from backup_tasks.errors import DoesNotFit, HandoverChanged, LoadFailed, ValidationFailed
 from backup_tasks.files import Tree, project_trees
 from backup_tasks.package.manifest import Manifest, ModelEntry
 from backup_tasks.package.names import file_member
@@ -23,7 +24,10 @@ from backup_tasks.steps import Work
 
 
 def load(work: Work) -> dict[str, object]:
-    """Return {"rows": number, "files": number}. Raises LoadFailed, HandoverChanged, DoesNotFit."""
+    """Return {"rows": number, "files": number}.
+
+    Raises LoadFailed, ValidationFailed, HandoverChanged, DoesNotFit.
+    """
     folder = work.workspace / "in"
     manifest = restore.unpacked(folder, str(work.params.get("type", "full")))
     engine = engine_for(backup_settings().database)
@@ -49,9 +53,9 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
         models = [shape.model for shape in shapes]
         carried = restore.outside_targets(models)
         tables = [model._meta.db_table for model in (*models, *carried)]
-        done = 0
-        with engine.loading(tables):
+        with _constraints_held(manifest), engine.loading(tables):
             engine.carry([model._meta.db_table for model in carried])
+            done = 0
             for shape, entry in zip(shapes, manifest.models, strict=True):
                 work.progress(done, manifest.totals.rows, shape.label)
                 done += _load_model(engine, shape, entry, folder)
@@ -59,6 +63,19 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
                 for statement in connection.ops.sequence_reset_sql(no_style(), models):
                     cursor.execute(statement)
     return done
+
+
+@contextmanager
+def _constraints_held(manifest: Manifest) -> Iterator[None]:
+    """Explain what the database says when it builds the constraints again, over all rows."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise ValidationFailed(
+            f"the rows break a constraint: {error}",
+            obj=f"package {manifest.id}",
+            hint="Live data was not touched. Keep the package; try another one.",
+        ) from error
 
 
 def _load_model(engine: Engine, shape: Shape, entry: ModelEntry, folder: Path) -> int:

@@ -146,8 +146,20 @@ def test_a_row_that_refers_to_nothing_is_refused(
 
     found = refused(live, *restoring(craft.write(tmp_path / "orphan.tar.gz")))
 
-    assert found.code in (1, INVALID)
+    assert found.code == INVALID
     assert "documents" in found.words
+
+
+def test_two_rows_with_one_name_are_refused(live: Project, craft: Craft, tmp_path: Path) -> None:
+    def double(rows: list[Row]) -> list[Row]:
+        return [*rows, {**rows[0], "_pk": 4711}]
+
+    craft.change("documents.tag", double)
+
+    found = refused(live, *restoring(craft.write(tmp_path / "double.tar.gz")))
+
+    assert found.code == INVALID
+    assert "documents_tag" in found.words
 
 
 def test_a_file_with_other_bytes_than_the_list_says_is_refused(
