@@ -42,5 +42,9 @@ def _identity(text: str) -> str:
         return ""
     path = Path(text).expanduser().absolute()
     if not path.is_file():
-        raise KeyMissing("there is no such file with an identity", obj=str(path))
+        raise KeyMissing(
+            "there is no such file with an identity",
+            obj=str(path),
+            hint="Name the file that age-keygen wrote; its text never goes on a command line.",
+        )
     return str(path)
