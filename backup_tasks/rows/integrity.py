@@ -78,12 +78,23 @@ def _generic_key(
         rows = f"FROM {table} t WHERE t.{type_column} = %s AND t.{id_column} IS NOT NULL"
         target = _installed(app_label, name)
         if target is not None and target._meta.db_table in tables:  # T14: it may have none
-            pk = target._meta.pk
-            rows += (
-                f" AND NOT EXISTS (SELECT 1 FROM {quote(target._meta.db_table)} o WHERE"
-                f" CAST(o.{quote(pk.column)} AS char(255)) = {_id_text(connection, pk, id_column)})"
-            )
+            rows += f" AND {_leads_nowhere(connection, target, id_column)}"
         yield _count(connection, f"SELECT count(*) {rows}", [type_id])
+
+
+def _leads_nowhere(connection: BaseDatabaseWrapper, target: Model, id_column: str) -> str:
+    """Return the condition that no row of the target has the primary key that is in `id_column`.
+
+    PostgreSQL joins what NOT EXISTS compares. SQLite would look through the target for each row,
+    where it makes an index of what NOT IN lists.
+    """
+    pk = target._meta.pk
+    table = connection.ops.quote_name(target._meta.db_table)
+    column = f"o.{connection.ops.quote_name(pk.column)}"
+    sought, there = _id_text(connection, pk, id_column), f"CAST({column} AS char(255))"
+    if connection.vendor == "postgresql":
+        return f"NOT EXISTS (SELECT 1 FROM {table} o WHERE {there} = {sought})"
+    return f"{sought} NOT IN (SELECT {there} FROM {table} o WHERE {column} IS NOT NULL)"
 
 
 def _id_text(connection: BaseDatabaseWrapper, pk: models.Field[Any, Any], id_column: str) -> str:
