@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edms.local.processes import Child, start
+from edms.local.processes import Child, run, start
 
 ROOT = Path(__file__).resolve().parents[2]
 """Where manage.py is."""
@@ -74,17 +74,7 @@ class Instance:
     ) -> subprocess.CompletedProcess[str]:
         """Run a program to its end. Its exit code is for the caller to judge; raises
         subprocess.TimeoutExpired after `timeout` seconds."""
-        return subprocess.run(
-            [str(part) for part in command],
-            cwd=ROOT,
-            env=self.env,
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        return run(command, cwd=ROOT, env=self.env, stdin=stdin, timeout=timeout)
 
     def manage(
         self, *arguments: str | Path, stdin: str | None = None, timeout: float = 300

@@ -55,8 +55,7 @@ class Child:
             self.process.send_signal(how)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(self.grace)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        _kill_group(self.process.pid)
         self.process.wait()
         _tell_reaper(f"-{self.process.pid}")
 
@@ -95,6 +94,40 @@ def start(
     return Child(name=name, process=process, log=log, grace=grace)
 
 
+def run(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    stdin: str | None = None,
+    timeout: float = 300,
+) -> subprocess.CompletedProcess[str]:
+    """Run `command` to its end, and return what it printed. Whatever interrupts that, `kill -9` of
+    this program too, it is killed with what it started.
+
+    Its exit code is for the caller to judge. Raises subprocess.TimeoutExpired after `timeout`
+    seconds.
+    """
+    process = subprocess.Popen(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
+    with process:
+        _tell_reaper(f"+{process.pid}")
+        try:
+            printed, complained = process.communicate(stdin, timeout)
+        finally:
+            _kill_group(process.pid)
+            _tell_reaper(f"-{process.pid}")
+    return subprocess.CompletedProcess(process.args, process.returncode, printed, complained)
+
+
 @functools.cache
 def _reaper() -> IO[bytes]:
     """Start the reaper, once; return what it listens to, which closes when this program ends."""
@@ -117,6 +150,11 @@ def _reaper() -> IO[bytes]:
 def _tell_reaper(line: str) -> None:
     _reaper().write(line.encode() + b"\n")
     _reaper().flush()
+
+
+def _kill_group(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def identity(user: str | None) -> dict[str, Any]:

@@ -6,7 +6,6 @@ process of the Procfile and shows what they print until Ctrl-C. What the environ
 """
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 from edms.local.errors import ServiceUnavailable
 from edms.local.instance import ROOT
 from edms.local.ports import is_listening
-from edms.local.processes import Child, start, stopping_on_signals, wait_until
+from edms.local.processes import Child, run, start, stopping_on_signals, wait_until
 from edms.local.redis import redis_server
 
 VAR = ROOT / "var"
@@ -91,14 +90,7 @@ def _prepare(env: dict[str, str]) -> str:
     """Migrate and seed; return what the seeding says about signing in."""
     print("Preparing the database …", flush=True)
     for command in (("migrate", "--no-input", "--verbosity", "0"), ("seed_demo",)):
-        done = subprocess.run(
-            [sys.executable, "manage.py", *command],
-            cwd=ROOT,
-            env=env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run([sys.executable, "manage.py", *command], cwd=ROOT, env=env)
         if done.returncode != 0:
             raise ServiceUnavailable(f"manage.py {command[0]} failed:\n{done.stderr}")
     return done.stdout.splitlines()[-1]
