@@ -77,18 +77,24 @@ def advance(
     Raises MoveNotAllowed, NotYours or Incomplete; then nothing has changed.
     """
     with transaction.atomic():
+        # The document first, as wherever both are locked: an upload waits for the move, or sees it.
+        document = Document.objects.select_for_update().get(pk=workflow.document_id)
         locked: DocumentWorkflow = DocumentWorkflow.objects.select_for_update().get(pk=workflow.pk)
+        locked.document = document
         move = _move(locked, to_state)
-        if refusal := why_not(move, locked.document, by, abilities(by)):
+        if refusal := why_not(move, document, by, abilities(by)):
             raise NotYours(refusal)
         if move.needs_comment and not comment.strip():
             raise Incomplete(f"“{move.name}” needs a comment that says why.")
-        _complete_enough(locked.document, move)
+        if move.to_state_id == "under_review":
+            _complete_enough(document)
+        if move.to_state_id == "effective":
+            _has_its_place(document)
         made = _make(locked, move, by, comment.strip())
         if move.to_state_id == "effective":
-            effects.take_effect(locked.document, by)
+            effects.take_effect(document, by)
         if move.from_state_id == "effective":
-            effects.leave_effect(locked.document)
+            effects.leave_effect(document)
     workflow.refresh_from_db()
     return made
 
@@ -206,15 +212,23 @@ def _move(workflow: DocumentWorkflow, to_state: str) -> AllowedTransition:
     return move
 
 
-def _complete_enough(document: Document, move: AllowedTransition) -> None:
-    if move.to_state_id != "under_review":
-        return
+def _complete_enough(document: Document) -> None:
     if document.reviewer_id is None or document.approver_id is None:
         raise Incomplete(f"{document.document_number} needs a reviewer and an approver first.")
     if document.author_id in (document.reviewer_id, document.approver_id):
         raise Incomplete("Four eyes: reviewer and approver must be other people than the author.")
     if not document.versions.exists():
         raise Incomplete(f"{document.document_number} has no file yet: upload a version first.")
+
+
+def _has_its_place(document: Document) -> None:
+    """Of two revisions of one document the first takes its place; two in force would contradict."""
+    old = Document.objects.select_for_update().filter(pk=document.supersedes_id).first()
+    if old is not None and old.state_id == "superseded":
+        raise MoveNotAllowed(
+            f"{document.document_number} revises {old.document_number}, which another document has "
+            "superseded meanwhile: document control decides which of them it is to supersede."
+        )
 
 
 def _make(

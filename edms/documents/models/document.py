@@ -114,11 +114,17 @@ class Document(NaturalKeyModel):
         return self.sensitivity
 
     def clean(self) -> None:
-        """Refuse a label that would have to be looked up over more than one document."""
+        """Refuse a number that no address can hold, and a label over more than one document."""
+        if "/" in self.document_number:
+            raise ValidationError({"document_number": "A number has no “/”: it is in addresses."})
         source = self.sensitivity_from
         if source is not None and (source.pk == self.pk or source.sensitivity_id is None):
             raise ValidationError(
                 {"sensitivity_from": "Choose a document that has a label of its own."}
+            )
+        if self.pk and self.sensitivity_id is None and self.passes_sensitivity_to.exists():
+            raise ValidationError(
+                {"sensitivity": "Other documents have their label from this one: it needs its own."}
             )
 
 

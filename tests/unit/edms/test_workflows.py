@@ -1,10 +1,15 @@
 """The life of a document: who may do what, and what follows."""
 
+from datetime import date
+
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
 
+from edms.defaults import seed
 from edms.documents.errors import DocumentError, NotTheirs
 from edms.documents.models import DocumentType
+from edms.documents.numbering import next_number
 from edms.documents.services import add_version
 from edms.workflows import services
 from edms.workflows.errors import Incomplete, MoveNotAllowed, NotYours
@@ -177,3 +182,37 @@ def test_a_confirmed_periodic_review_is_planned_again(demo: Demo) -> None:
     planned = document.periodic_reviews.get(completed_at__isnull=True)
     assert planned.sequence == review.sequence + 1
     assert planned.due_date == demo.document("SOP-2025-0001").review_due
+
+
+def test_of_two_revisions_only_one_takes_the_place(opened: DocumentWorkflow, demo: Demo) -> None:
+    """Two documents in force for one subject would contradict each other."""
+    to_approved(opened, demo)
+    services.make_effective(opened, demo.user("dan"))
+    second = demo.workflow("SOP-2026-0001")
+    services.pass_review(second, demo.user("ben"))
+    services.approve(second, demo.user("cleo"))
+    with pytest.raises(MoveNotAllowed, match="SOP-2025-0001, which another"):
+        services.make_effective(second, demo.user("dan"))
+    assert demo.document("SOP-2026-0001").state_id == "approved"
+
+
+def test_numbers_begin_anew_in_another_year_and_for_another_type(db: None) -> None:
+    seed("default")
+    kinds = {kind.code: kind for kind in DocumentType.objects.all()}
+    asked = [("SOP", 2031), ("SOP", 2031), ("SOP", 2032), ("FRM", 2031), ("SOP", 2031)]
+    assert [next_number(kinds[code], date(year, 1, 1)) for code, year in asked] == [
+        "SOP-2031-0001", "SOP-2031-0002", "SOP-2032-0001", "FRM-2031-0001", "SOP-2031-0003"
+    ]  # fmt: skip
+
+
+def test_a_label_is_inherited_over_one_document_only(demo: Demo) -> None:
+    source, heir = demo.document("SOP-2025-0001"), demo.document("SOP-2026-0001")
+    assert source.label is not None
+    assert heir.label == source.label
+    source.sensitivity, source.sensitivity_from = None, demo.document("POL-2026-0001")
+    with pytest.raises(ValidationError, match="needs its own"):
+        source.full_clean()
+    policy = demo.document("POL-2026-0001")
+    policy.sensitivity, policy.sensitivity_from = None, heir
+    with pytest.raises(ValidationError, match="label of its own"):
+        policy.full_clean()
