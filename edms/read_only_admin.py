@@ -7,8 +7,11 @@ from django.http import HttpRequest
 from edms.typed_admin import ModelAdmin
 
 
-class ReadOnlyAdmin(ModelAdmin):
-    """Shows rows; lets nobody add, change or delete one."""
+class MadeByServicesAdmin(ModelAdmin):
+    """Shows rows that the EDMS itself makes; lets nobody add or change one by hand.
+
+    They can be deleted, as deleting a document deletes them too.
+    """
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody adds to the records."""
@@ -17,6 +20,10 @@ class ReadOnlyAdmin(ModelAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody changes them."""
         return False
+
+
+class ReadOnlyAdmin(MadeByServicesAdmin):
+    """Shows rows; lets nobody add, change or delete one."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody deletes from them."""

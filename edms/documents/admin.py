@@ -20,7 +20,7 @@ from edms.documents.models import (
     SensitivityLabel,
     Tag,
 )
-from edms.read_only_admin import ReadOnlyAdmin
+from edms.read_only_admin import MadeByServicesAdmin, ReadOnlyAdmin
 from edms.typed_admin import ModelAdmin, TabularInline
 from edms.workflows.services import start
 
@@ -135,15 +135,13 @@ class ExternalDocumentAdmin(DocumentAdmin):
 
 
 @admin.register(DocumentVersion)
-class DocumentVersionAdmin(ModelAdmin):
-    """Versions of all documents."""
+class DocumentVersionAdmin(MadeByServicesAdmin):
+    """Versions of all documents; new ones come through the document's own page."""
 
     list_display = ["document", "number", "file_name", "size", "uploaded_by", "created_at"]
     list_select_related = ["document", "uploaded_by"]
     list_filter = ["content_type", "major"]
     search_fields = ["document__document_number", "document__title", "file_name", "sha256"]
-    autocomplete_fields = ["document", "uploaded_by"]
-    readonly_fields = ["size", "sha256", "created_at"]
     date_hierarchy = "created_at"
 
 
@@ -159,14 +157,12 @@ class DocumentDependencyAdmin(ModelAdmin):
 
 
 @admin.register(Attachment)
-class AttachmentAdmin(ModelAdmin):
-    """Attachments of all documents."""
+class AttachmentAdmin(MadeByServicesAdmin):
+    """Attachments of all documents; new ones come through the document's own page."""
 
     list_display = ["document", "file_name", "size", "uploaded_by", "created_at"]
     list_select_related = ["document", "uploaded_by"]
     search_fields = ["document__document_number", "file_name", "sha256"]
-    autocomplete_fields = ["document", "uploaded_by"]
-    readonly_fields = ["size", "sha256", "created_at"]
 
 
 @admin.register(Comment)

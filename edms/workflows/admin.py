@@ -1,7 +1,9 @@
 """Admin pages of workflows."""
 
 from django.contrib import admin
+from django.http import HttpRequest
 
+from edms.read_only_admin import MadeByServicesAdmin
 from edms.typed_admin import ModelAdmin, TabularInline
 from edms.workflows.models import (
     AllowedTransition,
@@ -64,7 +66,7 @@ class Transitions(TabularInline):
 
 @admin.register(DocumentWorkflow)
 class DocumentWorkflowAdmin(ModelAdmin):
-    """Workflows of documents; the state changes through moves only."""
+    """Workflows of documents: who has the task, and until when. Moves change the state."""
 
     list_display = [
         "document", "workflow_type", "sequence", "state", "assignee", "due_date", "completed_at"
@@ -72,15 +74,22 @@ class DocumentWorkflowAdmin(ModelAdmin):
     list_select_related = ["document", "workflow_type", "state", "assignee"]
     list_filter = ["state", "workflow_type"]
     search_fields = ["document__document_number", "document__title", "assignee__username"]
-    autocomplete_fields = ["document", "initiated_by", "assignee"]
-    readonly_fields = ["state", "started_at", "completed_at"]
+    autocomplete_fields = ["assignee"]
+    readonly_fields = [
+        "document", "workflow_type", "sequence", "state", "initiated_by", "started_at",
+        "completed_at",
+    ]  # fmt: skip
     date_hierarchy = "started_at"
     inlines = [Transitions]
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """A workflow starts with its document."""
+        return False
+
 
 @admin.register(DocumentTransition)
-class DocumentTransitionAdmin(ModelAdmin):
-    """The moves of all workflows."""
+class DocumentTransitionAdmin(MadeByServicesAdmin):
+    """The moves of all workflows: history, not to be rewritten."""
 
     list_display = ["workflow", "ordinal", "from_state", "to_state", "made_by", "made_at"]
     list_select_related = [
@@ -88,7 +97,6 @@ class DocumentTransitionAdmin(ModelAdmin):
     ]  # fmt: skip
     list_filter = ["to_state"]
     search_fields = ["workflow__document__document_number", "made_by__username", "comment"]
-    autocomplete_fields = ["workflow", "made_by"]
     date_hierarchy = "made_at"
 
 
