@@ -5,10 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 
 from django.contrib.auth.models import Group, Permission
 
+from edms.demo import PASSWORD
 from edms.demo.drawing import squiggle
 from edms.users.models import Department, Role, Signature, User, UserRole
-
-PASSWORD = "demo-1234-edms"  # noqa: S105  # of a demonstration, printed by the command
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,8 @@ from datetime import date, timedelta
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group
 
+from edms.demo import PASSWORD
 from edms.demo.drawing import squiggle
-from edms.demo.people import PASSWORD
 from edms.users.models import Department, Role, Signature, User, UserRole
 from edms.volume.chance import EPOCH, Chance
 from edms.volume.insertion import Keys, insert

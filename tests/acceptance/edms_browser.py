@@ -1,18 +1,9 @@
-"""A person at a browser in front of an EDMS: headless Chromium on a real web server."""
+"""A person at a browser in front of an EDMS, at its own pages."""
 
-import os
-import shutil
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.expected_conditions import (
@@ -21,63 +12,9 @@ from selenium.webdriver.support.expected_conditions import (
 )
 from selenium.webdriver.support.wait import WebDriverWait
 
-from edms.demo.people import PASSWORD
-from edms.local.errors import ServiceUnavailable
-from edms.local.instance import ROOT, Instance
-from edms.local.ports import LOOPBACK, free_port
-from edms.local.processes import start, wait_until
+from edms.demo import PASSWORD
 
 SECONDS = 30
-
-
-@contextmanager
-def web_server(project: Instance) -> Iterator[str]:
-    """Serve the project; gives the address of its first page."""
-    port = free_port()
-    child = start(
-        "the web server",
-        [sys.executable, "manage.py", "runserver", "--noreload", f"{LOOPBACK}:{port}"],
-        log=project.folder / "web.log",
-        env=project.env,
-        cwd=ROOT,
-    )
-    address = f"http://{LOOPBACK}:{port}"
-
-    def answers() -> bool:
-        try:
-            with urlopen(f"{address}/health") as answer:
-                return bool(answer.status == 200)
-        except URLError:
-            return False
-
-    try:
-        wait_until(answers, child=child, what="the web server answers", timeout=SECONDS)
-        yield address
-    finally:
-        child.stop()
-
-
-@contextmanager
-def chromium(downloads: Path) -> Iterator[Chrome]:
-    """A headless browser. Raises ServiceUnavailable where there is none."""
-    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not binary or not driver:
-        raise ServiceUnavailable(
-            "chromium or chromedriver is not on PATH; on Debian: apt install chromium-driver"
-        )
-    options = ChromeOptions()
-    options.binary_location = binary
-    options.add_argument("--headless=new")
-    options.add_argument("--window-size=1280,1000")
-    options.add_argument("--disable-dev-shm-usage")
-    if os.geteuid() == 0:
-        options.add_argument("--no-sandbox")
-    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
-    browser = Chrome(options=options, service=Service(driver))
-    try:
-        yield browser
-    finally:
-        browser.quit()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,9 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 
 from edms import defaults
+from edms.demo import PASSWORD
 from edms.demo.papers import seed_papers
-from edms.demo.people import PASSWORD, seed_people
+from edms.demo.people import seed_people
 from edms.demo.traces import seed_traces
 from edms.documents.models import Document, DocumentVersion
 from edms.users.models import User
