@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 
 from edms.configuration.models import setting
 
 
 def company(request: HttpRequest) -> dict[str, Any]:
-    """The company's name, for the pages of the EDMS; the admin has a head of its own."""
+    """The company's name and time, for the pages of the EDMS; the admin has a head of its own."""
     if request.resolver_match is None or request.resolver_match.app_name == "admin":
         return {}
-    return {"company": setting("company", "EDMS")}
+    return {"company": setting("company", "EDMS"), "timezone": settings.TIME_ZONE}

@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from edms.audit.models import AuditEntry
-from edms.documents.models import AccessLog, Comment, Document
+from edms.documents.models import AccessLog, Comment, Document, ExternalDocument
 from edms.documents.services import log_access
 from edms.pages.forms import AttachmentForm, CommentForm, ReviewForm, VersionForm
 from edms.pages.reader import Reader, readable, reader_of
@@ -46,18 +46,19 @@ def document_page(request: HttpRequest, number: str) -> HttpResponse:
             "author",
             "reviewer",
             "approver",
-            "supersedes",
             "sensitivity",
             "sensitivity_from__sensitivity",
             "externaldocument",
-        ).prefetch_related("tags", "superseded_by"),
+        ).prefetch_related("tags"),
     )
     log_access(document, reader.user, AccessLog.Action.VIEW, address=reader.address)
     return render(request, "edms/document_page.html", _context(document, reader))
 
 
 def _context(document: Document, reader: Reader) -> dict[str, Any]:
-    moves = DocumentTransition.objects.select_related("from_state", "to_state", "made_by")
+    moves = DocumentTransition.objects.select_related(
+        "from_state", "to_state", "made_by__signature"
+    )
     workflows = list(
         document.workflows.select_related("workflow_type", "state", "assignee").prefetch_related(
             Prefetch("transitions", moves.order_by("ordinal"))
@@ -73,7 +74,9 @@ def _context(document: Document, reader: Reader) -> dict[str, Any]:
         "document": document,
         "versions": document.versions.select_related("uploaded_by").order_by("-position"),
         "attachments": document.attachments.select_related("uploaded_by"),
-        # Only what the reader may open: a title can be confidential too.
+        # Only what the reader may open: a title, and that there is one, can be confidential too.
+        "older": reader.documents().filter(superseded_by=document).first(),
+        "newer": reader.documents().filter(supersedes=document).select_related("state"),
         "dependencies": document.dependencies.filter(
             depends_on__in=reader.documents()
         ).select_related("depends_on__state"),
@@ -81,7 +84,11 @@ def _context(document: Document, reader: Reader) -> dict[str, Any]:
             "document__state"
         )[:CONNECTED_SHOWN],
         "workflows": workflows,
-        "moves": moves_for(workflows, document, reader.user, reader.standing.abilities),
+        # What goes on comes before what goes back.
+        "moves": sorted(
+            moves_for(workflows, document, reader.user, reader.standing.abilities),
+            key=lambda move: move.transition.needs_comment,
+        ),
         "thread": thread_of(document),
         "trail": _trail(document),
         "review": review,
@@ -117,6 +124,7 @@ def thread_of(document: Document) -> list[Said]:
 
 
 def _trail(document: Document) -> "list[AuditEntry]":
-    kind = ContentType.objects.get_for_model(Document)
-    entries = AuditEntry.objects.filter(content_type=kind, object_id=str(document.pk))
+    # A document of somebody else is one object with two entries in the list of content types.
+    kinds = ContentType.objects.get_for_models(Document, ExternalDocument).values()
+    entries = AuditEntry.objects.filter(content_type__in=kinds, object_id=str(document.pk))
     return list(entries.select_related("actor").order_by("-at")[:AUDIT_SHOWN])

@@ -91,14 +91,14 @@ class DocumentForm(forms.Form):
 class VersionForm(forms.Form):
     """A new version of a document's file."""
 
-    file = UploadField(label="File")
+    file = UploadField(label="New version")
     change_summary = forms.CharField(label="What changed", required=False, max_length=500)
 
 
 class AttachmentForm(forms.Form):
     """A file that goes with a document."""
 
-    file = UploadField(label="File")
+    file = UploadField(label="New attachment")
 
 
 class CommentForm(forms.Form):

@@ -1,10 +1,20 @@
 """Admin pages of people and roles."""
 
+from typing import Any
+
+from django import forms
 from django.contrib import admin
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
 
 from edms.typed_admin import ModelAdmin, TabularInline
 from edms.typed_admin import UserAdmin as BaseUserAdmin
 from edms.users.models import Department, Role, Signature, User, UserRole
+
+LARGEST_PICTURE = 100_000
+PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class RoleAssignments(TabularInline):
@@ -68,11 +78,50 @@ class UserRoleAdmin(ModelAdmin):
     date_hierarchy = "valid_from"
 
 
+class SignatureForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for its stubs only
+    """A person and the picture of their signature."""
+
+    picture = forms.FileField(help_text=f"PNG, at most {LARGEST_PICTURE // 1000} kB.")
+
+    class Meta:
+        model = Signature
+        fields = ("user",)
+
+    def clean_picture(self) -> UploadedFile:
+        """Refuse what is no PNG, or large: it is part of every page that shows it."""
+        picture: UploadedFile = self.cleaned_data["picture"]
+        if (picture.size or 0) > LARGEST_PICTURE or picture.read(len(PNG)) != PNG:
+            raise forms.ValidationError("This is no PNG, or a large one.")
+        picture.seek(0)
+        return picture
+
+
 @admin.register(Signature)
 class SignatureAdmin(ModelAdmin):
-    """Drawn signatures; the picture itself is not edited here."""
+    """Drawn signatures, uploaded as pictures."""
 
-    list_display = ["user", "drawn_at"]
+    form = SignatureForm
+    fields = ("user", "picture", "current")
+    list_display = ["user", "current", "drawn_at"]
     list_select_related = ["user"]
     search_fields = ["user__username"]
     autocomplete_fields = ["user"]
+
+    @admin.display(description="Current picture")
+    def current(self, signature: Signature) -> str:
+        """Show the picture."""
+        if not signature.image:
+            return "–"
+        return format_html('<img src="{}" alt="{}" height="40">', signature.source, signature)
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Signature | None = None
+    ) -> tuple[str, ...]:
+        """A signature does not change hands."""
+        return ("current",) if obj is None else ("user", "current")
+
+    def save_model(self, request: HttpRequest, obj: Signature, form: Any, change: bool) -> None:
+        """Take the uploaded picture, drawn now: earlier approvals don't show it."""
+        obj.image = form.cleaned_data["picture"].read()
+        obj.drawn_at = timezone.now()
+        super().save_model(request, obj, form, change)

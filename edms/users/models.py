@@ -4,6 +4,7 @@ A role carries what its holders may do in a document's life; a role inherits fro
 that a head of quality may do what a quality officer may.
 """
 
+import base64
 import uuid
 from datetime import date
 from typing import ClassVar
@@ -99,7 +100,7 @@ class User(NaturalKeyModel, AbstractUser):
 
 
 class Signature(NaturalKeyModel):
-    """The drawn signature that is printed where its owner approved: one per person."""
+    """The drawn signature that is shown where its owner approved: one per person."""
 
     natural_key_fields = ("user",)
 
@@ -114,6 +115,11 @@ class Signature(NaturalKeyModel):
 
     def __str__(self) -> str:
         return f"Signature of {self.user}"
+
+    @property
+    def source(self) -> str:
+        """The picture as the source of an HTML `img`, in itself."""
+        return f"data:image/png;base64,{base64.b64encode(self.image).decode()}"
 
 
 class UserRole(NaturalKeyModel):

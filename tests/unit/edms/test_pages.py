@@ -5,13 +5,17 @@ from pathlib import Path
 
 import pytest
 from django.contrib.admin import site
+from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from edms.documents.models import AccessLog, Comment, DocumentVersion
-from edms.users.models import User
+from edms.demo.drawing import squiggle
+from edms.documents.models import AccessLog, Comment, Document, DocumentVersion
+from edms.users.models import Signature, User
+from edms.workflows.models import DocumentTransition
 from tests.unit.edms.conftest import Demo
 
 
@@ -199,3 +203,62 @@ def test_every_admin_page_opens_and_a_document_made_there_starts_its_workflow(de
     )
     assert answer.status_code == 302, answer.context["errors"]
     assert demo.workflow("SOP-1999-0001").assignee == demo.user("ada")
+
+
+def test_a_revision_supersedes_only_when_it_takes_effect(demo: Demo) -> None:
+    """Until then only those who may read it know of it."""
+    path = "/documents/SOP-2025-0001/"
+    assert "SOP-2026-0001" not in demo.browser("finn").get(path).content.decode()
+    assert "Revised by" in demo.browser("ben").get(path).content.decode()
+    Document.objects.filter(document_number="SOP-2026-0001").update(state="effective")
+    assert "Superseded by" in demo.browser("finn").get(path).content.decode()
+
+
+def test_an_approval_shows_the_signature_that_there_was(demo: Demo) -> None:
+    def page() -> str:
+        return demo.browser("finn").get("/documents/SOP-2025-0001/").content.decode()
+
+    assert 'alt="Signature of Cleo Marchetti"' in page()
+    picture = SimpleUploadedFile("new.png", squiggle("new"))
+    path = f"/admin/users/signature/{demo.user('cleo').pk}/change/"
+    answer = demo.browser("admin").post(path, {"picture": picture})
+    assert answer.status_code == 302, answer.context["errors"]
+    assert bytes(Signature.objects.get(user__username="cleo").image) == squiggle("new")
+    assert "Signature of" not in page(), "this one was drawn after the approval"
+
+
+def test_a_signature_is_a_png(demo: Demo) -> None:
+    path = f"/admin/users/signature/{demo.user('cleo').pk}/change/"
+    for content in (b"<svg/>", squiggle("x") + bytes(100_000)):
+        answer = demo.browser("admin").post(path, {"picture": SimpleUploadedFile("x.png", content)})
+        assert "no PNG, or a large one" in answer.content.decode()
+
+
+def test_the_audit_trail_of_a_document_of_somebody_else_begins_with_its_making(demo: Demo) -> None:
+    trail = demo.browser("dan").get("/documents/WI-2026-0001/").context["trail"]
+    assert [entry.action for entry in trail][-1] == "created"
+
+
+def test_what_services_make_is_not_made_or_changed_by_hand(demo: Demo) -> None:
+    """A file exchanged in the admin would no longer have the SHA-256 on record."""
+    admin = demo.browser("admin")
+    for model in (DocumentVersion, DocumentTransition):
+        base = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+        row = model._base_manager.first()
+        assert row is not None
+        assert status(admin, f"{base}add/") == 403
+        assert admin.post(f"{base}{row.pk}/change/", {}).status_code == 403
+    assert status(admin, "/admin/workflows/documentworkflow/add/") == 403
+    # A draft is deleted with all that belongs to it.
+    draft = demo.document("POL-2026-0001")
+    draft.dependents.all().delete()
+    admin.post(f"/admin/documents/document/{draft.pk}/delete/", {"post": "yes"})
+    assert not Document.objects.filter(pk=draft.pk).exists()
+    assert AccessLog.objects.filter(document_id=draft.pk).exists()
+
+
+def test_a_number_that_no_address_can_hold_is_refused(demo: Demo) -> None:
+    document = demo.document("POL-2026-0001")
+    document.document_number = "POL/1"
+    with pytest.raises(ValidationError, match="addresses"):
+        document.full_clean()
