@@ -6,10 +6,7 @@ from typing import Any
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.expected_conditions import (
-    presence_of_element_located,
-    staleness_of,
-)
+from selenium.webdriver.support.expected_conditions import presence_of_element_located
 from selenium.webdriver.support.wait import WebDriverWait
 
 from edms.demo import PASSWORD
@@ -94,10 +91,13 @@ class Person:
 
     def _go_by(self, element: WebElement) -> None:
         """Click what leads to another page, and wait until that one is there in full."""
+        # Asking whether an element is still there fails at times while the page changes.
+        self.browser.execute_script("window.isBefore = true")
         element.click()
-        self._wait().until(staleness_of(element))
         self._wait().until(
-            lambda browser: browser.execute_script("return document.readyState") == "complete"
+            lambda browser: browser.execute_script(
+                "return !window.isBefore && document.readyState === 'complete'"
+            )
         )
 
     def _wait(self) -> "WebDriverWait[Chrome]":
