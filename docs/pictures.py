@@ -11,11 +11,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from docs.palette_png import with_palette
 from edms.local.instance import Instance
 from edms.local.ports import free_port
 from edms.local.processes import stopping_on_signals
 from edms.local.redis import private_redis
 from tests.acceptance.admin_browser import Browser, browser, flower, web_server
+from tests.acceptance.edms_browser import Person
 
 FOLDER = Path(__file__).parent / "pictures"
 TALLEST = 1500
@@ -28,6 +30,27 @@ WINDOWS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 }
 """Which windows there are, by what the names of their pictures end in, and what each shows."""
 
+EDMS_WINDOWS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "": (
+        {"width": 1100},
+        ("sign-in", "dashboard", "documents", "document", "effective", "upload", "new"),
+    ),
+    "-dark": ({"width": 1100, "dark": True}, ("dashboard",)),
+    "-phone": ({"width": 390, "height": 844}, ("document",)),
+}
+"""The same for the pages of the EDMS."""
+
+EDMS_PAGES = {
+    "sign-in": ("", "/login/"),
+    "dashboard": ("ben", "/"),
+    "documents": ("ben", "/documents/?q=control&department=QA"),
+    "document": ("ben", "/documents/SOP-2026-0001/"),
+    "effective": ("dan", "/documents/SOP-2025-0001/"),
+    "upload": ("eva", "/documents/POL-2026-0001/"),
+    "new": ("ada", "/documents/new/?supersedes=SOP-2025-0001"),
+}
+"""Who looks at which page; nobody is signed in where there is no name."""
+
 RUNS = "/admin/backup_tasks/run/"
 PACKAGES = "/admin/backup_tasks/package/"
 
@@ -37,6 +60,10 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     password = secrets.token_urlsafe()
     with stopping_on_signals(), _edms(password) as site:
+        for suffix, (options, pictures) in EDMS_WINDOWS.items():
+            with browser(site, **options) as window:
+                for picture in pictures:
+                    _take_page(window, *EDMS_PAGES[picture], f"edms-{picture}{suffix}")
         with browser(site) as desk:
             desk.sign_in("admin", password)
             run = _back_up_and_restore(desk)
@@ -110,20 +137,36 @@ def _until_succeeded(desk: Browser) -> None:
         raise SystemExit(desk.text())
 
 
+def _take_page(window: Browser, user: str, path: str, name: str) -> None:
+    """Write the picture of a page of the EDMS, as somebody sees it."""
+    person = Person(browser=window.driver, address=window.site)
+    if user:
+        person.sign_in(user)
+    person.open(path)
+    script = "return Math.ceil(document.querySelector('.foot').getBoundingClientRect().bottom)"
+    _shoot(window, name, int(window.driver.execute_script(script)))
+
+
 def _take(window: Browser, path: str, name: str) -> None:
-    """Write the picture of a page, as tall as what is on it."""
+    """Write the picture of a page of the admin, as tall as what is on it."""
     window.open(path)
     window.find("#content-main")
     script = "const box = document.getElementById('content').getBoundingClientRect();"
     height = window.driver.execute_script(f"{script} return Math.ceil(box.bottom) + 24")
-    window.shoot(FOLDER / f"{name}.png", height=min(int(height), TALLEST))
+    _shoot(window, name, min(int(height), TALLEST))
 
 
 def _take_flower(window: Browser, run: str) -> None:
     window.open(run)
     window.driver.get(str(window.find("#backup-flower").get_attribute("href")))
     window.until(lambda: "filtered" in window.text("#tasks-table_info"), "Flower has searched")
-    window.shoot(FOLDER / "flower.png", height=760)
+    _shoot(window, "flower", 760)
+
+
+def _shoot(window: Browser, name: str, height: int) -> None:
+    picture = FOLDER / f"{name}.png"
+    window.shoot(picture, height=height)
+    picture.write_bytes(with_palette(window.driver, picture.read_bytes()))
 
 
 if __name__ == "__main__":
