@@ -77,10 +77,8 @@ def advance(
     Raises MoveNotAllowed, NotYours or Incomplete; then nothing has changed.
     """
     with transaction.atomic():
-        # The document first, as wherever both are locked: an upload waits for the move, or sees it.
-        document = Document.objects.select_for_update().get(pk=workflow.document_id)
         locked: DocumentWorkflow = DocumentWorkflow.objects.select_for_update().get(pk=workflow.pk)
-        locked.document = document
+        document = locked.document
         move = _move(locked, to_state)
         if refusal := why_not(move, document, by, abilities(by)):
             raise NotYours(refusal)
