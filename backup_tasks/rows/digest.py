@@ -25,13 +25,14 @@ class Digests:
         self._canonical = self._exact = 0
 
     def add(self, lines: Iterable[tuple[bytes, bytes]]) -> None:
-        """Count in pairs of a canonical row and its whole line, which starts like it."""
+        """Count in lines, each parted: its canonical row without the closing brace, the rest."""
         canonical_sum = exact_sum = 0
         number = int.from_bytes
-        for canonical, line in lines:
-            hashed = sha256(canonical)
+        for head, rest in lines:
+            hashed = sha256(head)
+            hashed.update(b"}")
             canonical_sum += number(hashed.digest(), "big")
-            hashed.update(line[len(canonical) - 1 :])
+            hashed.update(rest)
             exact_sum += number(hashed.digest(), "big")
         self._canonical = (self._canonical + canonical_sum) % _MODULUS
         self._exact = (self._exact + exact_sum) % _MODULUS

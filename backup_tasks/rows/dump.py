@@ -43,7 +43,7 @@ def dump_model(shape: Shape, target: BinaryIO | None, progress: Callable[[int], 
         for lines in server_lines(shape) or shape.lines():
             digests.add(lines)
             if target is not None:
-                block = b"\n".join([line for _, line in lines]) + b"\n"
+                block = b"\n".join([head + rest for head, rest in lines]) + b"\n"
                 member.update(block)
                 size += target.write(block)
             count += len(lines)

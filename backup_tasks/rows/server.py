@@ -12,14 +12,14 @@ field) leaves its whole model to `Shape.lines`. One conformance suite holds both
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.rows import wire
-from backup_tasks.rows.query import Column, Field
+from backup_tasks.rows.query import Column, Field, Query
 from backup_tasks.rows.shape import BYTES_AT_ONCE, Line, Shape, Slot
 
 _SEPARATOR = b"\x01"
@@ -81,11 +81,11 @@ def server_lines(shape: Shape) -> Iterator[list[Line]] | None:
 def _copied(shape: Shape) -> Iterator[list[Line]]:
     unfinished = [(slot.name, finish) for slot in shape.slots if (finish := _finish(slot, shape))]
     for block in _blocks(shape):
-        rows = [row.split(_SEPARATOR) for row in block[:-1].split(b"\n")]
+        rows = block[:-1].split(b"\n")
         if unfinished:
-            yield [_finished(shape, unfinished, row) for row in rows]
+            yield [_finished(shape, unfinished, row.split(_SEPARATOR)) for row in rows]
         else:
-            yield [(head + b"}", head + rest) for head, rest in rows]
+            yield [(head, rest) for head, _, rest in [row.partition(_SEPARATOR) for row in rows]]
 
 
 def _blocks(shape: Shape) -> Iterator[bytes]:
@@ -174,8 +174,7 @@ def _finished(shape: Shape, unfinished: list[tuple[str, Finish]], row: list[byte
             parts[at] = b"null"
     if raw:
         rest = rest[:-1] + b',"_raw":' + orjson.dumps(raw) + b"}"
-    head = b"".join(parts)
-    return head + b"}", head + rest
+    return b"".join(parts), rest
 
 
 def _select(shape: Shape) -> str:
@@ -194,7 +193,47 @@ def _select(shape: Shape) -> str:
     pieces.append(_literal("}" if shape.slots else "{}"))
     pieces.append(_mark())
     pieces += _tail(shape)
-    return f"SELECT {_concat(pieces)} FROM {shape.query.source}"
+    source = f"{shape.connection.ops.quote_name(shape.table)} t"
+    for slot in shape.keys:
+        source += _joined(slot, shape)
+    return f"SELECT {_concat(pieces)} FROM {source}"
+
+
+def _joined(slot: Slot, shape: Shape) -> str:
+    """Return the join to the natural keys that the slot's column leads to, each written out.
+
+    OFFSET 0 makes the server write each key once, not once for each row that refers to it: four
+    rows refer to one in a usual table. Only a table that is larger than the one that refers to it
+    is better asked for the few keys that are wanted.
+    """
+    if slot.key is None:
+        return ""
+    column = shape.query.columns[slot.at]
+    target = cast(Any, column.field).target_field
+    query = Query(target.model, shape.connection)
+    referred = query.columns[query.add("t", target)]
+    parts = [query.columns[query.add_path("t", slot.key.model, path)] for path in slot.key.paths]
+    listed = " || ',' || ".join(_text(part, shape) for part in parts)
+    once = " OFFSET 0" if _not_larger(target.model._meta.db_table, shape) else ""
+    alias = _key_alias(slot)
+    return (
+        f" LEFT JOIN (SELECT {referred.sql} AS id, '[' || {listed} || ']' AS listed"
+        f" FROM {query.source}{once}) {alias} ON {column.sql} = {alias}.id"
+    )
+
+
+def _not_larger(table: str, shape: Shape) -> bool:
+    """Whether the table takes no more room than the shape's own."""
+    names = [shape.connection.ops.quote_name(name) for name in (table, shape.table)]
+    with shape.connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_relation_size(%s::regclass) <= pg_relation_size(%s::regclass)", names
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def _key_alias(slot: Slot) -> str:
+    return f"k{slot.at}"
 
 
 def _tail(shape: Shape) -> list[str]:
@@ -217,11 +256,7 @@ def _slot_text(slot: Slot, shape: Shape) -> list[str]:
     if _finish(slot, shape):
         return [_mark(), f"coalesce({column.sql}::text, '')", _mark()]
     plain = _text(column, shape)
-    if slot.key is None:
-        return [plain]
-    listed = "'[' || " + " || ',' || ".join(_text(columns[at], shape) for at in slot.key.parts)
-    listed += " || ']'"
-    return [f"CASE WHEN {columns[slot.key.found].sql} IS NULL THEN {plain} ELSE {listed} END"]
+    return [f"coalesce({_key_alias(slot)}.listed, {plain})" if slot.key else plain]
 
 
 def _text(column: Column, shape: Shape) -> str:

@@ -28,7 +28,8 @@ from backup_tasks.rows.query import Field, Query
 
 Identities = Mapping[Model, Identity]
 Line = tuple[bytes, bytes]
-"""The canonical row, and the whole line without its newline."""
+"""A line, parted: the canonical row without its closing brace, and the rest. The line is both, the
+canonical row the first and a closing brace."""
 
 BYTES_AT_ONCE = 1 << 16
 """Of lines in a batch, about."""
@@ -37,8 +38,10 @@ _ROWS_AT_ONCE = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
-    """Where a row has the parts of a foreign key that is given by natural key."""
+    """A foreign key that is given by natural key, and where a row has the parts of that."""
 
+    model: Model
+    paths: tuple[str, ...]
     found: int
     """The column that the key refers to: NULL where it leads nowhere."""
     parts: tuple[int, ...]
@@ -99,6 +102,8 @@ class Shape:
         if target and target.loadable:
             joined = self.query.join("t", field)
             key = Key(
+                model=related,
+                paths=target.paths,
                 found=self.query.add(joined, cast(Any, field).target_field),
                 parts=tuple(self.query.add_path(joined, related, path) for path in target.paths),
             )
@@ -118,7 +123,8 @@ class Shape:
                 lines = [self.line(row) for row in rows]
                 yield lines
                 # Rows may be of any size: the next batch is as many as fit, by the last one's.
-                fitting = BYTES_AT_ONCE * len(lines) // sum(len(line) for _, line in lines)
+                size = sum(len(head) + len(rest) for head, rest in lines)
+                fitting = BYTES_AT_ONCE * len(lines) // size
                 at_once = max(1, min(fitting, 10 * at_once, _ROWS_AT_ONCE))
 
     def line(self, row: Sequence[Any]) -> Line:
@@ -137,12 +143,12 @@ class Shape:
         try:
             if raw := self._read_json(fields):
                 tail["_raw"] = raw
-            canonical = self.head(None if self.pk_at is None else values[self.pk_at])
-            canonical += orjson.dumps(fields) + b"}"
+            head = self.head(None if self.pk_at is None else values[self.pk_at])
+            head += orjson.dumps(fields)
             rest = orjson.dumps(tail)
         except (TypeError, ValueError) as error:
             raise self.unreadable(row, error) from error
-        return canonical, canonical[:-1] + b"," + rest[1:] if tail else canonical
+        return head, b"," + rest[1:] if tail else b"}"
 
     def head(self, pk: Any) -> bytes:
         """Return the start of a line, up to the value of `fields`."""
