@@ -129,7 +129,13 @@ class PostgreSQL(Engine):
         connection = connections[self.alias]
         names = ", ".join(map(quoted, columns))
         with connection.cursor() as cursor, connection.wrap_database_errors:
-            with cursor.cursor.copy(f"COPY {quoted(table)} ({names}) FROM STDIN") as copy:
+            # Frozen rows are seen by a transaction that began before they were loaded, too: after
+            # a promote it would find the new tables empty. A partitioned table can't have it.
+            cursor.execute(
+                "SELECT relkind = 'r' FROM pg_class WHERE oid = %s::regclass", [quoted(table)]
+            )
+            option = "(FREEZE)" if cursor.fetchone() == (True,) else ""
+            with cursor.cursor.copy(f"COPY {quoted(table)} ({names}) FROM STDIN {option}") as copy:
                 for row in rows:
                     copy.write_row(row)
             return int(cursor.rowcount)

@@ -13,8 +13,9 @@ line without its `_` members is the canonical row: its digest is the same wherev
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, cast
 
 import orjson
@@ -80,7 +81,7 @@ class Shape:
         )
         self.keys = tuple(slot for slot in self.slots if slot.key)
         self.shows_pk = self.pk_at is not None and not self.identity.loadable
-        self._names = [field.name for field in self.written]
+        self._values_of = _values_of([field.name for field in self.written])
         self._json_at = [
             (at, field.name) for at, field in enumerate(self.written) if wire.is_json(field)
         ]
@@ -183,7 +184,7 @@ class Shape:
                 fields.update(data["_fk"])
             if self._pk is not None:
                 fields[self._pk.name] = data["_pk"]
-            values = [fields[name] for name in self._names]
+            values = [*self._values_of(fields)]
             for at, decode in self._decoded:
                 if values[at] is not None:
                     values[at] = decode(values[at])
@@ -207,3 +208,10 @@ def _single_pk(model: Model) -> Field | None:
     """Return the primary key; None where several columns make it (they are ordinary fields)."""
     pk = model._meta.pk
     return None if isinstance(pk, models.CompositePrimaryKey) else pk
+
+
+def _values_of(names: list[str]) -> Callable[[dict[str, Any]], Sequence[Any]]:
+    """Return what takes the members of these names from a line's `fields`, in this order."""
+    if len(names) == 1:
+        return lambda fields: [fields[names[0]]]
+    return itemgetter(*names)

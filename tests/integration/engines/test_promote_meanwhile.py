@@ -68,6 +68,20 @@ def test_a_reader_never_sees_a_mixed_state(ground: Ground) -> None:
     assert seen[0] == {1}
 
 
+def test_a_transaction_that_began_before_the_load_finds_no_empty_table(ground: Ground) -> None:
+    with ground.client() as client:
+        client.execute("BEGIN")
+        if ground.project.engine == "postgres":
+            client.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        client.execute("SELECT 1")
+        ground.make_staging(2)
+        ground.promote(ground.staging, ground.undo)
+
+        assert client.execute("SELECT DISTINCT gen FROM moon").fetchall() == [(2,)]
+
+        client.execute("COMMIT")
+
+
 def test_a_writer_goes_on_and_loses_nothing_that_it_wrote_outside(ground: Ground) -> None:
     written = 0
 
