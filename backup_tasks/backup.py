@@ -16,7 +16,7 @@ import platform
 import secrets
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ import backup_tasks
 from backup_tasks import catalog, references
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import engine_for
+from backup_tasks.errors import Misconfigured
 from backup_tasks.files import project_trees
 from backup_tasks.form import Form, form_of
 from backup_tasks.package.folder import publish_to_path, sidecar_beside
@@ -56,6 +57,7 @@ from backup_tasks.rows.dump import dump_model
 from backup_tasks.rows.identities import settled_identities
 from backup_tasks.rows.integrity import dangling
 from backup_tasks.rows.natural_keys import Model
+from backup_tasks.rows.part import Asked, Part, part_of, refuse_dependent
 from backup_tasks.rows.scope import Scope, columns_left_out, full_scope, label
 from backup_tasks.rows.shape import Shape
 
@@ -63,28 +65,23 @@ from backup_tasks.rows.shape import Shape
 def dump(folder: Path, *, params: Mapping[str, Any], progress: Progress) -> Manifest:
     """Write the rows, as one consistent snapshot has them, and a manifest without files.
 
-    `params`: type, label, include_users. Raises DumpFailed.
+    `params`: type, label, include, exclude, include_users. Raises DumpFailed, Misconfigured,
+    DoesNotFit.
     """
     settings = backup_settings()
-    kind: PackageType = params.get("type") or "full"
+    kind: PackageType = "partial" if Asked.by(params) else params.get("type") or "full"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     engine = engine_for(settings.database)
     with engine.snapshot():
         connection = connections[settings.database]
         created_at = datetime.now(UTC)
-        scope = full_scope(settings, users=params.get("include_users") is not False)
-        if kind == "files":
-            scope = Scope(
-                included=(),
-                excluded=tuple((label(m), "the package holds files only") for m in scope.included)
-                + scope.excluded,
-            )
+        scope = scope_of(params, settings).scope
         identities, warnings = settled_identities(connection, scope.included, settings.natural_keys)
         warnings += columns_left_out(connection, scope.included)
         shapes = [Shape(model, identities, connection) for model in scope.included]
         entries = tuple(_dump_models(shapes, folder, progress))
-        if kind != "database":
+        if _holds_files(params):
             warnings += references.write(connection, scope.included, folder)
         migrations = tuple(sorted(MigrationRecorder(connection).applied_migrations()))
         database = _database(connection, engine.isolation)
@@ -110,6 +107,29 @@ def dump(folder: Path, *, params: Mapping[str, Any], progress: Progress) -> Mani
     with written_whole(folder / MANIFEST) as file:
         file.write(manifest.to_json())
     return manifest
+
+
+def scope_of(params: Mapping[str, Any], settings: BackupSettings) -> Part:
+    """Return what a package made with these parameters holds. Raises Misconfigured, DoesNotFit."""
+    whole = full_scope(settings, users=params.get("include_users") is not False)
+    asked = Asked.by(params)
+    if params.get("type") == "files":
+        if asked:
+            raise Misconfigured(
+                "--include and --exclude name models, and a package of files holds none",
+                hint="Leave them out, or make a package of another type.",
+            )
+        left = ((label(model), "the package holds files only") for model in whole.included)
+        return Part(scope=Scope(included=(), excluded=(*left, *whole.excluded)), added={})
+    if not asked:
+        return Part(scope=whole, added={})
+    part = part_of(whole, asked)
+    refuse_dependent(part, whole)
+    return part
+
+
+def _holds_files(params: Mapping[str, Any]) -> bool:
+    return params.get("type") != "database"
 
 
 def _dump_models(shapes: list[Shape], folder: Path, progress: Progress) -> Iterator[ModelEntry]:
@@ -168,9 +188,11 @@ def pack(folder: Path, *, params: Mapping[str, Any], progress: Progress) -> tupl
     form = form_of(params, settings)
     manifest = Manifest.from_json((folder / MANIFEST).read_bytes())
     index = None
-    if manifest.type != "database":
+    if _holds_files(params):
         index = folder / INDEX
-        found = write_index(_files(progress), index)
+        with references.of(folder) as referred:
+            wanted = referred if manifest.type == "partial" else None
+            found = write_index(_files(progress, wanted), index)
         missing = references.missing(folder, index)
         manifest = replace(manifest, files=found, warnings=manifest.warnings + missing)
     name = form.output.name if form.output else _name(manifest, form)
@@ -220,10 +242,13 @@ def _published(manifest: Manifest, name: str, form: Form) -> Written | None:
     return Written(size=sidecar.size, sha256=sidecar.sha256)
 
 
-def _files(progress: Progress) -> Iterator[FileEntry]:
-    """Yield every file of the project. One that is deleted meanwhile is not there (P13)."""
+def _files(progress: Progress, wanted: Callable[[str, str], bool] | None) -> Iterator[FileEntry]:
+    """Yield every file of the project, or each that is wanted, by storage and name. One that is
+    deleted meanwhile is not there (P13)."""
     for tree in project_trees():
         for number, name in enumerate(tree.names(), start=1):
+            if wanted and not wanted(tree.alias, name):
+                continue
             progress(number, None, f"reading the files of storage {tree.alias}")
             try:
                 entry = tree.entry(name)

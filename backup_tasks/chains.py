@@ -40,12 +40,14 @@ _MAKES = {
     "encrypt": None,
     "include_users": True,
 }
+_PART: Mapping[str, Any] = {"include": [], "exclude": []}
 _READS = {"package": "", "identity": "", "allow_unsigned": False}
 
 PARAMS: Mapping[str, Mapping[str, Any]] = {
-    Run.Kind.BACKUP: {**_MAKES, "then": ""},
+    Run.Kind.BACKUP: {**_MAKES, **_PART, "then": ""},
     Run.Kind.RESTORE: {
         **_READS,
+        **_PART,
         "type": "full",
         "mode": "exact",
         "safety": True,
@@ -65,6 +67,8 @@ output          absolute path of the package, "" for the store
 label           goes into the package's name; "" for the project's
 compress        zstd, gzip or none; None: what the name of the output says, else zstd
 encrypt         True, False, or None: encrypt where there are recipients
+include         app labels or app.Model: these and what they need; none: all
+exclude         app labels or app.Model: all but these
 include_users   False leaves users and what hangs on them out
 then            "drill": a backup that succeeded is followed by a drill of what it made
 package         name in the store or absolute path; "" for the newest

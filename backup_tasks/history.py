@@ -35,6 +35,8 @@ def refuse_misfit(manifest: Manifest, settings: BackupSettings) -> None:
     problems = [*_storage_problems(manifest), *_unknown_migrations(manifest, settings)]
     if not manifest.models:
         pass  # files only: no table is touched
+    elif manifest.type == "partial":
+        problems += [*_problems_of_a_part(manifest, settings)]
     elif not problems and not missing_migrations(manifest, settings):
         problems += _model_problems(manifest, apps)
         problems += _unknown_models(manifest, settings)
@@ -174,6 +176,17 @@ def _unreachable(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
         yield f"migration {'.'.join(key)} was squashed with others that the package was made before"
     if reached:
         yield from _model_problems(manifest, loader.project_state(_targets(manifest, loader)).apps)
+
+
+def _problems_of_a_part(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
+    """Tables that stay live's have live's migrations; those beside them can't have others."""
+    if is_of_live(manifest, settings):
+        yield from _model_problems(manifest, apps)
+    else:
+        yield (
+            "a part is restored beside tables that stay, so only at the migrations that live has; "
+            "those of the package differ"
+        )
 
 
 def _model_problems(manifest: Manifest, known: StateApps | Apps) -> Iterator[str]:

@@ -29,15 +29,21 @@ def kept(run_id: str, name: str = "") -> str:
     return f"{RESERVED}/{run_id}/kept/{name}".rstrip("/")
 
 
-def make_plan(tree: Tree, run_id: str, wanted: Iterable[Entry]) -> None:
-    """Write what must happen so that the storage holds just the wanted files, which are staged.
+def make_plan(
+    tree: Tree, run_id: str, wanted: Iterable[Entry], *, keep_others: bool = False
+) -> None:
+    """Write what must happen so that the storage holds the wanted files, which are staged, and no
+    others unless they are kept.
 
     `wanted` comes in the order of `Tree.names`. A plan that is there already is kept: after a crash
     the storage is somewhere between the two states, and only the first look knew the old one.
     """
     if has_plan(tree, run_id):
         return
-    _write_plan(tree, run_id, _compare(tree, wanted))
+    plan = _compare(tree, wanted)
+    if keep_others:
+        plan = ((name, action) for name, action in plan if action != "remove")
+    _write_plan(tree, run_id, plan)
 
 
 def make_undo_plan(tree: Tree, run_id: str, undone: str) -> None:

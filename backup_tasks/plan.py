@@ -20,7 +20,8 @@ from backup_tasks.rows.scope import full_scope, label
 
 def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return {"package", "created_at", "models": {model: {"now", "then"}}, "files": {"now",
-    "then"}, "migrations_to_run", "warnings", "safety_backup", "undo_days"}.
+    "then"}, "migrations_to_run", "added": {model: why}, "left_as_they_are", "warnings",
+    "safety_backup", "undo_days"}.
 
     Without a package in the params it is the plan of a reset, whose figures afterwards are what the
     project's seed makes (`then` is None).
@@ -53,7 +54,8 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
             obj=opened.name,
             hint="Name the file of the age identity with --identity.",
         )
-    manifest = restore.selected(manifest, str(params.get("type", "full")))
+    selected = restore.selected(manifest, params)
+    manifest = selected.manifest
     history.refuse_misfit(manifest, settings)
     older = history.missing_migrations(manifest, settings)
     return plan | {
@@ -63,8 +65,10 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
             entry.label: {"now": now.get(entry.label, 0), "then": entry.count}
             for entry in manifest.models
         },
-        "files": {"now": files_now, "then": manifest.totals.files if manifest.files else None},
+        "files": {"now": files_now, "then": restore.expected_files(manifest)},
         "migrations_to_run": older,
+        "added": dict(selected.added),
+        "left_as_they_are": sorted(now.keys() - {entry.label for entry in manifest.models}),
         "warnings": list(manifest.warnings),
     }
 

@@ -7,8 +7,8 @@ manifest says which files were missing.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,24 @@ def write(
                         line = {"storage": alias, "name": name, "field": where}
                         target.write(orjson.dumps(line) + b"\n")
     return tuple(warnings)
+
+
+@contextmanager
+def of(folder: Path) -> Iterator[Callable[[str, str], bool]]:
+    """Inside, tell whether a row refers to the file, by storage and name."""
+    with closing(sqlite3.connect("")) as database:  # a temporary file of SQLite's own
+        database.execute("CREATE TABLE referred (storage, name, PRIMARY KEY (storage, name))")
+        database.executemany(
+            "INSERT OR IGNORE INTO referred VALUES (?, ?)",
+            ((line["storage"], line["name"].encode()) for line in _lines(folder / _FILE)),
+        )
+        sql = "SELECT 1 FROM referred WHERE storage = ? AND name = ?"
+
+        def is_referred(storage: str, name: str) -> bool:
+            key = (storage, name.encode("utf-8", "surrogateescape"))  # a storage's may be any bytes
+            return database.execute(sql, key).fetchone() is not None
+
+        yield is_referred
 
 
 def missing(folder: Path, index: Path) -> tuple[str, ...]:

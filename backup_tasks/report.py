@@ -27,6 +27,8 @@ class Report(TypedDict):
 
     models: dict[str, Figures]
     files: Figures
+    added: dict[str, str]
+    """Models that were not asked for by name, each with what needs it."""
     warnings: list[str]
     package: str | None
     size: int | None
@@ -70,6 +72,7 @@ def build(results: Results) -> Report:
             expected=_first(results, _EXPECTED_BY, "expected_files"),
             digest_equal=_first(results, ("validate",), "files_equal"),
         ),
+        added=dict(_first(results, ("fetch", "snapshot"), "added") or {}),
         warnings=_warnings(results, models),
         package=package_of(results) or None,
         size=_first(results, ("pack", "verify", "fetch"), "size"),

@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from django.apps import apps
 from django.apps.registry import Apps
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.state import StateApps
 
-from backup_tasks import catalog
+from backup_tasks import catalog, references
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.errors import (
     DoesNotFit,
     HandoverChanged,
     KeyMissing,
+    Misconfigured,
     PackageDamaged,
     SignatureInvalid,
 )
 from backup_tasks.files import Entry
 from backup_tasks.package.folder import copy_announced, sidecar_beside
 from backup_tasks.package.index import read_index
-from backup_tasks.package.manifest import Manifest, ModelEntry
+from backup_tasks.package.manifest import Exclusion, Manifest, ModelEntry
 from backup_tasks.package.names import INDEX, MANIFEST
 from backup_tasks.package.reader import check, is_encrypted, unpack
 from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.package.streams import copy, written_whole
 from backup_tasks.progress import Progress
 from backup_tasks.rows.natural_keys import Identity, Model, identity_of
-from backup_tasks.rows.scope import refers_to
+from backup_tasks.rows.part import Asked, part_of
+from backup_tasks.rows.scope import Scope, full_scope, label, refers_to
 from backup_tasks.rows.shape import Shape
 
 
@@ -136,9 +140,17 @@ def expectation(manifest: Manifest) -> dict[str, Any]:
     """Return what a restore of the package must bring back."""
     return {
         "expected": {entry.label: entry.count for entry in manifest.models},
-        "expected_files": manifest.totals.files if manifest.files else None,
+        "expected_files": expected_files(manifest),
         "warnings": list(manifest.warnings),
     }
+
+
+def expected_files(manifest: Manifest) -> int | None:
+    """Return how many files a restore brings back, None where none, or as many as the rows that it
+    loads refer to."""
+    if manifest.files is None or (keeps_other_files(manifest) and manifest.models):
+        return None
+    return manifest.files.count
 
 
 def _check_sidecar(opened: Opened, manifest: Manifest) -> None:
@@ -161,10 +173,10 @@ def _bytes(progress: Progress, note: str) -> Any:
     return count
 
 
-def unpacked(folder: Path, kind: str) -> Manifest:
+def unpacked(folder: Path, params: Mapping[str, Any]) -> Manifest:
     """Return the manifest that `open_into` left, cut down to what is restored of it.
 
-    `kind` is full, database or files. Raises HandoverChanged.
+    Raises HandoverChanged, and what `selected` raises.
     """
     try:
         manifest = Manifest.from_json((folder / MANIFEST).read_bytes())
@@ -174,41 +186,98 @@ def unpacked(folder: Path, kind: str) -> Manifest:
             obj=str(folder),
             hint="Start the restore again: a run's workspace must reach all of its workers.",
         ) from error
-    return selected(manifest, kind)
+    return selected(manifest, params).manifest
 
 
-def selected(manifest: Manifest, kind: str) -> Manifest:
-    """Cut the manifest down to what is restored of it: full, database or files.
+@dataclass(frozen=True, kw_only=True)
+class Selected:
+    """What is restored of a package."""
 
-    Raises DoesNotFit where the package does not hold what was asked for.
+    manifest: Manifest
+    """Cut down to it. Its type is partial where live keeps tables that the package could replace;
+    then live keeps all files too, but those that the restored rows refer to."""
+    added: Mapping[str, str]
+    """Label of each model that was not asked for by name → what needs it."""
+
+
+def selected(manifest: Manifest, params: Mapping[str, Any]) -> Selected:
+    """Cut the manifest down to what the params `type`, `include` and `exclude` ask for.
+
+    Raises DoesNotFit where the package does not hold it, Misconfigured for names that mean nothing.
     """
-    if kind in ("database", "files") and manifest.type not in (kind, "full", "export"):
+    kind, asked = str(params.get("type", "full")), Asked.by(params)
+    if (kind == "files" and manifest.files is None) or (
+        (kind == "database" or asked) and manifest.type == "files"
+    ):
+        holds = "files" if manifest.type == "files" else "database"
         raise DoesNotFit(
-            f"the package holds {manifest.type} only",
+            f"the package holds {holds} only",
             obj=f"package {manifest.id}",
-            hint=f"Say --type {manifest.type}, or use a package that holds {kind}.",
+            hint=f"Say --type {holds}, or use a package that holds what you want.",
         )
+    if kind == "files":
+        if asked:
+            raise Misconfigured(
+                "--include and --exclude name models, and --type files restores none",
+                hint="Leave them out, or say --type full for the models with their files.",
+            )
+        return Selected(manifest=replace(manifest, models=()), added={})
     if kind == "database":
-        return replace(manifest, files=None)
-    return replace(manifest, models=()) if kind == "files" else manifest
+        manifest = replace(manifest, files=None)
+    return _cut(manifest, asked) if asked else Selected(manifest=manifest, added={})
+
+
+def _cut(manifest: Manifest, asked: Asked) -> Selected:
+    """A model that is not installed stays, to be refused by name, unless others were asked for."""
+    known = {label(model): model for model in apps.get_models(include_auto_created=True)}
+    whole = Scope(
+        included=tuple(known[entry.label] for entry in manifest.models if entry.label in known),
+        excluded=tuple((gone.label, gone.reason) for gone in manifest.excluded),
+    )
+    part = part_of(whole, asked)
+    taken = {label(model) for model in part.scope.included}
+    if not asked.include:
+        taken |= {entry.label for entry in manifest.models} - set(known)
+    reasons = {entry.label: "left out by --include" for entry in manifest.models}
+    reasons |= dict(part.scope.excluded)
+    cut = replace(
+        manifest,
+        type="partial",
+        models=tuple(entry for entry in manifest.models if entry.label in taken),
+        excluded=tuple(
+            Exclusion(label=name, reason=why)
+            for name, why in sorted(reasons.items())
+            if name not in taken
+        ),
+    )
+    return Selected(manifest=cut, added=part.added)
 
 
 def entries_of(folder: Path, manifest: Manifest, alias: str) -> Iterator[Entry]:
-    """Yield the package's files of one storage, in the order of `files.Tree.names`."""
+    """Yield the files of one storage that are restored, in the order of `files.Tree.names`."""
     if manifest.files is None:
         return
-    with (folder / INDEX).open("rb") as lines:
+    with (folder / INDEX).open("rb") as lines, ExitStack() as stack:
+        wanted = None
+        if keeps_other_files(manifest) and manifest.models:
+            wanted = stack.enter_context(references.of(folder))
         for entry in read_index(lines, manifest.files):
-            if entry.storage == alias:
+            if entry.storage == alias and (wanted is None or wanted(alias, entry.name)):
                 yield Entry(name=entry.name, size=entry.size, sha256=entry.sha256)
 
 
+def keeps_other_files(manifest: Manifest) -> bool:
+    """Whether live keeps the files that are not in the package: rows outside the part that is
+    restored may refer to them. The rows that were loaded say which of the package's are wanted."""
+    return manifest.type == "partial"
+
+
 def shapes_of(
-    manifest: Manifest, apps: StateApps | Apps, connection: BaseDatabaseWrapper
+    manifest: Manifest, models_then: StateApps | Apps, connection: BaseDatabaseWrapper
 ) -> list[Shape]:
     """Return how each model's rows are read and written, by the package's identities."""
     keys = backup_settings().natural_keys
-    models = [cast(Model, apps.get_model(entry.label)) for entry in manifest.models]
+    models = [cast(Model, models_then.get_model(entry.label)) for entry in manifest.models]
     known = dict(zip(models, map(_identity, manifest.models), strict=True))
     for model in models:
         for target in refers_to(model):
@@ -224,10 +293,19 @@ def _identity(entry: ModelEntry) -> Identity:
     )
 
 
-def outside_targets(models: Sequence[Model]) -> list[Model]:
-    """Return the models outside the given ones that their foreign keys lead to, directly or not."""
+def outside(models: Sequence[Model], settings: BackupSettings) -> list[Model]:
+    """Return the models whose live rows stand beside the restored ones: all that a package could
+    replace and this one does not, and what any of them refers to.
+
+    So staging is what live will be, and is proven as that: no row of the rest may lose what it
+    refers to, nor the project's own checks see half a system. Historical models know no rest.
+    """
     found: dict[Model, None] = {}
     queue = list(models)
+    if all(model in apps.get_models(include_auto_created=True) for model in models):
+        rest = [model for model in full_scope(settings).included if model not in models]
+        found = dict.fromkeys(rest)
+        queue += rest
     while queue:
         for target in refers_to(queue.pop()):
             if target not in models and target not in found:

@@ -15,7 +15,7 @@ from backup_tasks.causes import explain
 from backup_tasks.errors import BackupError, ErrorRecord, Misconfigured, NotConfirmed
 from backup_tasks.foreground import run_here
 from backup_tasks.management.progress import ProgressDisplay
-from backup_tasks.management.tables import counts_table
+from backup_tasks.management.tables import added_lines, counts_table
 from backup_tasks.models import Run
 from backup_tasks.report import Report
 
@@ -138,7 +138,9 @@ class RunCommand(Command):
     def _text(self, run: Run) -> str:
         report = cast(Report, run.report)
         warnings = [f"Warning: {line}" for line in report["warnings"]]
-        return "\n".join(filter(None, [counts_table(report), *warnings, self.summary(run)]))
+        added = added_lines(report["added"])
+        lines = [counts_table(report), *added, *warnings, self.summary(run)]
+        return "\n".join(filter(None, lines))
 
     def _explain_counts(self, run: Run) -> None:
         if run.report and not self.as_json:
@@ -162,6 +164,7 @@ def outcome(run: Run | None) -> dict[str, Any]:
             label: figures["digest_equal"] for label, figures in report.get("models", {}).items()
         },
         "files": report.get("files"),
+        "added": report.get("added", {}),
         "warnings": report.get("warnings", []),
     }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from backup_tasks.chains import PARAMS
 from backup_tasks.management.base import Command, outcome
-from backup_tasks.management.tables import table
+from backup_tasks.management.tables import added_lines, table
 from backup_tasks.plan import plan_restore
 
 
@@ -25,8 +25,9 @@ def _text(plan: Mapping[str, Any]) -> str:
     others = [
         f"{name.replace('_', ' ')}: {_told(value)}"
         for name, value in plan.items()
-        if name not in ("models", "files", "warnings")
+        if name not in ("models", "files", "warnings", "added")
     ]
+    others += added_lines(plan.get("added", {}))
     warnings = [f"Warning: {line}" for line in plan["warnings"]]
     head = table(["model", "now", "then"], rows)
     return "\n".join([head, *others, *warnings, "Nothing was changed."])

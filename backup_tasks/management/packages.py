@@ -21,6 +21,15 @@ def add_reading_options(parser: CommandParser) -> None:
     )
 
 
+def add_part_options(parser: CommandParser) -> None:
+    """Add the options that choose some of the models."""
+    for option, told in [
+        ("--include", "Only this app or model, and what it needs. May be repeated."),
+        ("--exclude", "Not this app or model. May be repeated."),
+    ]:
+        parser.add_argument(option, action="append", default=[], metavar="APP[.MODEL]", help=told)
+
+
 def reading_params(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the run's parameters for those options. Raises KeyMissing."""
     return {

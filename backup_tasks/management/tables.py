@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from backup_tasks.report import Report
 
@@ -48,6 +48,11 @@ def counts_table(report: Report) -> str:
         rows.append([name, *cells, *([_yes_no(figures["digest_equal"])] if proven else [])])
     head = ["model", *(title for _, title in moments), *(["digest equal"] if proven else [])]
     return table(head, rows)
+
+
+def added_lines(added: Mapping[str, str]) -> list[str]:
+    """Return a line for each model that was not named and is needed: its name, and why."""
+    return [f"also {name}: {why}" for name, why in sorted(added.items())]
 
 
 def size_text(size: int) -> str:

@@ -23,7 +23,9 @@ FORMAT = 1
 MANIFEST_LIMIT = 64 << 20
 """Bytes of the largest manifest that is read."""
 
-PackageType = Literal["full", "database", "files", "export"]
+PackageType = Literal["full", "database", "files", "export", "partial"]
+"""partial: some of the models, and of the files those that their rows refer to, if any."""
+
 Identity = Literal["natural", "primary key"]
 
 

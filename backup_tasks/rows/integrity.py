@@ -7,7 +7,7 @@ manifest says of the live rows must be true of the restored ones, to the row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from django.apps import apps
@@ -17,6 +17,10 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.rows.natural_keys import Model
+from backup_tasks.rows.query import Query
+
+_AT_ONCE = 500
+"""Rows, compared by one query."""
 
 
 def dangling(connection: BaseDatabaseWrapper, model: Model) -> dict[str, int]:
@@ -31,6 +35,35 @@ def dangling(connection: BaseDatabaseWrapper, model: Model) -> dict[str, int]:
         if isinstance(field, GenericForeignKey) and not inherited:
             counted[field.name] = sum(_generic_key(connection, model, field))
     return {name: count for name, count in counted.items() if count}
+
+
+def taken_over(
+    live: BaseDatabaseWrapper, restored: BaseDatabaseWrapper, model: Model, paths: Sequence[str]
+) -> Iterator[str]:
+    """Yield, in words, each row that is restored under a primary key which live has given to
+    another: whatever refers to it would mean another row from then on. `paths`: natural key."""
+    there, here = _keyed(restored, model, paths), _keyed(live, model, paths)
+    with restored.chunked_cursor() as rows, live.cursor() as others:
+        rows.execute(there.sql())
+        while batch := rows.fetchmany(_AT_ONCE):
+            keys = {row[0]: row[1:] for row in batch}
+            marks = ", ".join(["%s"] * len(keys))
+            others.execute(f"{here.sql()} WHERE {here.columns[0].sql} IN ({marks})", [*keys])
+            for pk, *key in others:
+                if tuple(key) != tuple(keys[pk]):
+                    yield f"{pk} is {_told(keys[pk])} in the package, {_told(key)} in live"
+
+
+def _keyed(connection: BaseDatabaseWrapper, model: Model, paths: Sequence[str]) -> Query:
+    query = Query(model, connection)
+    query.add("t", model._meta.pk)
+    for path in paths:
+        query.add_path("t", model, path)
+    return query
+
+
+def _told(key: Iterable[object]) -> str:
+    return ", ".join(map(str, key))
 
 
 def _foreign_keys(connection: BaseDatabaseWrapper, model: Model) -> Iterator[tuple[str, int]]:

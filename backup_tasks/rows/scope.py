@@ -14,6 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from backup_tasks.conf import BackupSettings
 from backup_tasks.errors import Misconfigured
 from backup_tasks.rows.natural_keys import Model
+from backup_tasks.rows.query import Field
 
 CONTROL_APPS = frozenset({"backup_tasks", "django_celery_results", "sessions"})
 """Never in a package and never replaced: the ledger survives what it records."""
@@ -32,6 +33,13 @@ class Scope:
 def label(model: Model) -> str:
     """Return the name of a model in packages and messages: "app.model"."""
     return model._meta.label_lower
+
+
+def names_of(model: Model) -> set[str]:
+    """Return the names that mean the model: its app's, its own, and for the table of a
+    many-to-many field that of the model that has the field."""
+    owner = model._meta.auto_created
+    return {model._meta.app_label, label(model), label(cast(Model, owner or model))}
 
 
 def full_scope(settings: BackupSettings, *, users: bool = True) -> Scope:
@@ -55,15 +63,13 @@ def _why_not(
     model: Model, settings: BackupSettings, tables: Collection[str], *, users: bool
 ) -> str:
     meta = model._meta
-    owner = meta.auto_created if meta.auto_created is not False else model
-    names = {meta.app_label, label(model), label(cast(Model, owner))}
     if meta.proxy:
         return f"a proxy: its rows are those of {label(cast(Model, meta.concrete_model))}"
     if meta.swapped:
         return f"swapped for {meta.swapped}"
     if meta.app_label in CONTROL_APPS:
         return "a control table: it records runs, or belongs to the people who are signed in"
-    if names & {name.lower() for name in settings.exclude}:
+    if names_of(model) & {name.lower() for name in settings.exclude}:
         return "excluded by settings.BACKUP['EXCLUDE']"
     if not meta.managed:
         return "not managed by migrations (a view, or another program's table)"
@@ -71,7 +77,7 @@ def _why_not(
         return f"kept in another database than {settings.database}"
     if meta.db_table not in tables:
         return "its table does not exist"
-    if not users and get_user_model() in (model, owner):
+    if not users and label(get_user_model()) in names_of(model):
         return "users were left out by --no-include-users"
     return ""
 
@@ -101,13 +107,15 @@ def _refuse_unknown_names(names: Sequence[str], installed: Iterable[Model]) -> N
         )
 
 
+def target_of(field: Field) -> Model | None:
+    """Return the model that a foreign key refers to, None for another field."""
+    related = cast("Model | None", field.related_model) if field.is_relation else None
+    return related and (related._meta.concrete_model or related)
+
+
 def refers_to(model: Model) -> list[Model]:
     """Return the models that the model's foreign keys refer to."""
-    return [
-        cast(Model, field.related_model)._meta.concrete_model or cast(Model, field.related_model)
-        for field in model._meta.local_concrete_fields
-        if field.is_relation and field.related_model is not None
-    ]
+    return list(filter(None, map(target_of, model._meta.local_concrete_fields)))
 
 
 def by_dependency(models: Sequence[Model]) -> list[Model]:

@@ -10,7 +10,7 @@ from backup_tasks.steps import Work
 
 
 def fetch(work: Work) -> dict[str, Any]:
-    """Return {"package", "expected": {model: rows}, "expected_files", "warnings"}.
+    """Return {"package", "expected": {model: rows}, "expected_files", "added", "warnings"}.
 
     Raises PackageNotFound, PackageDamaged, SignatureInvalid, KeyMissing, DoesNotFit: all of it
     before anything was changed (F8).
@@ -21,7 +21,11 @@ def fetch(work: Work) -> dict[str, Any]:
         work.workspace / "package",
         allow_unsigned=bool(work.params.get("allow_unsigned")),
     )
-    restore.open_into(folder, opened, work.params, work.progress)
-    manifest = restore.unpacked(folder, str(work.params.get("type", "full")))
-    history.refuse_misfit(manifest, backup_settings())
-    return {"package": opened.name} | restore.expectation(manifest)
+    whole = restore.open_into(folder, opened, work.params, work.progress)
+    selected = restore.selected(whole, work.params)
+    history.refuse_misfit(selected.manifest, backup_settings())
+    return {
+        "package": opened.name,
+        "added": dict(selected.added),
+        **restore.expectation(selected.manifest),
+    }

@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 from django.core.management.color import no_style
 from django.db import DataError, IntegrityError, connections
 
-from backup_tasks import history, restore
+from backup_tasks import history, references, restore
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import DoesNotFit, HandoverChanged, LoadFailed, ValidationFailed
@@ -29,15 +29,15 @@ def load(work: Work) -> dict[str, object]:
     Raises LoadFailed, ValidationFailed, HandoverChanged, DoesNotFit.
     """
     folder = work.workspace / "in"
-    manifest = restore.unpacked(folder, str(work.params.get("type", "full")))
+    manifest = restore.unpacked(folder, work.params)
     engine = engine_for(backup_settings().database)
     rows = _load_rows(work, engine, manifest, folder) if manifest.models else 0
     trees = project_trees() if manifest.files is not None else []
     files = sum(_stage_files(work, manifest, folder, tree) for tree in trees)
-    if manifest.files is not None and files != manifest.files.count:
+    expected = restore.expected_files(manifest)
+    if expected is not None and files != expected:
         raise DoesNotFit(
-            f"the package holds {manifest.files.count} files, {files} belong to storages "
-            "of this project",
+            f"the package holds {expected} files, {files} belong to storages of this project",
             obj=f"package {manifest.id}",
             hint="Name the missing storages in settings.BACKUP['FILE_STORAGES'].",
         )
@@ -51,7 +51,7 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
         models_then = history.apps_of(manifest, backup_settings())
         shapes = restore.shapes_of(manifest, models_then, connection)
         models = [shape.model for shape in shapes]
-        carried = restore.outside_targets(models)
+        carried = restore.outside(models, backup_settings())
         tables = [model._meta.db_table for model in (*models, *carried)]
         with _constraints_held(manifest), engine.loading(tables):
             engine.carry([model._meta.db_table for model in carried])
@@ -62,6 +62,8 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
             with connection.cursor() as cursor:
                 for statement in connection.ops.sequence_reset_sql(no_style(), models):
                     cursor.execute(statement)
+        if restore.keeps_other_files(manifest):
+            references.write(connection, models, folder)
     return done
 
 

@@ -58,10 +58,12 @@ def _prepared(work: Work) -> tuple[list[Tree], list[Model]]:
             placement.make_plan(tree, work.run_id, ())
         return trees, list(full_scope(settings).included)
     folder = work.workspace / "in"
-    manifest = restore.unpacked(folder, str(work.params.get("type", "full")))
+    manifest = restore.unpacked(folder, work.params)
     trees = project_trees() if manifest.files is not None else []
     for tree in trees:
-        placement.make_plan(tree, work.run_id, restore.entries_of(folder, manifest, tree.alias))
+        entries = restore.entries_of(folder, manifest, tree.alias)
+        keep_others = restore.keeps_other_files(manifest)
+        placement.make_plan(tree, work.run_id, entries, keep_others=keep_others)
     return trees, history.models_of(manifest, settings)
 
 

@@ -48,8 +48,7 @@ def _make(
 ) -> tuple[str, list[str]]:
     warnings: list[str] = []
     if work.kind in (Run.Kind.RESTORE, Run.Kind.DRILL):
-        kind = str(work.params.get("type", "full"))
-        manifest = restore.unpacked(work.workspace / "in", kind)
+        manifest = restore.unpacked(work.workspace / "in", work.params)
         if history.is_of_live(manifest, settings):
             work.progress(0, None, "cloning the structure")
             unequal = engine.clone(place, _tables(settings))

@@ -6,18 +6,24 @@ from typing import Any
 
 from django.db import connections
 
+from backup_tasks.backup import scope_of
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import Misconfigured
 from backup_tasks.files import project_trees
 from backup_tasks.form import Form, form_of
+from backup_tasks.models import Run
 from backup_tasks.rows.dump import count_rows
+from backup_tasks.rows.part import Asked, Part
 from backup_tasks.rows.scope import full_scope, label
 from backup_tasks.steps import Work
 
 
 def snapshot(work: Work) -> dict[str, Any]:
-    """Return {"counts": {model: rows}, "files": number}, all models counted at one moment.
+    """Return {"counts": {model: rows}, "files": number, "added": {model: why}}.
+
+    All models are counted at one moment. What was added goes into the package though nobody named
+    it.
 
     It comes first, so it is also where options that contradict each other are refused.
     """
@@ -25,12 +31,23 @@ def snapshot(work: Work) -> dict[str, Any]:
     _refuse_output(form_of(work.params, settings))
     counts = {}
     with engine_for(settings.database).snapshot():
-        scope = full_scope(settings)
-        for number, model in enumerate(scope.included, start=1):
-            work.progress(number, len(scope.included), label(model))
+        part = _part(work)
+        models = part.scope.included
+        for number, model in enumerate(models, start=1):
+            work.progress(number, len(models), label(model))
             counts[label(model)] = count_rows(connections[settings.database], model._meta.db_table)
     files = sum(1 for tree in project_trees() for _ in tree.names())
-    return {"counts": counts, "files": files}
+    return {"counts": counts, "files": files, "added": dict(part.added)}
+
+
+def _part(work: Work) -> Part:
+    """Of a backup of a part, what goes into the package; else everything."""
+    settings = backup_settings()
+    if work.kind == Run.Kind.BACKUP:
+        part = scope_of(work.params, settings)
+        if Asked.by(work.params):
+            return part
+    return Part(scope=full_scope(settings), added={})
 
 
 def _refuse_output(form: Form) -> None:

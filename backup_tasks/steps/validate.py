@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,19 @@ from django.utils.module_loading import import_string
 
 from backup_tasks import history, restore
 from backup_tasks.conf import BackupSettings, backup_settings
-from backup_tasks.engines import engine_for
+from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import ValidationFailed
 from backup_tasks.files import project_trees
 from backup_tasks.models import Run
 from backup_tasks.package.manifest import Manifest, ModelEntry
 from backup_tasks.placement import staged
 from backup_tasks.rows.dump import Dumped, count_rows, dump_model
-from backup_tasks.rows.integrity import dangling
-from backup_tasks.rows.scope import full_scope, label
+from backup_tasks.rows.integrity import dangling, taken_over
+from backup_tasks.rows.scope import full_scope, label, refers_to
 from backup_tasks.steps import Work
+
+_NAMED = 3
+"""Examples of what is wrong with a model."""
 
 
 def validate(work: Work) -> dict[str, Any]:
@@ -32,7 +36,8 @@ def validate(work: Work) -> dict[str, Any]:
     """
     settings = backup_settings()
     engine = engine_for(settings.database)
-    with engine.at(engine.place("staging", work.run_id)):
+    place = engine.place("staging", work.run_id)
+    with engine.at(place):
         if work.kind == Run.Kind.REINIT:
             counts, problems = _validate_defaults(settings)
             problems += _project_checks(settings)
@@ -40,7 +45,7 @@ def validate(work: Work) -> dict[str, Any]:
             files: int | None = 0
         else:
             folder = work.workspace / "in"
-            manifest = restore.unpacked(folder, str(work.params.get("type", "full")))
+            manifest = restore.unpacked(folder, work.params)
             counts, equal, problems = _validate_rows(work, manifest)
             files, lost = _validate_files(work, manifest, folder)
             problems += lost
@@ -49,6 +54,8 @@ def validate(work: Work) -> dict[str, Any]:
                 history.bring_forward(settings)
             if manifest.models:
                 problems += _project_checks(settings)
+    if work.kind == Run.Kind.RESTORE:
+        problems += _taken_over(work, engine, place)
     if problems:
         raise ValidationFailed(
             "; ".join(problems),
@@ -90,6 +97,29 @@ def _validate_rows(
                     f"in the package: {dict(entry.dangling) or 'none'}"
                 )
     return counts, equal, problems
+
+
+def _taken_over(work: Work, engine: Engine, place: str) -> Iterator[str]:
+    """Where tables stay that refer to those of the package: say which of its rows would take the
+    place of others that they mean."""
+    settings = backup_settings()
+    manifest = restore.unpacked(work.workspace / "in", work.params)
+    if manifest.type != "partial":
+        return
+    entries = {entry.label: entry for entry in manifest.models}
+    rest = [model for model in full_scope(settings).included if label(model) not in entries]
+    with engine.snapshot():
+        live = connections[settings.database]
+        with engine.at(place):
+            for target in dict.fromkeys(target for model in rest for target in refers_to(model)):
+                entry = entries.get(label(target))
+                if entry is None or not entry.natural_key:
+                    continue
+                here = connections[settings.database]
+                found = list(islice(taken_over(live, here, target, entry.natural_key), _NAMED))
+                if found:
+                    users = ", ".join(label(model) for model in rest if target in refers_to(model))
+                    yield f"{entry.label}: {'; '.join(found)}; live's rows of {users} refer to them"
 
 
 def _differences(entry: ModelEntry, read: Dumped, *, exactly: bool) -> Iterator[str]:

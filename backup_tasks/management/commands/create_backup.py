@@ -11,6 +11,7 @@ from django.core.management.base import CommandParser
 
 from backup_tasks.errors import Misconfigured
 from backup_tasks.management.base import RunCommand
+from backup_tasks.management.packages import add_part_options
 from backup_tasks.models import Run
 
 
@@ -55,10 +56,12 @@ def add_package_options(parser: CommandParser) -> None:
         help="Users, and what belongs to them.",
     )
 
+    add_part_options(parser)
+
 
 def package_params(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the run's parameters for those options. Raises Misconfigured."""
-    names = ("type", "label", "compress", "encrypt", "include_users")
+    names = ("type", "label", "compress", "encrypt", "include_users", "include", "exclude")
     return {name: options[name] for name in names} | {"output": _output(options["output"])}
 
 

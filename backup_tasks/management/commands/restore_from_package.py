@@ -9,7 +9,11 @@ from django.core.management.base import CommandParser
 
 from backup_tasks.management.base import RunCommand
 from backup_tasks.management.dry_run import tell_plan
-from backup_tasks.management.packages import add_reading_options, reading_params
+from backup_tasks.management.packages import (
+    add_part_options,
+    add_reading_options,
+    reading_params,
+)
 from backup_tasks.models import Run
 
 
@@ -30,6 +34,7 @@ class Command(RunCommand):
         parser.add_argument(
             "--no-safety-backup", action="store_true", help="Do not back up live first."
         )
+        add_part_options(parser)
         add_reading_options(parser)
 
     def perform(self, options: Mapping[str, Any]) -> None:
@@ -41,6 +46,8 @@ class Command(RunCommand):
     def params(self, options: Mapping[str, Any]) -> dict[str, Any]:
         return reading_params(options) | {
             "type": options["type"],
+            "include": options["include"],
+            "exclude": options["exclude"],
             "mode": options["mode"],
             "safety": not options["no_safety_backup"],
         }
