@@ -190,7 +190,7 @@ class PackageAdmin(ReadOnlyAdmin):
             request.POST or None,
             expected=package.name,
             what="the name of the package",
-            holds_both=package.type in ("full", "export"),
+            holds_both=package.type in ("full", "export", "partial"),
             encrypted=package.encrypted,
             needs_signature=bool(settings.trusted_keys) and not package.signed,
         )

@@ -79,8 +79,8 @@ class Engine(ABC):
 
     @abstractmethod
     def carry(self, tables: Sequence[str]) -> None:
-        """Inside `loading`: fill the tables with live's rows, as they are, for what is loaded to
-        refer to. They are not promoted."""
+        """Inside `loading`: fill the tables with live's rows of one moment, as they are, for what
+        is loaded to refer to. They are not promoted."""
 
     @abstractmethod
     def promote(

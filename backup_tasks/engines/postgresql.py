@@ -114,6 +114,8 @@ class PostgreSQL(Engine):
     @contextmanager
     def loading(self, tables: Sequence[str]) -> Iterator[None]:
         with transaction.atomic(self.alias), connections[self.alias].cursor() as cursor:
+            # What is carried over is of one moment: no row comes without one that it refers to.
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             names = ", ".join(map(quoted, tables))
             again = suspension.suspend(cursor, tables)
             if names:

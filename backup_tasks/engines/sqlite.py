@@ -124,7 +124,8 @@ class SQLite(Engine):
     def carry(self, tables: Sequence[str]) -> None:
         # A connection of its own: with live attached, a name that staging lacks would reach it.
         uri = f"{self._live.as_uri()}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True)) as live:
+        with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as live:
+            live.execute("BEGIN")  # all of one moment
             for table in tables:
                 columns = _columns(live, table)
                 names = ", ".join(map(quoted, columns))

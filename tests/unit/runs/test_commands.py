@@ -141,6 +141,7 @@ def test_the_options_of_a_backup_become_its_parameters(
     code, _, _ = run_command(
         *("create_backup", "--type", "export", "--output", str(output), "--label", "friday"),
         *("--compress", "gzip", "--no-encrypt", "--no-include-users"),
+        *("--include", "documents", "--include", "users.Role", "--exclude", "documents.Comment"),
     )
 
     assert code == 0
@@ -151,6 +152,8 @@ def test_the_options_of_a_backup_become_its_parameters(
         "compress": "gzip",
         "encrypt": False,
         "include_users": False,
+        "include": ["documents", "users.Role"],
+        "exclude": ["documents.Comment"],
         "then": "",
     }
 
