@@ -132,6 +132,19 @@ class Tree:
         """Whether there is a file of that name."""
         return self.storage.exists(name)
 
+    def in_the_way(self, name: str) -> str:
+        """Return the file that keeps this name from being one: a file where it needs a folder, or
+        one in a folder of that name. "" if there is none; folders without files are no obstacle."""
+        if not self._local:
+            return ""
+        parts = name.split("/")
+        above = ("/".join(parts[:length]) for length in range(1, len(parts)))
+        if found := next((part for part in above if Path(self.storage.path(part)).is_file()), ""):
+            return found
+        if Path(self.storage.path(name)).is_dir():
+            return next(self.names(name), "")
+        return ""
+
     def entry(self, name: str) -> Entry:
         """Read the file through, and return its size and SHA-256. Raises FileNotFoundError."""
         hashed, size = sha256(), 0
@@ -160,6 +173,8 @@ class Tree:
         if self._local:
             path = Path(self.storage.path(target))
             path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                _remove_empty(path)
             Path(self.storage.path(source)).replace(path)
             return
         with self.open(source) as content:
@@ -184,12 +199,17 @@ class Tree:
             self.storage.delete(name)
         if self._local:
             base = Path(self.storage.path(folder))
-            for path in sorted(base.rglob("*"), reverse=True):
-                path.rmdir()
             with suppress(OSError):  # its parent goes too, once it is empty
-                base.rmdir()
+                _remove_empty(base)
                 base.parent.rmdir()
                 base.parent.parent.rmdir()
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a folder that has nothing but folders in it. Raises OSError if a file is found."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        path.rmdir()
+    folder.rmdir()
 
 
 def _make_durable(path: str) -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from tempfile import TemporaryFile
 from typing import BinaryIO, Literal, cast
 
-from backup_tasks.errors import HandoverChanged
+from backup_tasks.errors import DoesNotFit, HandoverChanged
 from backup_tasks.files import RESERVED, Entry, Tree, in_order
 
 Action = Literal["add", "replace", "remove"]
@@ -37,6 +37,7 @@ def make_plan(
 
     `wanted` comes in the order of `Tree.names`. A plan that is there already is kept: after a crash
     the storage is somewhere between the two states, and only the first look knew the old one.
+    Raises DoesNotFit for a file whose name is a folder there, or the other way round.
     """
     if has_plan(tree, run_id):
         return
@@ -56,6 +57,18 @@ def make_undo_plan(tree: Tree, run_id: str, undone: str) -> None:
             tree.copy(kept(undone, name), staged(run_id, name))
     plan = ((name, opposite[action]) for name, action in _read_plan(tree, undone))
     _write_plan(tree, run_id, plan)
+
+
+def refuse_clash(tree: Tree, name: str) -> None:
+    """Raise DoesNotFit if a file of live would have to go before a file of that name can come: in
+    between, rows would miss one of the two."""
+    if other := tree.in_the_way(name):
+        raise DoesNotFit(
+            f"the package has the file {name}, live has {other}: one name can't be a file and a "
+            "folder",
+            obj=f"storage {tree.alias}: {name}",
+            hint=f"Live was not touched. Move {other} away (its rows too), or say --type database.",
+        )
 
 
 def has_plan(tree: Tree, run_id: str) -> bool:
@@ -126,6 +139,7 @@ def _compare(tree: Tree, wanted: Iterable[Entry]) -> Iterator[tuple[str, Action]
             yield there, "remove"
             there = next(present, None)
         if there != entry.name:
+            refuse_clash(tree, entry.name)
             yield entry.name, "add"
             continue
         if tree.storage.size(there) != entry.size or tree.entry(there) != entry:

@@ -11,14 +11,13 @@ from typing import BinaryIO, cast
 from django.core.management.color import no_style
 from django.db import DataError, IntegrityError, connections
 
-from backup_tasks import history, references, restore
+from backup_tasks import history, placement, references, restore
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import DoesNotFit, HandoverChanged, LoadFailed, ValidationFailed
 from backup_tasks.files import Tree, project_trees
 from backup_tasks.package.manifest import Manifest, ModelEntry
 from backup_tasks.package.names import file_member
-from backup_tasks.placement import staged
 from backup_tasks.rows.shape import BYTES_AT_ONCE, Shape
 from backup_tasks.steps import Work
 
@@ -116,8 +115,10 @@ def _unaltered(member: BinaryIO, entry: ModelEntry) -> Iterator[bytes]:
 def _stage_files(work: Work, manifest: Manifest, folder: Path, tree: Tree) -> int:
     alias, count = tree.alias, 0
     for entry in restore.entries_of(folder, manifest, alias):
+        placement.refuse_clash(tree, entry.name)
+    for entry in restore.entries_of(folder, manifest, alias):
         count += 1
         work.progress(count, manifest.totals.files, f"files of storage {alias}")
         with (folder / file_member(alias, entry.name)).open("rb") as content:
-            tree.write(staged(work.run_id, entry.name), cast(BinaryIO, content))
+            tree.write(placement.staged(work.run_id, entry.name), cast(BinaryIO, content))
     return count

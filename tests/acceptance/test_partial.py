@@ -123,3 +123,21 @@ def test_what_was_left_out_is_in_the_manifest_with_the_reason(
     assert "--no-include-users" in reasons["users.user"]
     assert "control table" in reasons["backup_tasks.run"]
     assert not {"users.user", "users.user_groups"} & {entry.label for entry in manifest.models}
+
+
+def test_a_file_where_live_has_a_folder_is_refused_and_nothing_changes(
+    demo_project: Project, tmp_path: Path
+) -> None:
+    project, package = demo_project, tmp_path / "x.tar.zst"
+    (project.media / "plan").write_text("a file")
+    project.succeed("create_backup", "--output", package)
+    (project.media / "plan").unlink()
+    (project.media / "plan").mkdir()
+    (project.media / "plan" / "page").write_text("in a folder")
+    before = contents(project)
+
+    done = project.manage("restore_from_package", package, "--confirm", "--no-safety-backup")
+
+    assert done.returncode == 8, done.stderr
+    assert "plan/page" in done.stderr
+    assert contents(project) == before

@@ -80,6 +80,30 @@ def test_a_transaction_that_began_before_the_load_finds_no_empty_table(ground: G
         assert client.execute("SELECT DISTINCT gen FROM moon").fetchall() == [(2,)]
 
         client.execute("COMMIT")
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_without_a_write_ahead_log_readers_wait_and_see_no_error(ground: Ground) -> None:
+    """The delete journal is Django's default: whoever writes more than fits in memory, or commits,
+    waits for the readers to leave, and lets no new one in."""
+    with ground.client() as client:
+        assert client.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
+    ground.make_staging(generation=2, moons=200_000)
+    reads: list[tuple[float, set[int]]] = []
+
+    def read(client: Any) -> None:
+        began = time.monotonic()
+        found = client.execute("SELECT gen FROM planet UNION SELECT gen FROM moon").fetchall()
+        reads.append((time.monotonic() - began, {gen for (gen,) in found}))
+
+    with working(ground, read) as wrong:
+        locked = ground.promote(ground.staging, ground.undo)
+        wait_until(lambda: bool(wrong) or reads[-1][1] == {2})
+
+    assert wrong == []
+    assert all(len(seen) == 1 for _, seen in reads)
+    assert reads[0][1] == {1}
+    assert max(took for took, _ in reads) < locked + 5
+    with ground.client() as client:
+        assert client.execute("PRAGMA journal_mode").fetchone() == ("delete",)
 
 
 def test_a_writer_goes_on_and_loses_nothing_that_it_wrote_outside(ground: Ground) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from backup_tasks import placement
-from backup_tasks.errors import HandoverChanged
+from backup_tasks.errors import DoesNotFit, HandoverChanged
 from backup_tasks.files import Entry, Tree
 
 OLD = {"same": b"1", "changed": b"old", "a/gone": b"2", "b/changed.txt": b"old too"}
@@ -194,3 +194,26 @@ def test_a_file_that_disappeared_is_an_error_that_names_it(tree: Tree) -> None:
     with pytest.raises(HandoverChanged) as refused:
         placement.put_other_files(tree, RUN)
     assert "c/fresh" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [({"a/b/c": b"1"}, {"a/b": b"2"}), ({"a/b": b"1"}, {"a/b/c": b"2"})]
+)
+def test_a_file_whose_name_is_a_folder_in_live_is_refused_before_anything_changes(
+    tree: Tree, old: Content, new: Content
+) -> None:
+    with pytest.raises(DoesNotFit) as refused:
+        prepare(tree, old, new)
+
+    assert held(tree) == old
+    assert not placement.has_plan(tree, RUN)
+    assert all(name in refused.value.what for name in (*old, *new))
+
+
+def test_an_empty_folder_is_not_in_the_way_of_a_file(tree: Tree) -> None:
+    """Whoever deletes a file through Django leaves its folder behind."""
+    put(tree, {"a/b/c": b"1"})
+    tree.storage.delete("a/b/c")
+    prepare(tree, {}, {"a": b"2"})
+    change(tree)
+    assert held(tree) == {"a": b"2"}
