@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.db import connections
 
 from backup_tasks.engines import postgresql
 from backup_tasks.errors import LockNotGranted
@@ -84,6 +85,9 @@ def test_a_transaction_that_began_before_the_load_finds_no_empty_table(ground: G
 def test_without_a_write_ahead_log_readers_wait_and_see_no_error(ground: Ground) -> None:
     """The delete journal is Django's default: whoever writes more than fits in memory, or commits,
     waits for the readers to leave, and lets no new one in."""
+    connection = connections["default"]
+    connection.close()
+    connection.settings_dict["OPTIONS"].pop("init_command")
     with ground.client() as client:
         assert client.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
     ground.make_staging(generation=2, moons=200_000)
