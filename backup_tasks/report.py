@@ -22,6 +22,14 @@ class Figures(TypedDict):
     digest_equal: bool | None
 
 
+class Written(TypedDict):
+    """Rows of a model that clients changed while a restore was built: either figure may be the
+    larger one, or both the same."""
+
+    backed_up: int
+    replaced: int
+
+
 class Report(TypedDict):
     """What `Run.report` holds."""
 
@@ -29,6 +37,8 @@ class Report(TypedDict):
     files: Figures
     added: dict[str, str]
     """Models that were not asked for by name, each with what needs it."""
+    meanwhile: dict[str, Written]
+    """What live was changed by between its backup and its replacement, by model."""
     warnings: list[str]
     package: str | None
     size: int | None
@@ -73,6 +83,7 @@ def build(results: Results) -> Report:
             digest_equal=_first(results, ("validate",), "files_equal"),
         ),
         added=dict(_first(results, ("fetch", "snapshot"), "added") or {}),
+        meanwhile=dict(_first(results, ("promote",), "meanwhile") or {}),
         warnings=_warnings(results, models),
         package=package_of(results) or None,
         size=_first(results, ("pack", "verify", "fetch"), "size"),

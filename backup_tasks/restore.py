@@ -300,12 +300,16 @@ def outside(models: Sequence[Model], settings: BackupSettings) -> list[Model]:
     So staging is what live will be, and is proven as that: no row of the rest may lose what it
     refers to, nor the project's own checks see half a system. Historical models know no rest.
     """
-    found: dict[Model, None] = {}
-    queue = list(models)
+    rest: list[Model] = []
     if all(model in apps.get_models(include_auto_created=True) for model in models):
         rest = [model for model in full_scope(settings).included if model not in models]
-        found = dict.fromkeys(rest)
-        queue += rest
+    return rest + outside_targets([*models, *rest])
+
+
+def outside_targets(models: Sequence[Model]) -> list[Model]:
+    """Return the models outside the given ones that their foreign keys lead to, directly or not."""
+    found: dict[Model, None] = {}
+    queue = list(models)
     while queue:
         for target in refers_to(queue.pop()):
             if target not in models and target not in found:

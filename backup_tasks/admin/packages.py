@@ -27,6 +27,7 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.errors import BackupError
 from backup_tasks.files import storage_for
 from backup_tasks.models import Package, Run
+from backup_tasks.plan import rows_at_stake
 
 _ERRORS = (BackupError, DatabaseError, InterfaceError)
 
@@ -200,10 +201,12 @@ class PackageAdmin(ReadOnlyAdmin):
             return starting.start_on_workers(request, Run.Kind.RESTORE, params, back=here)
         try:
             then = content.rows_of(package)
-            changes = content.changes(content.live(), then)
+            now = content.live()
+            changes = content.changes(now, then)
+            at_stake = " ".join(rows_at_stake(now, then or {}))
         except _ERRORS as raised:
             starting.tell_error(request, explain(raised))
-            then, changes = None, []
+            then, changes, at_stake = None, [], ""
         page = self.page_context(
             request,
             "Restore this package?",
@@ -215,6 +218,7 @@ class PackageAdmin(ReadOnlyAdmin):
             changed=[change for change in changes if change.differs],
             unchanged=[change for change in changes if not change.differs],
             known=then is not None,
+            at_stake=at_stake,
             undo_days=settings.undo_for.days,
             writer=active_writer(),
             lacks_identity=package.encrypted and not settings.identities,

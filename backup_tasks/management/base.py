@@ -165,6 +165,7 @@ def outcome(run: Run | None) -> dict[str, Any]:
         },
         "files": report.get("files"),
         "added": report.get("added", {}),
+        "meanwhile": report.get("meanwhile", {}),
         "warnings": report.get("warnings", []),
     }
 

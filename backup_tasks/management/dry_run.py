@@ -21,7 +21,12 @@ def tell_plan(command: Command, kind: str, params: Mapping[str, Any]) -> None:
 def _text(plan: Mapping[str, Any]) -> str:
     """A table of the counts, then a line for everything else."""
     counted = {**plan["models"], "files": plan["files"]}
-    rows = [[name, _told(count["now"]), _told(count["then"])] for name, count in counted.items()]
+    compared = any(count.get("equal") is not None for count in counted.values())
+    rows = [
+        [name, _told(count["now"]), _told(count["then"])]
+        + ([_told(count.get("equal"))] if compared else [])
+        for name, count in counted.items()
+    ]
     others = [
         f"{name.replace('_', ' ')}: {_told(value)}"
         for name, value in plan.items()
@@ -29,7 +34,7 @@ def _text(plan: Mapping[str, Any]) -> str:
     ]
     others += added_lines(plan.get("added", {}))
     warnings = [f"Warning: {line}" for line in plan["warnings"]]
-    head = table(["model", "now", "then"], rows)
+    head = table(["model", "now", "then", *(["equal"] if compared else [])], rows)
     return "\n".join([head, *others, *warnings, "Nothing was changed."])
 
 

@@ -10,6 +10,7 @@ from backup_tasks import history, placement, restore
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.files import Tree, project_trees
+from backup_tasks.meanwhile import told, written_meanwhile
 from backup_tasks.models import Run, UndoPoint
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.scope import full_scope
@@ -17,7 +18,7 @@ from backup_tasks.steps import Work
 
 
 def promote(work: Work) -> dict[str, Any]:
-    """Return {"promoted": True, "lock_seconds": …, "undo_until": …}.
+    """Return {"promoted": True, "lock_seconds": …, "undo_until": …, "meanwhile", "warnings"}.
 
     New files are put in place before the rows change, other files after: at every moment each row
     of live finds its file. The rows change in one transaction, which writes the UndoPoint: a second
@@ -42,10 +43,14 @@ def promote(work: Work) -> dict[str, Any]:
         placement.put_other_files(tree, work.run_id)
     UndoPoint.objects.filter(pk=point.pk).update(files_done=True)
     engine.drop(place)
+    written = written_meanwhile(engine, point.place, models, work.results, settings)
+    until = point.expires_at.isoformat(timespec="minutes")
     return {
         "promoted": True,
         "lock_seconds": lock_seconds,
         "undo_until": point.expires_at.isoformat(),
+        "meanwhile": written,
+        "warnings": list(told(written, until, work.results.get("safety", {}))),
     }
 
 

@@ -9,7 +9,7 @@ from backup_tasks.steps import Work
 
 
 def safety(work: Work) -> dict[str, Any]:
-    """Return {"package", "size", "sha256", "counts", "files"} of a verified package of live.
+    """Return {"package", "size", "sha256", "counts", "exact", "files"}: a verified package of live.
 
     Whatever goes wrong here stops the run: nothing destructive happens without it (F9).
     """
@@ -25,5 +25,6 @@ def safety(work: Work) -> dict[str, Any]:
         "size": written.size,
         "sha256": written.sha256,
         "counts": {entry.label: entry.count for entry in manifest.models},
+        "exact": {entry.label: entry.exact for entry in manifest.models},
         "files": opened.sidecar.totals.files if opened.sidecar else None,
     }
