@@ -7,6 +7,8 @@ system and the network raise; whatever it does not know is a defect, and fails t
 from __future__ import annotations
 
 import errno
+import sys
+from collections.abc import Mapping
 
 from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError
 
@@ -16,6 +18,7 @@ from backup_tasks.errors import (
     LockNotGranted,
     Misconfigured,
     Permanent,
+    StorageRefused,
     StorageUnavailable,
 )
 
@@ -25,6 +28,17 @@ _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _AWAY = frozenset(
     {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.ESTALE}
 )
+
+_LASTING = (
+    _DISK_FULL
+    | _DENIED
+    | {errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
+)
+"""What does not pass by itself in a storage: space, rights, and folders that are not there."""
+_MAY_PASS = (408, 409, 423, 425, 429)
+"""HTTP status: timeouts, conflicts, too many requests."""
+
+STORAGE_HINT = "Look at the storage's settings, credentials, rights and free space."
 
 _SQLITE_LOCKED = ("locked", "busy")
 _SQLITE_PERMANENT = ("no such", "readonly", "read-only", "unable to open", "malformed", "syntax")
@@ -36,6 +50,51 @@ Source: PostgreSQL documentation, appendix A."""
 _DISK_FULL_STATE = "53100"
 
 
+_VENDOR_ERRORS = (
+    ("botocore.exceptions", "BotoCoreError"),
+    ("botocore.exceptions", "ClientError"),
+    ("boto3.exceptions", "Boto3Error"),
+    ("google.api_core.exceptions", "GoogleAPIError"),
+    ("azure.core.exceptions", "AzureError"),
+    ("paramiko.ssh_exception", "SSHException"),
+)
+"""What the storages of django-storages raise that is not an OSError. Looked up by name: none of
+them is a dependency, and one that was not imported can't have been raised."""
+_NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "ParamValidationError")
+
+
+def vendor_errors() -> tuple[type[Exception], ...]:
+    """Return the exceptions of the storages' libraries that are loaded."""
+    loaded = ((sys.modules.get(module), name) for module, name in _VENDOR_ERRORS)
+    return tuple(getattr(module, name) for module, name in loaded if hasattr(module, name))
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether a storage's library says that trying again would not help: no rights, no credentials,
+    no such bucket. It may have wrapped the answer of the server in an error of its own."""
+    if type(error).__name__ in _NO_CREDENTIALS:
+        return True
+    answer = getattr(error, "response", None)
+    if isinstance(answer, Mapping):
+        status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        return 400 <= status < 500 and status not in _MAY_PASS
+    inner = error.__cause__ or error.__context__
+    return inner is not None and is_refusal(inner)
+
+
+def storage_failed(
+    what: str,
+    error: Exception,
+    *,
+    obj: str,
+    hint: str = "Look for free space and permissions.",
+) -> BackupError:
+    """Return the error for a failure of a storage: worth another try, or not."""
+    lasting = is_refusal(error) or (isinstance(error, OSError) and error.errno in _LASTING)
+    said = (error.strerror if isinstance(error, OSError) else None) or _text(error)
+    return (StorageRefused if lasting else StorageUnavailable)(f"{what} ({said})", obj, hint)
+
+
 def explain(error: Exception) -> BackupError:
     """Return the error itself if it is a BackupError, else the one that tells what it means."""
     if isinstance(error, BackupError):
@@ -44,6 +103,8 @@ def explain(error: Exception) -> BackupError:
         return _of_database(error)
     if isinstance(error, OSError):
         return _of_system(error)
+    if isinstance(error, vendor_errors()):
+        return storage_failed("a storage failed", error, obj="", hint=STORAGE_HINT)
     return _unforeseen(error)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +14,7 @@ from django.conf import settings as django_settings
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
+from backup_tasks.causes import STORAGE_HINT, storage_failed, vendor_errors
 from backup_tasks.conf import backup_settings, default_store_folder
 from backup_tasks.errors import Misconfigured, StorageUnavailable
 
@@ -104,10 +105,26 @@ class Tree:
         self.storage = storages[alias]
         self._local = isinstance(self.storage, FileSystemStorage)
 
+    @contextmanager
+    def _failures(self, name: str) -> Iterator[None]:
+        """Say which storage and file it was, where the library of a storage raises its own errors;
+        those of the operating system name the file themselves."""
+        try:
+            yield
+        except vendor_errors() as error:
+            where = f"storage {self.alias}"
+            raise storage_failed(
+                f"{where} failed",
+                error,
+                obj=f"{where}: {name}" if name else where,
+                hint=STORAGE_HINT,
+            ) from error
+
     def names(self, folder: str = "") -> Iterator[str]:
         """Yield the names of all files, in the order of their path's parts; ours left out."""
         try:
-            folders, files = self.storage.listdir(folder)
+            with self._failures(folder):
+                folders, files = self.storage.listdir(folder)
         except FileNotFoundError:
             return
         except NotImplementedError as error:
@@ -126,11 +143,13 @@ class Tree:
 
     def open(self, name: str) -> BinaryIO:
         """Open a file for reading. Raises FileNotFoundError."""
-        return cast(BinaryIO, self.storage.open(name, "rb"))
+        with self._failures(name):
+            return cast(BinaryIO, self.storage.open(name, "rb"))
 
     def exists(self, name: str) -> bool:
         """Whether there is a file of that name."""
-        return self.storage.exists(name)
+        with self._failures(name):
+            return self.storage.exists(name)
 
     def in_the_way(self, name: str) -> str:
         """Return the file that keeps this name from being one: a file where it needs a folder, or
@@ -148,16 +167,19 @@ class Tree:
     def entry(self, name: str) -> Entry:
         """Read the file through, and return its size and SHA-256. Raises FileNotFoundError."""
         hashed, size = sha256(), 0
-        with self.open(name) as stream:
+        with self._failures(name), self.open(name) as stream:
             while chunk := stream.read(_CHUNK):
                 hashed.update(chunk)
                 size += len(chunk)
         return Entry(name=name, size=size, sha256=hashed.hexdigest())
 
     def write(self, name: str, content: BinaryIO) -> None:
-        """Write a file under exactly this name, replacing what a crashed attempt left there."""
-        self.storage.delete(name)
-        saved = self.storage.save(name, File(content))
+        """Write a file under exactly this name, replacing what has it; in one instant where the
+        storage overwrites, as those that are no file systems can."""
+        with self._failures(name):
+            if self.storage.get_available_name(name) != name:
+                self.storage.delete(name)
+            saved = self.storage.save(name, File(content))
         if saved != name:
             self.storage.delete(saved)
             raise StorageUnavailable(
@@ -179,7 +201,7 @@ class Tree:
             return
         with self.open(source) as content:
             self.write(target, content)
-        self.storage.delete(source)
+        self.delete(source)
 
     def copy(self, source: str, target: str) -> None:
         """Keep a file under another name too."""
@@ -193,10 +215,15 @@ class Tree:
         with self.open(source) as content:
             self.write(target, content)
 
+    def delete(self, name: str) -> None:
+        """Delete a file; one that is gone already is fine."""
+        with self._failures(name):
+            self.storage.delete(name)
+
     def remove_folder(self, folder: str) -> None:
         """Remove a folder and all files in it."""
         for name in list(self.names(folder)):
-            self.storage.delete(name)
+            self.delete(name)
         if self._local:
             base = Path(self.storage.path(folder))
             with suppress(OSError):  # its parent goes too, once it is empty

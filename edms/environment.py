@@ -133,7 +133,12 @@ def store(location: str) -> dict[str, Any]:
             raise ImproperlyConfigured("BACKUP_STORE names no bucket. Use s3://bucket/prefix.")
         return {
             "BACKEND": "storages.backends.s3.S3Storage",
-            "OPTIONS": {"bucket_name": bucket, "location": prefix, "file_overwrite": False},
+            "OPTIONS": {
+                "bucket_name": bucket,
+                "location": prefix,
+                "file_overwrite": False,
+                "max_memory_size": 1 << 20,  # what is larger is read by way of the disk
+            },
         }
     return {
         "BACKEND": "django.core.files.storage.FileSystemStorage",

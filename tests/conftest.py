@@ -11,6 +11,7 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from edms.local.postgres import PostgresServer, postgres_server
 from edms.local.redis import redis_server
+from tests.s3 import Bucket, s3_server
 from tests.services import (
     ENGINES,
     MakeProject,
@@ -39,6 +40,21 @@ def own_folders(settings: Settings, tmp_path: Path) -> None:
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Redis, for the whole session."""
     yield from given(redis_server(tmp_path_factory.mktemp("redis")))
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """A real S3 API, for the whole session."""
+    with s3_server() as url:
+        yield url
+
+
+@pytest.fixture
+def bucket(s3_url: str) -> Bucket:
+    """A bucket of the test's own."""
+    bucket = Bucket(endpoint=s3_url)
+    bucket.client.create_bucket(Bucket=bucket.name)
+    return bucket
 
 
 @pytest.fixture(scope="session")

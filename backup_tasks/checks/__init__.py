@@ -13,6 +13,7 @@ W002  SQLite is not in WAL mode (with `--database` only)
 W003  a file field keeps its files in a storage that is not backed up
 W004  models are kept in a database that is not backed up
 W005  NATURAL_KEYS names a model that has natural_key_fields of its own
+W006  a storage keeps the whole of a file that is read in memory
 I001  models have no natural key
 I002  packages are encrypted, but nobody signs them
 """
@@ -32,6 +33,7 @@ from backup_tasks.checks.places import (
     check_file_fields,
     check_folders,
     check_keys,
+    check_memory,
     check_wal,
 )
 from backup_tasks.checks.settings import check_settings
@@ -46,6 +48,7 @@ def register_checks() -> None:
         check_hooks,
         check_engine,
         check_keys,
+        check_memory,
         check_file_fields,
         check_other_databases,
         check_natural_keys,

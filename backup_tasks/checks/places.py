@@ -126,3 +126,18 @@ def check_wal(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMes
             id="backup_tasks.W002",
         )
     ]
+
+
+@with_sound_settings
+def check_memory(settings: BackupSettings) -> Iterator[CheckMessage]:
+    """W006."""
+    for alias in dict.fromkeys([*settings.file_storages, *settings.stores]):
+        if alias in django_settings.STORAGES and not getattr(
+            storages[alias], "max_memory_size", True
+        ):
+            yield Warning(
+                f"storage {alias} keeps a file that is read in memory, whatever its size",
+                hint="Give it a limit, above which it uses a temporary file: in STORAGES, "
+                'OPTIONS = {"max_memory_size": 1 << 20}.',
+                id="backup_tasks.W006",
+            )

@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from backup_tasks.causes import storage_failed
 from backup_tasks.errors import HandoverChanged, Misconfigured
 from backup_tasks.package import names
-from backup_tasks.package.damage import damaged, storage_failed
+from backup_tasks.package.damage import damaged
 from backup_tasks.package.sidecar import SIDECAR_LIMIT, Sidecar
 from backup_tasks.package.streams import (
     HashingWriter,

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from backup_tasks.causes import storage_failed
 from backup_tasks.errors import BackupError, Misconfigured, PackageNotFound
 from backup_tasks.package import names
 from backup_tasks.package.cipher import decrypt_stream, is_age
 from backup_tasks.package.compression import decompress, detect
-from backup_tasks.package.damage import damaged, storage_failed
+from backup_tasks.package.damage import damaged
 from backup_tasks.package.index import read_index
 from backup_tasks.package.manifest import MANIFEST_LIMIT, Manifest
 from backup_tasks.package.streams import Progress

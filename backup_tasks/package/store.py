@@ -7,7 +7,6 @@ The sidecars are the truth; any other list of packages is made from them.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,9 +17,10 @@ from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage
 
+from backup_tasks.causes import STORAGE_HINT, storage_failed, vendor_errors
 from backup_tasks.errors import BackupError, Misconfigured, PackageNotFound
 from backup_tasks.package import names
-from backup_tasks.package.damage import damaged, storage_failed
+from backup_tasks.package.damage import damaged
 from backup_tasks.package.folder import (
     Void,
     copy_announced,
@@ -32,17 +32,6 @@ from backup_tasks.package.folder import (
 )
 from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.package.streams import Writer, written_whole
-
-_VENDOR_ERRORS = (
-    ("botocore.exceptions", "BotoCoreError"),
-    ("botocore.exceptions", "ClientError"),
-    ("boto3.exceptions", "Boto3Error"),
-    ("google.api_core.exceptions", "GoogleAPIError"),
-    ("azure.core.exceptions", "AzureError"),
-    ("paramiko.ssh_exception", "SSHException"),
-)
-"""What the storages of django-storages raise that is not an OSError. Looked up by name: none of
-them is a dependency, and one that was not imported can't have been raised."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,16 +188,14 @@ class Store:
     def _failures(self, name: str) -> Iterator[None]:
         try:
             yield
-        except _storage_errors() as error:
+        except _failing() as error:
             raise storage_failed(
                 f"the store {self._alias!r} failed",
                 error,
                 obj=name or self._alias,
-                hint="Look at the storage's settings, credentials and free space.",
+                hint=STORAGE_HINT,
             ) from error
 
 
-def _storage_errors() -> tuple[type[Exception], ...]:
-    loaded = ((sys.modules.get(module), name) for module, name in _VENDOR_ERRORS)
-    vendors = [getattr(module, name) for module, name in loaded if hasattr(module, name)]
-    return (OSError, *vendors)
+def _failing() -> tuple[type[Exception], ...]:
+    return (OSError, *vendor_errors())
