@@ -6,9 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-import boto3
-from moto.server import ThreadedMotoServer
-
 KEYS = {"access_key": "test", "secret_key": "test", "region_name": "us-east-1"}
 
 
@@ -21,6 +18,8 @@ class Bucket:
 
     @property
     def client(self) -> Any:
+        import boto3  # here, as moto below: what no other test has to wait for
+
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint,
@@ -67,6 +66,8 @@ class Bucket:
 @contextmanager
 def s3_server() -> Iterator[str]:
     """Start a server for the block; yield its URL."""
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:

@@ -19,6 +19,7 @@ from pytest_django import DjangoDbBlocker, Settings
 from backup_tasks import checks
 from backup_tasks.checks.places import check_wal
 from backup_tasks.engines.base import standing_in
+from tests.s3 import Bucket
 
 Fired = Callable[..., CheckMessage]
 
@@ -196,6 +197,15 @@ def test_a_storage_without_a_folder_saves_no_files(fired: Fired, settings: Setti
     settings.MEDIA_ROOT = ""
 
     assert "DocumentVersion" in fired("W003").msg
+
+
+def test_a_storage_that_reads_whole_files_into_memory_is_named(
+    fired: Fired, settings: Settings
+) -> None:
+    far = Bucket(endpoint="http://127.0.0.1:9").storage("x", max_memory_size=0)
+    settings.STORAGES = {**settings.STORAGES, "backups": far}
+
+    assert "storage backups" in fired("W006").msg
 
 
 class Archived:

@@ -1,7 +1,6 @@
 """Files take each other's place so that a crash at any point leaves every row its file."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from io import BytesIO
@@ -9,10 +8,13 @@ from itertools import count
 from typing import Any
 
 import pytest
+from django.core.files.storage import FileSystemStorage
+from pytest_django import Settings
 
 from backup_tasks import placement
 from backup_tasks.errors import DoesNotFit, HandoverChanged
 from backup_tasks.files import Entry, Tree
+from tests.s3 import Bucket
 
 OLD = {"same": b"1", "changed": b"old", "a/gone": b"2", "b/changed.txt": b"old too"}
 NEW = {"same": b"1", "changed": b"new!", "b/changed.txt": b"new too", "c/fresh": b"3", "d": b""}
@@ -25,9 +27,17 @@ class Crash(BaseException):
     """kill -9: nothing that catches errors sees it."""
 
 
-@pytest.fixture
-def tree() -> Tree:
+@pytest.fixture(params=["folder", "s3"])
+def tree(request: pytest.FixtureRequest, settings: Settings) -> Tree:
+    """An empty storage of each kind."""
+    if request.param == "s3":
+        bucket: Bucket = request.getfixturevalue("bucket")
+        settings.STORAGES = {**settings.STORAGES, "default": bucket.storage("media")}
     return Tree("default")
+
+
+ON_A_FILE_SYSTEM = pytest.mark.parametrize("tree", ["folder"], indirect=True)
+"""What S3 has not: folders, and names that are not Unicode."""
 
 
 def put(tree: Tree, content: Content, where: Callable[[str], str] = str) -> None:
@@ -112,8 +122,9 @@ def test_a_crash_at_any_step_leaves_every_row_its_file_and_the_next_attempt_ends
     tree: Tree, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     """P9: a failed copy blocked any rerun."""
-    for crash_at in count():
-        shutil.rmtree(tree.storage.path(""), ignore_errors=True)
+    for crash_at in count(step=1 if isinstance(tree.storage, FileSystemStorage) else 4):
+        placement.forget(tree, RUN)
+        tree.remove_folder("")
         prepare(tree)
         rows, crashed = _attempt(tree, monkeypatch, crash_at, when)
         now = held(tree)
@@ -176,6 +187,7 @@ def test_a_crash_before_the_rows_changed_can_be_taken_back(
 NAMES = ["é", "z", "a b/x", "a/y", "a.txt", "a/b/c", "Ω", "\U0001f9fe", "\udc80", "\udcff x"]
 
 
+@ON_A_FILE_SYSTEM
 @pytest.mark.parametrize("changed", NAMES)
 def test_names_that_sort_in_other_ways_are_not_lost(tree: Tree, changed: str) -> None:
     """A name that the plan met twice would be moved away: also one that is not UTF-8."""
@@ -196,6 +208,7 @@ def test_a_file_that_disappeared_is_an_error_that_names_it(tree: Tree) -> None:
     assert "c/fresh" in str(refused.value)
 
 
+@ON_A_FILE_SYSTEM
 @pytest.mark.parametrize(
     ("old", "new"), [({"a/b/c": b"1"}, {"a/b": b"2"}), ({"a/b": b"1"}, {"a/b/c": b"2"})]
 )
@@ -210,6 +223,7 @@ def test_a_file_whose_name_is_a_folder_in_live_is_refused_before_anything_change
     assert all(name in refused.value.what for name in (*old, *new))
 
 
+@ON_A_FILE_SYSTEM
 def test_an_empty_folder_is_not_in_the_way_of_a_file(tree: Tree) -> None:
     """Whoever deletes a file through Django leaves its folder behind."""
     put(tree, {"a/b/c": b"1"})
