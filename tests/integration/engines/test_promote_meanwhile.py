@@ -81,6 +81,8 @@ def test_a_transaction_that_began_before_the_load_finds_no_empty_table(ground: G
         assert client.execute("SELECT DISTINCT gen FROM moon").fetchall() == [(2,)]
 
         client.execute("COMMIT")
+
+
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_without_a_write_ahead_log_readers_wait_and_see_no_error(ground: Ground) -> None:
     """The delete journal is Django's default: whoever writes more than fits in memory, or commits,
