@@ -188,4 +188,4 @@ def asked_for(run: Run) -> Iterator[tuple[str, object]]:
     defaults = PARAMS.get(run.kind, {})
     for name, value in run.params.items():
         if value != defaults.get(name) and value != run.package:
-            yield name.replace("_", " "), value
+            yield name.replace("_", " "), ", ".join(value) if isinstance(value, list) else value

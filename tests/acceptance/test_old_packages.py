@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.contents import contents
+from tests.acceptance.crafting import Craft
 from tests.acceptance.later_code import LaterCode
 from tests.services import ENGINES, Project, Templates
 
+KEPT = Path(__file__).parent / "data" / "edms-0.1.tar.zst"
 TITLES = "list(Department.objects.order_by('code').values_list('code', 'title'))"
 MOTTOS = "list(Motto.objects.order_by('department__code').values_list('department__code', 'text'))"
 
@@ -66,6 +68,34 @@ def test_an_old_package_is_proven_at_its_own_migrations_and_then_brought_forward
     assert later.evaluate(TITLES) == upgraded.names
     assert later.evaluate(MOTTOS) == [[code, f"We are {name}."] for code, name in upgraded.names]
     assert answer["counts"]["users.department"]["after"] == len(upgraded.names)
+
+
+def test_a_package_kept_from_the_first_schema_is_restored_by_later_code(
+    upgraded: Upgraded, tmp_path: Path
+) -> None:
+    """A committed file, see data/README.md: through a renamed field, a split model and a data
+    migration."""
+    names = [
+        [row["fields"]["code"], row["fields"]["name"]]
+        for row in Craft.of(KEPT, tmp_path / "kept").rows("users.department")
+    ]
+    later = upgraded.later
+    answer = json.loads(
+        later.succeed(
+            *("restore_from_package", KEPT, "--confirm", "--no-safety-backup", "--json"),
+        )
+    )
+
+    assert answer["ok"], answer["errors"]
+    assert later.evaluate(TITLES) == sorted(names)
+    assert later.evaluate(MOTTOS) == [[code, f"We are {name}."] for code, name in sorted(names)]
+    expected = {
+        label: count["expected"] for label, count in answer["counts"].items() if count["expected"]
+    }
+    assert (expected["documents.document"], expected["users.user"]) == (5, 10)
+    assert {label: answer["counts"][label]["after"] for label in expected} == expected
+    assert all(answer["digests_equal"][label] for label in expected)
+    assert answer["files"]["after"] == 5
 
 
 def test_a_dry_run_names_the_migrations_that_would_run_and_changes_nothing(
