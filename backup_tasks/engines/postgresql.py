@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
+import psycopg
 import psycopg.errors
 from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -41,6 +42,8 @@ class PostgreSQL(Engine):
         if schema:
             given = f"{options.get('options', '')} -c search_path={schema}"
             options["options"] = given.strip()
+            # What is carried over is of one moment: no row comes without one that it refers to.
+            options["isolation_level"] = psycopg.IsolationLevel.REPEATABLE_READ
         return connection
 
     @contextmanager
@@ -114,8 +117,6 @@ class PostgreSQL(Engine):
     @contextmanager
     def loading(self, tables: Sequence[str]) -> Iterator[None]:
         with transaction.atomic(self.alias), connections[self.alias].cursor() as cursor:
-            # What is carried over is of one moment: no row comes without one that it refers to.
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             names = ", ".join(map(quoted, tables))
             again = suspension.suspend(cursor, tables)
             if names:
