@@ -4,6 +4,7 @@ A secret `NAME` may be given as the variable itself or as `NAME_FILE`, the path 
 holds it (the way container platforms hand secrets over). Setting both is an error.
 """
 
+import importlib.util
 import os
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,7 @@ def _server(engine: str, parts: SplitResult) -> dict[str, Any]:
     conn_max_age = int(options.pop("conn_max_age", 60))
     host = options.pop("host", "") or unquote(parts.hostname or "")
     if engine.endswith("mysql"):
+        _have_mysql_driver()
         options.setdefault("charset", "utf8mb4")
     return {
         "ENGINE": engine,
@@ -120,6 +122,18 @@ def _server(engine: str, parts: SplitResult) -> dict[str, Any]:
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": options,
     }
+
+
+def _have_mysql_driver() -> None:
+    """Let PyMySQL, which needs no compiler, stand in for mysqlclient where there is none."""
+    if importlib.util.find_spec("MySQLdb") is not None:
+        return
+    if importlib.util.find_spec("pymysql") is None:
+        raise ImproperlyConfigured(
+            "DATABASE_URL names a MariaDB database, and there is no driver: install mysqlclient, "
+            "or this project's extra `mariadb` (PyMySQL)."
+        )
+    importlib.import_module("pymysql").install_as_MySQLdb()
 
 
 def store(location: str) -> dict[str, Any]:

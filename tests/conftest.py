@@ -9,11 +9,13 @@ from uuid import uuid4
 import pytest
 from pytest_django import DjangoDbBlocker, Settings
 
+from edms.local.mariadb import MariaDBServer, mariadb_server
 from edms.local.postgres import PostgresServer, postgres_server
 from edms.local.redis import redis_server
 from tests.s3 import Bucket, s3_server
 from tests.services import (
     ENGINES,
+    EVERY_ENGINE,
     MakeProject,
     Project,
     Templates,
@@ -64,6 +66,12 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDBServer]:
+    """A real MariaDB server, for the whole session."""
+    yield from given(mariadb_server())
+
+
+@pytest.fixture(scope="session")
 def postgres_url(postgres: PostgresServer) -> str:
     """Of a database whose role may create others."""
     return postgres.url
@@ -94,10 +102,14 @@ def engine(request: pytest.FixtureRequest) -> str:
 def templates(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Templates:
-    """What projects are copied from. PostgreSQL is started by the first that needs it."""
+    """What projects are copied from."""
     return Templates(
         folder=tmp_path_factory.mktemp("templates"),
-        postgres=lambda: request.getfixturevalue("postgres"),
+        servers={
+            name: lambda name=name: request.getfixturevalue(name)  # type: ignore[misc]
+            for name in EVERY_ENGINE
+            if name != "sqlite"
+        },
     )
 
 

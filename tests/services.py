@@ -5,12 +5,12 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import pytest
 from django.db import connections
@@ -18,11 +18,22 @@ from django.db import connections
 from edms import environment
 from edms.local.errors import ServiceUnavailable
 from edms.local.instance import Instance
-from edms.local.postgres import PostgresServer
 
 ENGINES = ("sqlite", "postgres")
+"""What the whole suite runs on."""
+EVERY_ENGINE = (*ENGINES, "mariadb")
+"""What the engines' own suite and the acceptance cycle run on."""
 
 MakeProject = Callable[..., "Project"]
+
+
+class Server(Protocol):
+    """A database server, and databases on it."""
+
+    def database_url(self, name: str) -> str: ...
+    def new_name(self) -> str: ...
+    def create_database(self, name: str, *, template: str = ...) -> str: ...
+    def drop_database(self, name: str) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +80,8 @@ class Templates:
     """A migrated and a demonstration EDMS per engine, made once and then copied."""
 
     folder: Path
-    postgres: Callable[[], PostgresServer]
+    servers: Mapping[str, Callable[[], Server]]
+    """By engine; each is started by the first that needs it."""
 
     def copy(self, engine: str, folder: Path, *, demo: bool, **instance: Any) -> Project:
         """Make a project in `folder` from the template."""
@@ -80,19 +92,19 @@ class Templates:
         if engine == "sqlite":
             shutil.copyfile(template.database, folder / template.database.name)
         else:
-            server = self.postgres()
+            server = self.servers[engine]()
             url = server.create_database(server.new_name(), template=_database_name(template))
         return Project(engine=engine, folder=folder, database_url=url, **instance)
 
     def discard(self, project: Project) -> None:
         """Drop the project's database; its folder is the test's."""
-        if project.engine == "postgres":
-            self.postgres().drop_database(_database_name(project))
+        if project.engine in self.servers:
+            self.servers[project.engine]().drop_database(_database_name(project))
 
     def _template(self, engine: str, *, demo: bool) -> Project:
         folder = self.folder / f"{engine}-{'demo' if demo else 'migrated'}"
         name = f"template_{uuid.uuid5(uuid.NAMESPACE_URL, str(folder)).hex[:12]}"
-        url = self.postgres().database_url(name) if engine == "postgres" else ""
+        url = self.servers[engine]().database_url(name) if engine in self.servers else ""
         template = Project(engine=engine, folder=folder, database_url=url)
         made = folder / "made"
         if made.exists():
@@ -106,11 +118,11 @@ class Templates:
             if engine == "sqlite":
                 shutil.copyfile(base.database, template.database)
             else:
-                self.postgres().create_database(name, template=_database_name(base))
+                self.servers[engine]().create_database(name, template=_database_name(base))
             template.succeed("seed_demo")
         else:
-            if engine == "postgres":
-                self.postgres().create_database(name)
+            if engine in self.servers:
+                self.servers[engine]().create_database(name)
             template.succeed("migrate", "--no-input", "--verbosity", "0")
         made.touch()
         return template

@@ -14,7 +14,11 @@ from backup_tasks.errors import Misconfigured
 
 __all__ = ["Engine", "engine_class", "engine_for"]
 
-_ENGINES = {"sqlite": "sqlite.SQLite", "postgresql": "postgresql.PostgreSQL"}
+_ENGINES = {
+    "sqlite": "sqlite.SQLite",
+    "postgresql": "postgresql.PostgreSQL",
+    "mysql": "mariadb.MariaDB",
+}
 
 
 def engine_for(alias: str) -> Engine:
@@ -32,7 +36,7 @@ def engine_class(alias: str) -> type[Engine]:
         raise Misconfigured(
             f"{connections[alias].display_name} is not supported",
             obj=f"database {alias}",
-            hint=f"Supported are: {', '.join(_ENGINES)}.",
+            hint="Supported are: SQLite, PostgreSQL, MariaDB.",
         )
     module, name = _ENGINES[vendor].split(".")
     engine: type[Engine] = getattr(import_module(f"backup_tasks.engines.{module}"), name)

@@ -6,11 +6,14 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from itertools import islice
 from typing import Any, ClassVar
 
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+_ROWS_AT_ONCE = 1000
 
 
 class Engine(ABC):
@@ -102,6 +105,12 @@ class Engine(ABC):
         database that would be left referring to the old tables.
         """
 
+    def in_doubt(self, place: str) -> bool:
+        """Whether a promote may have put live's tables into the place without saying so: only where
+        the two can't be one transaction. The promote, done again, says it and does nothing else.
+        """
+        return False
+
 
 @contextmanager
 def standing_in(alias: str, connection: BaseDatabaseWrapper) -> Iterator[None]:
@@ -119,6 +128,26 @@ def standing_in(alias: str, connection: BaseDatabaseWrapper) -> Iterator[None]:
         connections[alias] = before
         ContentType.objects.clear_cache()
         connection.close()
+
+
+def insert(
+    connection: BaseDatabaseWrapper,
+    table: str,
+    columns: Iterable[str],
+    rows: Iterable[Sequence[Any]],
+) -> int:
+    """Insert the rows, streaming; return their number. The names are quoted already."""
+    names = list(columns)
+    statement = f"INSERT INTO {table} ({', '.join(names)}) VALUES ".replace("%", "%%")
+    statement += f"({', '.join(['%s'] * len(names))})"
+    written = 0
+    rows = iter(rows)
+    with connection.cursor() as cursor:
+        # In batches: Django keeps all rows of one executemany.
+        while batch := list(islice(rows, _ROWS_AT_ONCE)):
+            cursor.executemany(statement, batch)
+            written += len(batch)
+    return written
 
 
 def identifier(purpose: str, run_id: str) -> str:

@@ -9,17 +9,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
 from django.db import OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from backup_tasks.engines.base import Engine, identifier, quoted, standing_in
+from backup_tasks.engines.base import Engine, identifier, insert, quoted, standing_in
 from backup_tasks.errors import DoesNotFit, LockNotGranted
 
-_ROWS_AT_ONCE = 1000
 _SIDE_FILES = ("", "-wal", "-shm", "-journal")
 
 
@@ -109,17 +107,7 @@ class SQLite(Engine):
         connection.enable_constraint_checking()
 
     def write(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
-        names = ", ".join(map(quoted, columns))
-        insert = f"INSERT INTO {quoted(table)} ({names}) VALUES ".replace("%", "%%")
-        statement = f"{insert}({', '.join(['%s'] * len(columns))})"
-        written = 0
-        rows = iter(rows)
-        with connections[self.alias].cursor() as cursor:
-            # In batches: Django keeps all rows of one executemany.
-            while batch := list(islice(rows, _ROWS_AT_ONCE)):
-                cursor.executemany(statement, batch)
-                written += len(batch)
-        return written
+        return insert(connections[self.alias], quoted(table), map(quoted, columns), rows)
 
     def carry(self, tables: Sequence[str]) -> None:
         # A connection of its own: with live attached, a name that staging lacks would reach it.

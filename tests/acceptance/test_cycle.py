@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.contents import Contents, Rows, contents, control
-from tests.services import ENGINES, Project, Templates
+from tests.services import EVERY_ENGINE, Project, Templates
 
 BACKUP = ("snapshot", "dump", "pack", "verify", "prune")
 
@@ -41,7 +41,7 @@ class Cycle:
     restore: dict[str, Any]
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="module", params=EVERY_ENGINE)
 def cycle(
     request: pytest.FixtureRequest,
     templates: Templates,

@@ -25,7 +25,7 @@ def test_a_snapshot_sees_one_state_whatever_others_write(ground: Ground) -> None
             other.execute("UPDATE moon SET gen = 7")
         with connections["default"].cursor() as cursor:
             cursor.execute("SELECT DISTINCT gen FROM moon")
-            generations = cursor.fetchall()
+            generations = list(cursor.fetchall())
         during = count("planet")
     assert (before, during, generations) == (2, 2, [(1,)])
     assert count("planet") == 3
@@ -157,7 +157,7 @@ def test_what_rows_refer_to_outside_is_carried_from_live(ground: Ground) -> None
             ground.engine.write("moon", ["id", "gen", "planet_id"], [[5, 2, 20]])
         with connections["default"].cursor() as cursor:
             cursor.execute("SELECT id, name, gen FROM planet ORDER BY id")
-            assert cursor.fetchall() == [(10, "planet 10", 1), (20, "planet 20", 1)]
+            assert list(cursor.fetchall()) == [(10, "planet 10", 1), (20, "planet 20", 1)]
 
 
 def test_a_clone_has_the_structure_of_live_and_no_rows(ground: Ground) -> None:
@@ -189,6 +189,12 @@ def test_places_are_ours_only(ground: Ground, tmp_path: Path) -> None:
             client.execute("CREATE SCHEMA undo_reinit_20200101t000000_zzzzz")
             client.execute("CREATE SCHEMA theirs")
             client.execute("COMMENT ON SCHEMA theirs IS 'place of backup_tasks for schema another'")
+    elif ground.project.engine == "mariadb":
+        live = ground.project.database_url.rsplit("/", 1)[-1]
+        mark = "COMMENT 'place of backup_tasks for database another'"
+        with ground.client() as client:
+            client.execute(f"CREATE DATABASE {live}_staging_restore_20200101t000000_zzzzz")
+            client.execute(f"CREATE DATABASE {live}_theirs {mark}")
     else:
         live = ground.project.database.name
         for name in (

@@ -64,8 +64,16 @@ def test_death_leaves_live_as_it_was_and_the_next_attempt_succeeds(
     with start_to_be_killed(ground, moment) as program:
         assert program.wait(60) == -signal.SIGKILL
 
-    assert ground.live() == before
     assert ground.structure() == structure
+    if (ground.project.engine, moment) == ("mariadb", "committing"):
+        # What is renamed is renamed. Only the record is missing; the next attempt writes it.
+        assert generations(ground) == {2}
+        assert ground.engine.in_doubt(ground.undo)
+        ground.promote(ground.staging, ground.undo, ground.note)
+        assert [row[1] for row in ground.live()["ledger"]] == ["promoted"]
+        return
+    assert ground.live() == before
+    assert not ground.engine.in_doubt(ground.undo)
     ground.make_staging(generation=2)
     ground.promote(ground.staging, ground.undo)
     assert generations(ground) == {2}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from backup_tasks.engines import postgresql
+from backup_tasks.engines import mariadb, postgresql
 from backup_tasks.errors import LockNotGranted
 from tests.integration.engines.ground import Ground, generations, run_all
 
@@ -181,7 +181,8 @@ def test_a_lock_that_is_never_given_back_is_an_error_that_says_so(
     before = ground.live()
     ground.make_staging(generation=2)
     impatient(ground, monkeypatch)
-    monkeypatch.setattr(postgresql, "_LOCK_TRIES", 2)
+    for engine in (postgresql, mariadb):
+        monkeypatch.setattr(engine, "_LOCK_TRIES", 2)
     with holding(ground, seconds=60), pytest.raises(LockNotGranted):
         ground.promote(ground.staging, ground.undo)
 

@@ -1,0 +1,151 @@
+"""Foreign keys between MariaDB tables that are exchanged and those that stay.
+
+A foreign key follows its tables wherever they are renamed to. So after an exchange a table that
+stayed refers to a kept one, and a new one to what staging had beside it: each of these is fastened
+anew, to live's table of that name. The server does it without reading the rows, which are compared
+here, before and after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+_PASSING = "_moved"
+"""Ends the name of a foreign key between the two statements that fasten it anew: one statement
+can't drop and add the same name."""
+_NAME_LENGTH = 64
+
+
+def quoted(name: str) -> str:
+    """Return the name as MariaDB writes it."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignKey:
+    """A foreign key, between databases perhaps."""
+
+    name: str
+    database: str
+    table: str
+    columns: tuple[str, ...]
+    parent_database: str
+    parent: str
+    parent_columns: tuple[str, ...]
+    rules: str
+    """ON DELETE and ON UPDATE, where they are not the default."""
+
+    def add(self) -> str:
+        """What adds it to its table."""
+        return f"ALTER TABLE {full(self.database, self.table)} {self._addition()}"
+
+    def drop(self) -> str:
+        """What drops it."""
+        table = full(self.database, self.table)
+        return f"ALTER TABLE {table} DROP FOREIGN KEY {quoted(self.name)}"
+
+    def refasten(self, database: str) -> list[str]:
+        """What makes it refer to the table of the same name in another database; there is no moment
+        without it."""
+        passing = replace(
+            self,
+            name=self.name[: _NAME_LENGTH - len(_PASSING)] + _PASSING,
+            parent_database=database,
+        )
+        final = replace(self, parent_database=database)
+        return [f"{self.drop()}, {passing._addition()}", f"{passing.drop()}, {final._addition()}"]
+
+    def _addition(self) -> str:
+        return (
+            f"ADD CONSTRAINT {quoted(self.name)} FOREIGN KEY ({_listed(self.columns)})"
+            f" REFERENCES {full(self.parent_database, self.parent)}"
+            f" ({_listed(self.parent_columns)}){self.rules}"
+        )
+
+    def lost(self, cursor: Any, database: str, parent_database: str) -> int:
+        """Return how many rows it would refuse between the tables of that name there."""
+        pairs = zip(self.columns, self.parent_columns, strict=True)
+        match = " AND ".join(f"t.{quoted(ours)} = o.{quoted(theirs)}" for ours, theirs in pairs)
+        given = " AND ".join(f"t.{quoted(column)} IS NOT NULL" for column in self.columns)
+        cursor.execute(
+            f"SELECT count(*) FROM {full(database, self.table)} t"
+            f" LEFT JOIN {full(parent_database, self.parent)} o ON {match}"
+            f" WHERE {given} AND o.{quoted(self.parent_columns[0])} IS NULL"
+        )
+        return int(cursor.fetchone()[0])
+
+
+def full(database: str, table: str) -> str:
+    """Return the quoted name of a table with its database."""
+    return f"{quoted(database)}.{quoted(table)}"
+
+
+def _listed(columns: Iterable[str]) -> str:
+    return ", ".join(map(quoted, columns))
+
+
+def keys_between(cursor: Any, databases: Sequence[str]) -> list[ForeignKey]:
+    """Return the foreign keys of, and to, the tables of the databases."""
+    listed = ", ".join(["%s"] * len(databases))
+    cursor.execute(
+        "SELECT k.constraint_name, k.table_schema, k.table_name, k.column_name,"
+        " k.referenced_table_schema, k.referenced_table_name, k.referenced_column_name,"
+        " concat(if(r.delete_rule = 'RESTRICT', '', concat(' ON DELETE ', r.delete_rule)),"
+        "  if(r.update_rule = 'RESTRICT', '', concat(' ON UPDATE ', r.update_rule)))"
+        " FROM information_schema.key_column_usage k"
+        " JOIN information_schema.referential_constraints r"
+        " ON r.constraint_schema = k.constraint_schema AND r.table_name = k.table_name"
+        " AND r.constraint_name = k.constraint_name WHERE k.referenced_table_name IS NOT NULL"
+        f" AND (k.table_schema IN ({listed}) OR k.referenced_table_schema IN ({listed}))"
+        " ORDER BY k.table_schema, k.table_name, k.constraint_name, k.ordinal_position",
+        [*databases, *databases],
+    )
+    found: dict[tuple[str, str, str], ForeignKey] = {}
+    for name, database, table, column, parent_database, parent, parent_column, rules in cursor:
+        known = found.get((database, table, name))
+        found[database, table, name] = ForeignKey(
+            name=name,
+            database=database,
+            table=table,
+            columns=(*(known.columns if known else ()), column),
+            parent_database=parent_database,
+            parent=parent,
+            parent_columns=(*(known.parent_columns if known else ()), parent_column),
+            rules=rules,
+        )
+    return list(found.values())
+
+
+def settle(
+    keys: Sequence[ForeignKey], live: str, places: Sequence[str], tables: Sequence[str]
+) -> tuple[list[ForeignKey], list[str]]:
+    """Return, for the keys as an exchange of the tables left them, those that live is to have
+    between the tables and what stayed, and the statements that make it so.
+
+    No table outside a place may refer to one inside, and none inside to live, where it would keep
+    clients from deleting rows. A kept table gives its keys to the one that replaced it, unless that
+    brought its own.
+    """
+    wanted: list[ForeignKey] = []
+    statements: list[str] = []
+    for key in keys:
+        if key.database != live or key.parent_database not in (live, *places):
+            continue
+        fastened = replace(key, parent_database=live)
+        if key.parent_database != live:
+            statements += key.refasten(live)
+        elif key.name.endswith(_PASSING):
+            fastened = replace(key, name=key.name.removesuffix(_PASSING))
+            statements.append(f"{key.drop()}, {fastened._addition()}")
+        if (key.table in tables) != (key.parent in tables):
+            wanted.append(fastened)
+    brought = {key.table for key in wanted if key.table in tables}
+    for key in keys:
+        if key.database in places and key.parent_database == live:
+            if key.table in tables and key.table not in brought:
+                wanted.append(replace(key, database=live))
+                statements.append(wanted[-1].add())
+            statements.append(key.drop())
+    return wanted, statements
