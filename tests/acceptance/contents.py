@@ -1,6 +1,7 @@
 """All that a project holds, read without any code of the project's: its tables through a
 connection of the test's own, its files from the disk. What a restore claims is compared with it."""
 
+import re
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from edms.local.mariadb import connected
 from tests.services import Project
 
 CONTROL = ("backup_tasks_", "django_celery_results_", "django_session")
@@ -32,7 +34,7 @@ class Contents:
 
 def contents(project: Project) -> Contents:
     """Read the project. The record of migrations counts without the times of their application."""
-    tables, structure = _sqlite(project) if project.engine == "sqlite" else _postgres(project)
+    tables, structure = _READ[project.engine](project)
     return Contents(tables=tables, structure=structure, files=files(project))
 
 
@@ -41,6 +43,9 @@ def control(project: Project) -> dict[str, Rows]:
     if project.engine == "sqlite":
         with closing(sqlite3.connect(project.database)) as database:
             return {name: _sqlite_rows(database, name) for name in _sqlite_tables(database)[1]}
+    if project.engine == "mariadb":
+        with connected(project.database_url) as cursor:
+            return {name: _mariadb_rows(cursor, name) for name in _mariadb_tables(cursor)[1]}
     with psycopg.connect(project.database_url) as server:
         return {name: _postgres_rows(server, name) for name in _postgres_tables(server)[1]}
 
@@ -89,6 +94,30 @@ def _postgres_rows(server: "psycopg.Connection[Any]", name: str) -> Rows:
     text = "(t.app, t.name)::text" if name == "django_migrations" else "t::text"
     found = server.execute(f'SELECT {text} FROM public."{name}" t')
     return sorted(row for (row,) in found)
+
+
+def _mariadb(project: Project) -> tuple[dict[str, Rows], Rows]:
+    with connected(project.database_url) as cursor:
+        every = _mariadb_tables(cursor)
+        rows = {name: _mariadb_rows(cursor, name) for name in every[0]}
+        made = []
+        for name in (*every[0], *every[1]):
+            cursor.execute(f"SHOW CREATE TABLE `{name}`")
+            made.append(re.sub(r" AUTO_INCREMENT=\d+", "", cursor.fetchone()[1]))
+        return rows, made
+
+
+def _mariadb_tables(cursor: Any) -> tuple[list[str], list[str]]:
+    cursor.execute("SHOW TABLES")
+    return _apart(name for (name,) in cursor.fetchall())
+
+
+def _mariadb_rows(cursor: Any, name: str) -> Rows:
+    cursor.execute(f"SELECT {'app, name' if name == 'django_migrations' else '*'} FROM `{name}`")
+    return sorted(map(repr, cursor.fetchall()))
+
+
+_READ = {"sqlite": _sqlite, "postgres": _postgres, "mariadb": _mariadb}
 
 
 def _apart(names: Any) -> tuple[list[str], list[str]]:
