@@ -5,14 +5,20 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytest_django import DjangoDbBlocker
 
-from edms.local.postgres import PostgresServer
 from tests.integration.rows.journey import Journey, travel
-from tests.services import ENGINES, Project, Templates, as_default_database
+from tests.services import ENGINES, EVERY_ENGINE, Project, Templates, as_default_database
 from tests.testapp.installed import installed
 from tests.testapp.tables import make_tables
 from tests.testapp.zoo import populate
 
 ROUTES = [f"{source} → {target}" for source in ENGINES for target in ENGINES]
+
+
+@pytest.fixture(params=EVERY_ENGINE)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Runs a test once per engine that there is."""
+    name: str = request.param
+    return name
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -23,7 +29,7 @@ def awkward() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def awkward_project(
-    postgres: PostgresServer,  # stopped after the databases on it are dropped
+    request: pytest.FixtureRequest,
     templates: Templates,
     tmp_path_factory: pytest.TempPathFactory,
     django_db_blocker: DjangoDbBlocker,
@@ -33,6 +39,8 @@ def awkward_project(
     made: list[Project] = []
 
     def make(engine: str, *, populated: bool) -> Project:
+        if engine != "sqlite":
+            request.getfixturevalue(engine)  # stopped after the databases on it are dropped
         project = templates.copy(engine, tmp_path_factory.mktemp("awkward"), demo=False)
         made.append(project)
         with django_db_blocker.unblock(), as_default_database(project):

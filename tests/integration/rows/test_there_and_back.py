@@ -4,6 +4,7 @@ import datetime as dt
 import decimal
 import io
 import json
+import math
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from django.core import serializers
 from django.db import connection, models, transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from pytest_django import DjangoDbBlocker
 
@@ -132,6 +133,9 @@ VALUES = st.fixed_dictionaries(
 def test_whatever_the_columns_hold_comes_back(scratch: str, batch: list[dict[str, Any]]) -> None:
     """T3, T10, and whatever nobody thought of."""
     rows_of(Everything)._raw_delete("default")
+    if scratch == "mariadb":  # it has no infinity
+        batch = [values for values in batch if not math.isinf(values.get("number", 0))]
+        assume(batch)
     add(*(Everything(pk=number, **values) for number, values in enumerate(batch)))
     before = list(rows_of(Everything).order_by("pk").values())
 
@@ -151,7 +155,7 @@ def plainly(row: dict[str, Any]) -> dict[str, Any]:
 def test_the_server_and_python_write_the_same_bytes(zoo: Project) -> None:
     """One conformance suite over both ways to write a line: every model, every awkward row."""
     if zoo.engine != "postgres":
-        pytest.skip("SQLite has no second way")
+        pytest.skip("only PostgreSQL has a second way")
     by_server = []
     with transaction.atomic():
         for model in awkward_models():
@@ -274,7 +278,9 @@ def test_fewer_rows_than_the_table_has_are_refused(
 
 
 def test_floats_are_written_so_that_they_read_back(scratch: str) -> None:
-    numbers = [0.1 + 0.2, 1 / 3, 5e-324, 1.7976931348623157e308, 1e22, float("inf")]
+    numbers = [0.1 + 0.2, 1 / 3, 5e-324, 1.7976931348623157e308, 1e22]
+    if scratch != "mariadb":
+        numbers.append(math.inf)
     add(*(Everything(pk=at, number=number) for at, number in enumerate(numbers)))
     read = [json.loads(line)["fields"]["number"] for line in sorted(dumped(Everything)[0])]
     assert [float(value) for value in read] == numbers

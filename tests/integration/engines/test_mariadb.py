@@ -1,0 +1,126 @@
+"""What only MariaDB refuses, and what it needs."""
+
+import pytest
+from django.db import connections
+
+from backup_tasks.engines import mariadb
+from backup_tasks.engines.boundaries import ForeignKey
+from backup_tasks.errors import DoesNotFit, HandoverChanged, Misconfigured
+from edms.local.mariadb import connected
+from tests.integration.engines.ground import Ground, run_all
+
+pytestmark = pytest.mark.parametrize("engine", ["mariadb"])
+
+
+def test_a_missing_right_is_said_with_the_grant_to_run(ground: Ground) -> None:
+    name = ground.project.database_url.rsplit("/", 1)[-1]
+    user = f"u_{name}"[:30]
+    with connected(ground.project.database_url) as root:
+        root.execute(f"CREATE USER '{user}'@'%'")
+        try:
+            root.execute(f"GRANT ALL PRIVILEGES ON `{name}`.* TO '{user}'@'%'")
+            connections["default"].close()
+            connections["default"].settings_dict["USER"] = user
+            with pytest.raises(Misconfigured) as refused:
+                ground.engine.create(ground.staging)
+            root.execute(refused.value.hint)
+            connections["default"].close()
+            ground.make_staging(generation=2)
+            ground.promote(ground.staging, ground.undo)
+            ground.engine.drop(ground.staging)
+            assert ground.engine.places() == [ground.undo]
+        finally:
+            root.execute(f"DROP USER '{user}'@'%'")
+
+
+def test_tables_with_triggers_are_refused_by_name(ground: Ground) -> None:
+    ground.make_staging(generation=2)
+    run_all("CREATE TRIGGER watching BEFORE INSERT ON moon FOR EACH ROW SET NEW.gen = 5")
+    before = ground.live()
+
+    with pytest.raises(DoesNotFit, match=r"watching \(of moon\)"):
+        ground.promote(ground.staging, ground.undo)
+
+    assert ground.live() == before
+    unequal = ground.engine.clone(ground.staging, ["planet", "moon"])
+    assert unequal == ["moon: its trigger watching is not copied"]
+
+
+def test_tables_without_transactions_are_refused_by_name(ground: Ground) -> None:
+    ground.make_staging(generation=2)
+    with ground.engine.at(ground.staging):
+        run_all("DROP TABLE probe; ALTER TABLE moon DROP FOREIGN KEY moon_of_planet")
+        run_all("ALTER TABLE moon ENGINE = Aria")
+
+    with pytest.raises(DoesNotFit, match=r"moon \(Aria\)"):
+        ground.promote(ground.staging, ground.undo)
+    assert ground.engine.places() == [ground.staging]
+
+
+def test_a_row_that_is_written_at_the_last_moment_and_would_be_lost_stops_the_promote(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tables are renamed back, foreign keys from outside too."""
+    ground.make_staging(generation=2, moons=1)
+    structure, looked = ground.structure(), ForeignKey.lost
+
+    def look_then_write(key: ForeignKey, cursor: object, new: str, parent: str) -> int:
+        found = looked(key, cursor, new, parent)
+        monkeypatch.setattr(ForeignKey, "lost", looked)
+        with ground.client() as client:
+            client.execute("INSERT INTO probe (moon_id) VALUES (101)")
+        return found
+
+    monkeypatch.setattr(ForeignKey, "lost", look_then_write)
+    with pytest.raises(DoesNotFit, match="1 of probe to moon"):
+        ground.promote(ground.staging, ground.undo)
+
+    live = ground.live()
+    assert [row[1] for row in live["probe"]] == [100, 101]
+    assert {row[-1] for row in live["planet"]} == {1}
+    assert live["django_migrations"][1] == ("space", "0001_live")
+    assert ground.structure() == structure
+    assert ground.engine.places() == [ground.staging]
+
+
+def test_a_kept_table_holds_nothing_in_live_back(ground: Ground) -> None:
+    """A kept table that referred to a live one would keep clients from deleting its rows."""
+    outward = (
+        "CREATE TABLE owner (id bigint PRIMARY KEY); INSERT INTO owner VALUES (1);"
+        "ALTER TABLE moon ADD COLUMN owner_id bigint DEFAULT 1;"
+        "ALTER TABLE moon ADD CONSTRAINT moon_of_owner FOREIGN KEY (owner_id) REFERENCES owner (id)"
+    )
+    run_all(outward)
+    ground.make_staging(generation=2)
+    with ground.engine.at(ground.staging):
+        run_all(outward)
+    structure = ground.structure()
+
+    ground.promote(ground.staging, ground.undo)
+    assert ground.structure() == structure
+    ground.engine.drop(ground.staging)
+    with ground.client() as client:
+        client.execute("UPDATE moon SET owner_id = NULL")
+        client.execute("DELETE FROM owner")
+        client.execute("INSERT INTO owner VALUES (1)")
+    ground.promote(ground.undo, ground.engine.place("undo", "undo-20261122T223400-fghij"))
+
+    assert ground.structure() == structure
+
+
+def test_an_exchange_that_happened_is_not_taken_for_that_of_a_new_staging(ground: Ground) -> None:
+    ground.make_staging(generation=2)
+    ground.promote(ground.staging, ground.undo)
+    ground.make_staging(generation=3)
+    before = ground.live()
+
+    with pytest.raises(HandoverChanged):
+        ground.promote(ground.staging, ground.undo)
+    assert ground.live() == before
+    assert ground.engine.in_doubt(ground.undo)
+
+
+def test_an_older_server_is_refused(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mariadb, "_OLDEST", (99, 1))
+    with pytest.raises(Misconfigured, match="MariaDB"):
+        mariadb.MariaDB("default")
