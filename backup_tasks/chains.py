@@ -18,7 +18,10 @@ from backup_tasks.models import Run
 
 CHAINS: Mapping[str, tuple[str, ...]] = {
     Run.Kind.BACKUP: ("snapshot", "dump", "pack", "verify", "prune"),
-    Run.Kind.RESTORE: ("fetch", "snapshot", "safety", "reinit", "load", "validate", "promote"),
+    Run.Kind.RESTORE: (
+        *("fetch", "snapshot", "safety", "reinit", "load", "validate"),
+        *("promote", "merge", "rehearse"),  # the run has one of the three, see `steps_of`
+    ),
     Run.Kind.DRILL: ("fetch", "reinit", "load", "validate", "discard"),
     Run.Kind.CYCLE: (
         *("snapshot", "dump", "pack", "verify", "reinit", "load", "validate"),
@@ -30,7 +33,7 @@ CHAINS: Mapping[str, tuple[str, ...]] = {
     Run.Kind.UNDO: ("undo",),
 }
 
-_WRITES_LIVE = frozenset({"promote", "undo"})
+WRITES_LIVE = frozenset({"promote", "merge", "undo"})
 
 _MAKES = {
     "type": "full",
@@ -52,6 +55,9 @@ PARAMS: Mapping[str, Mapping[str, Any]] = {
         "mode": "exact",
         "safety": True,
         "promote": True,
+        "on_conflict": "",
+        "map_users": {},
+        "missing_users": "",
     },
     Run.Kind.DRILL: {**_READS, "type": "full", "mode": "exact", "promote": False},
     Run.Kind.CYCLE: {**_MAKES, **_READS, "mode": "exact", "promote": False},
@@ -74,9 +80,12 @@ then            "drill": a backup that succeeded is followed by a drill of what 
 package         name in the store or absolute path; "" for the newest
 identity        path of a file with an age identity; never a key
 allow_unsigned  accept a package whose signature is missing
-mode            exact
+mode            exact: live becomes the package; merge: the package's rows go into live's tables
+on_conflict     a merge: package or target, whose row is taken; "" refuses
+map_users       a merge: {user of the package: user of the target}, by natural key
+missing_users   a merge: null or placeholder, for users that nobody has; "" refuses
 safety          back live up before it is replaced
-promote         True puts staging in live's place, False discards it
+promote         True puts staging in live's place, or merges it; False discards it
 dry_run         say what would be removed, remove nothing
 """
 
@@ -86,8 +95,13 @@ def steps_of(kind: str, params: Mapping[str, Any]) -> tuple[str, ...]:
     left_out = set()
     if params.get("safety") is False:
         left_out.add("safety")
-    if {"promote", "discard"} <= set(CHAINS[kind]):
+    chain = set(CHAINS[kind])
+    if {"promote", "discard"} <= chain:
         left_out.add("discard" if params["promote"] else "promote")
+    if "merge" in chain:
+        merging = "merge" if params["promote"] else "rehearse"
+        end = merging if params["mode"] == "merge" else "promote"
+        left_out |= {"promote", "merge", "rehearse"} - {end}
     return tuple(step for step in CHAINS[kind] if step not in left_out)
 
 
@@ -142,7 +156,7 @@ def _start(
         requested_by=requested_by,
         on_workers=on_workers,
         slot=slot,
-        writes_live=not _WRITES_LIVE.isdisjoint(step_names),
+        writes_live=not WRITES_LIVE.isdisjoint(step_names),
     )
 
 
@@ -172,7 +186,7 @@ def resume(run_id: str, *, on_workers: bool) -> Run:
     """Make a failed or abandoned run pending again, from its first unfinished step. Raises what
     `ledger.resume` raises."""
     run = ledger.find(run_id)
-    writes_live = not _WRITES_LIVE.isdisjoint(steps_of(run.kind, run.params))
+    writes_live = not WRITES_LIVE.isdisjoint(steps_of(run.kind, run.params))
     return ledger.resume(run_id, on_workers=on_workers, writes_live=writes_live)
 
 

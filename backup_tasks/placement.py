@@ -11,11 +11,12 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from tempfile import TemporaryFile
-from typing import BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal, cast
 
 from backup_tasks.errors import DoesNotFit, HandoverChanged
 from backup_tasks.files import RESERVED, Entry, Tree, in_order
 
+_NAMED = 10
 Action = Literal["add", "replace", "remove"]
 
 
@@ -45,6 +46,36 @@ def make_plan(
     if keep_others:
         plan = ((name, action) for name, action in plan if action != "remove")
     _write_plan(tree, run_id, plan)
+
+
+def make_merge_plan(
+    tree: Tree, run_id: str, wanted: Iterable[Entry], *, replace: bool
+) -> dict[str, Any]:
+    """Write what must happen so that the storage holds the wanted files too, which are staged.
+
+    Of two files of one name, the staged one is taken if `replace` says so. A plan that is there
+    already is kept. Returns {"add", "replace", "kept": number, "conflicts": [some names]}.
+    """
+    counts: dict[str, Any] = {"add": 0, "replace": 0, "kept": 0, "conflicts": []}
+
+    def steps() -> Iterator[tuple[str, Action]]:
+        for name, action in _compare(tree, wanted):
+            if action == "replace" and len(counts["conflicts"]) < _NAMED:
+                counts["conflicts"].append(name)
+            if action == "add" or (action == "replace" and replace):
+                counts[action] += 1
+                yield name, action
+            elif action == "replace":
+                counts["kept"] += 1
+
+    if has_plan(tree, run_id):
+        for name, action in _read_plan(tree, run_id):
+            counts[action] += 1
+            if action == "replace" and len(counts["conflicts"]) < _NAMED:
+                counts["conflicts"].append(name)
+    else:
+        _write_plan(tree, run_id, steps())
+    return counts
 
 
 def make_undo_plan(tree: Tree, run_id: str, undone: str) -> None:

@@ -45,6 +45,8 @@ class Report(TypedDict):
     sha256: str | None
     promoted: bool | None
     lock_seconds: float | None
+    merge: dict[str, Any] | None
+    """The plan of a merge, or of its rehearsal."""
 
 
 _COUNTED_BY = {
@@ -90,6 +92,7 @@ def build(results: Results) -> Report:
         sha256=_first(results, ("pack", "verify", "fetch"), "sha256"),
         promoted=_first(results, ("promote",), "promoted"),
         lock_seconds=_first(results, ("promote",), "lock_seconds"),
+        merge=_first(results, ("merge", "rehearse"), "plan"),
     )
 
 
@@ -108,6 +111,7 @@ def _first(results: Results, steps: tuple[str, ...], key: str) -> Any:
 
 def _warnings(results: Results, models: Mapping[str, Figures]) -> list[str]:
     told = [str(line) for result in results.values() for line in result.get("warnings") or ()]
+    told += (_first(results, ("merge", "rehearse"), "plan") or {}).get("warnings", ())
     nothing_restored = [
         f"{label}: restored none of {figures['expected']}"
         for label, figures in models.items()

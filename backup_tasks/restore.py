@@ -276,13 +276,21 @@ def shapes_of(
     manifest: Manifest, models_then: StateApps | Apps, connection: BaseDatabaseWrapper
 ) -> list[Shape]:
     """Return how each model's rows are read and written, by the package's identities."""
+    known = identities_of(manifest, models_then)
+    models = [cast(Model, models_then.get_model(entry.label)) for entry in manifest.models]
+    return [Shape(model, known, connection) for model in models]
+
+
+def identities_of(manifest: Manifest, models_then: StateApps | Apps) -> dict[Model, Identity]:
+    """Return what tells the rows of each model apart: what the package says; for models that its
+    rows refer to, and which it does not hold, what is known here."""
     keys = backup_settings().natural_keys
     models = [cast(Model, models_then.get_model(entry.label)) for entry in manifest.models]
     known = dict(zip(models, map(_identity, manifest.models), strict=True))
     for model in models:
         for target in refers_to(model):
             known.setdefault(target, identity_of(target, keys))
-    return [Shape(model, known, connection) for model in models]
+    return known
 
 
 def _identity(entry: ModelEntry) -> Identity:

@@ -60,6 +60,8 @@ reinit = _task_for("reinit")
 load = _task_for("load")
 validate = _task_for("validate")
 promote = _task_for("promote")
+merge = _task_for("merge")
+rehearse = _task_for("rehearse")
 discard = _task_for("discard")
 undo = _task_for("undo")
 
@@ -77,6 +79,8 @@ _STEPS = {
         load,
         validate,
         promote,
+        merge,
+        rehearse,
         discard,
         undo,
     )

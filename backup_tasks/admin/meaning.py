@@ -12,8 +12,6 @@ from backup_tasks.admin.read_only import START_BACKUP, START_RESTORE
 from backup_tasks.conf import backup_settings
 from backup_tasks.models import Run, Step, UndoPoint
 
-_WRITES_LIVE = frozenset({"promote", "undo"})
-
 
 @dataclass(frozen=True, kw_only=True)
 class Meaning:
@@ -30,7 +28,7 @@ class Meaning:
 
 def writes_live(run: Run) -> bool:
     """Whether the run replaces live data, if it gets that far."""
-    return not _WRITES_LIVE.isdisjoint(chains.steps_of(run.kind, run.params))
+    return not chains.WRITES_LIVE.isdisjoint(chains.steps_of(run.kind, run.params))
 
 
 def permission_for(run: Run) -> str:
@@ -112,7 +110,9 @@ def _live(run: Run, steps: list[Step], point: UndoPoint | None) -> str:
             )
         until = date_format(timezone.localtime(point.expires_at), "Y-m-d H:i T")
         return f"Live data was replaced at {at}. It can be undone until {until}."
-    if any(step.name in _WRITES_LIVE and step.state == Step.State.SUCCEEDED for step in steps):
+    if any(
+        step.name in chains.WRITES_LIVE and step.state == Step.State.SUCCEEDED for step in steps
+    ):
         return "Live data was replaced. What it replaced has been removed since."
     if run.state in Run.ACTIVE:
         return "Live data has not been touched yet. People can go on working."

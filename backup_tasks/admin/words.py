@@ -37,6 +37,8 @@ STEPS: Mapping[str, str] = {
     "load": "load the package there",
     "validate": "prove that it equals the package",
     "promote": "put it in the place of the live data",
+    "merge": "merge it into the live data",
+    "rehearse": "find out what a merge would do",
     "discard": "throw the copy away",
     "undo": "bring back what was replaced",
 }

@@ -9,10 +9,10 @@ from importlib import import_module
 
 from django.db import connections
 
-from backup_tasks.engines.base import Engine
-from backup_tasks.errors import Misconfigured
+from backup_tasks.engines.base import Engine, MergingEngine
+from backup_tasks.errors import DoesNotFit, Misconfigured
 
-__all__ = ["Engine", "engine_class", "engine_for"]
+__all__ = ["Engine", "MergingEngine", "engine_class", "engine_for", "merging_engine"]
 
 _ENGINES = {
     "sqlite": "sqlite.SQLite",
@@ -24,6 +24,18 @@ _ENGINES = {
 def engine_for(alias: str) -> Engine:
     """Return the adapter of the database behind `alias`. Raises Misconfigured if there is none."""
     return engine_class(alias)(alias)
+
+
+def merging_engine(alias: str) -> MergingEngine:
+    """Return the adapter for a merge. Raises DoesNotFit where this kind of database has none."""
+    engine = engine_for(alias)
+    if not isinstance(engine, MergingEngine):
+        raise DoesNotFit(
+            f"a merge is not possible on {connections[alias].display_name}",
+            obj=f"database {alias}",
+            hint="Restore with --mode exact, or a part with --include.",
+        )
+    return engine
 
 
 def engine_class(alias: str) -> type[Engine]:

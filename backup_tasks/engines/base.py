@@ -112,6 +112,30 @@ class Engine(ABC):
         return False
 
 
+class MergingEngine(Engine):
+    """What a merge asks for besides."""
+
+    @abstractmethod
+    def carry_keys(self, table: str, known: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Inside `loading`: fill the table with rows of which no more is known than these columns,
+        the first of them the primary key, whatever else the table demands. They are not promoted.
+        """
+
+    @abstractmethod
+    def beside(self, place: str, *, writing: Sequence[str] | None) -> AbstractContextManager[str]:
+        """One transaction on live, in which statements reach the tables of the place too: under the
+        prefix that it gives, `"staging_x".`.
+
+        Nobody else writes to the tables in `writing` meanwhile; None if nothing of live is to be
+        changed. Foreign keys are checked at the end. Raises LockNotGranted.
+        """
+
+    @abstractmethod
+    def count_on(self, table: str, column: str) -> None:
+        """Let the next number that the database gives be above all that the column holds; a counter
+        that is above them already stays (T9)."""
+
+
 @contextmanager
 def standing_in(alias: str, connection: BaseDatabaseWrapper) -> Iterator[None]:
     """Let `alias` lead to `connection`, in this thread only; close it at the end.

@@ -13,8 +13,8 @@ import psycopg.errors
 from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from backup_tasks.engines import structure, suspension, views
-from backup_tasks.engines.base import Engine, identifier, quoted, standing_in
+from backup_tasks.engines import columns, grants, structure, suspension, views
+from backup_tasks.engines.base import MergingEngine, identifier, quoted, standing_in
 from backup_tasks.errors import DoesNotFit, LockNotGranted
 
 _LOCK_TIMEOUT_MS = 500
@@ -23,7 +23,7 @@ that waits for a table that is locked already and holds one that is not."""
 _LOCK_TRIES = 15
 
 
-class PostgreSQL(Engine):
+class PostgreSQL(MergingEngine):
     """Promote moves tables between schemas: its time does not depend on how much they hold."""
 
     isolation: ClassVar[str] = "repeatable read, read only"
@@ -146,17 +146,48 @@ class PostgreSQL(Engine):
     def carry(self, tables: Sequence[str]) -> None:
         with connections[self.alias].cursor() as cursor:
             for table in tables:
+                names = columns.writable(cursor, table)
                 cursor.execute(
-                    "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum)"
-                    " FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
-                    " AND NOT attisdropped AND attgenerated = ''",
-                    [quoted(table)],
+                    f"INSERT INTO {quoted(table)} ({names}) OVERRIDING SYSTEM VALUE"
+                    f" SELECT {names} FROM {quoted(self._live_schema)}.{quoted(table)}"
                 )
-                (columns,) = cursor.fetchone()
-                cursor.execute(
-                    f"INSERT INTO {quoted(table)} ({columns}) OVERRIDING SYSTEM VALUE"
-                    f" SELECT {columns} FROM {quoted(self._live_schema)}.{quoted(table)}"
+
+    def carry_keys(self, table: str, known: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        with connections[self.alias].cursor() as cursor:
+            columns.let_be_null(cursor, table, known)
+        self.write(table, known, rows)
+
+    @contextmanager
+    def beside(self, place: str, *, writing: Sequence[str] | None) -> Iterator[str]:
+        with transaction.atomic(self.alias), self.live.cursor() as cursor:
+            if writing is None:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            elif writing:
+                self._keep_writers_out(cursor, writing)
+            cursor.execute("SET LOCAL jit = off")
+            yield f"{quoted(place)}."
+
+    def _keep_writers_out(self, cursor: Any, tables: Sequence[str]) -> None:
+        names = ", ".join(map(quoted, tables))
+        for attempt in range(1, _LOCK_TRIES + 1):
+            try:
+                with transaction.atomic(self.alias):
+                    cursor.execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}")
+                    cursor.execute(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
+                    cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
+                return
+            except OperationalError as error:
+                refused = isinstance(
+                    error.__cause__,
+                    psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected,
                 )
+                if not refused or attempt == _LOCK_TRIES:
+                    raise _explained(error, refused=refused, alias=self.alias) from error
+                time.sleep(random.uniform(0.1, 0.3) * attempt)  # noqa: S311  # jitter
+
+    def count_on(self, table: str, column: str) -> None:
+        with self.live.cursor() as cursor:
+            columns.count_on(cursor, table, column)
 
     def promote(
         self,
@@ -210,8 +241,8 @@ class PostgreSQL(Engine):
             for name in there:
                 _move(cursor, live, name, keep)
             for name in (*tables, *stored):
-                existed = name in there or name in stored
-                _copy_grants(cursor, f"{quoted(keep)}.{quoted(name)}", place, name, existed)
+                if name in there or name in stored:
+                    grants.copy(cursor, f"{quoted(keep)}.{quoted(name)}", place, name)
                 _move(cursor, place, name, live)
             cursor.execute("SELECT set_config('search_path', %s, true)", [quoted(live)])
             _fasten(cursor, again, self.alias)
@@ -298,21 +329,6 @@ def _fasten(cursor: Any, statements: Sequence[str], alias: str) -> None:
 
 def _move(cursor: Any, source: str, table: str, target: str) -> None:
     cursor.execute(f"ALTER TABLE {quoted(source)}.{quoted(table)} SET SCHEMA {quoted(target)}")
-
-
-def _copy_grants(cursor: Any, old: str, place: str, table: str, existed: bool) -> None:
-    """Give other roles on the new table what they were granted on the old one."""
-    if not existed:
-        return
-    cursor.execute(
-        "SELECT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END,"
-        " a.privilege_type, a.is_grantable FROM pg_class c, aclexplode(c.relacl) a"
-        " WHERE c.oid = %s::regclass AND a.grantee <> c.relowner",
-        [old],
-    )
-    for grantee, privilege, grantable in cursor.fetchall():
-        option = " WITH GRANT OPTION" if grantable else ""
-        cursor.execute(f"GRANT {privilege} ON {quoted(place)}.{quoted(table)} TO {grantee}{option}")
 
 
 def _keep_migrations(cursor: Any, live: str, place: str, keep: str, apps: Sequence[str]) -> None:

@@ -15,13 +15,13 @@ from typing import Any, ClassVar
 from django.db import OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from backup_tasks.engines.base import Engine, identifier, insert, quoted, standing_in
+from backup_tasks.engines.base import MergingEngine, identifier, insert, quoted, standing_in
 from backup_tasks.errors import DoesNotFit, LockNotGranted
 
 _SIDE_FILES = ("", "-wal", "-shm", "-journal")
 
 
-class SQLite(Engine):
+class SQLite(MergingEngine):
     """Promote copies the tables within one transaction of the live file."""
 
     isolation: ClassVar[str] = "one read transaction"
@@ -118,6 +118,46 @@ class SQLite(Engine):
                 columns = _columns(live, table)
                 names = ", ".join(map(quoted, columns))
                 self.write(table, columns, live.execute(f"SELECT {names} FROM {quoted(table)}"))
+
+    def carry_keys(self, table: str, known: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        with connections[self.alias].cursor() as cursor:
+            described = cursor.execute(f"PRAGMA table_xinfo({quoted(table)})").fetchall()
+            bare = (
+                f"{quoted(name)} {kind}" + (" PRIMARY KEY" if name == known[0] else "")
+                for _, name, kind, *_ in described
+            )
+            cursor.execute(f"DROP TABLE {quoted(table)}")
+            cursor.execute(f"CREATE TABLE {quoted(table)} ({', '.join(bare)})")
+        self.write(table, known, rows)
+
+    @contextmanager
+    def beside(self, place: str, *, writing: Sequence[str] | None) -> Iterator[str]:
+        live = self.live
+        live.ensure_connection()
+        with live.cursor() as cursor:
+            cursor.execute("ATTACH DATABASE %s AS source", [place])
+            try:
+                with transaction.atomic(self.alias):
+                    cursor.execute("PRAGMA defer_foreign_keys = ON")
+                    if writing is not None:
+                        self._lock(cursor)
+                    yield "source."
+            finally:
+                cursor.execute("DETACH DATABASE source")
+
+    def _lock(self, cursor: Any) -> None:
+        """Take the write lock. Raises LockNotGranted."""
+        try:
+            cursor.execute("DELETE FROM django_migrations WHERE 0")
+        except OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            raise LockNotGranted(
+                "other programs kept the database locked", obj=str(self._live)
+            ) from error
+
+    def count_on(self, table: str, column: str) -> None:
+        """SQLite counts on from the highest number that was inserted."""
 
     def promote(
         self,

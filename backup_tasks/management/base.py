@@ -91,6 +91,10 @@ class RunCommand(Command):
         """Start the run; unless it is for the workers, execute it and report."""
         if self.destructive:
             self.require_confirmation(options)
+        self.start(options)
+
+    def start(self, options: Mapping[str, Any]) -> None:
+        """Start the run; unless it is for the workers, execute it and report."""
         run = chains.start(
             self.kind,
             trigger="command",

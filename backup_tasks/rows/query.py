@@ -30,13 +30,18 @@ class Column:
 class Query:
     """Collects the columns to read, and the joins that lead to them."""
 
-    def __init__(self, model: Model, connection: BaseDatabaseWrapper) -> None:
+    def __init__(self, model: Model, connection: BaseDatabaseWrapper, within: str = "") -> None:
+        """`within` is the prefix of the tables' names, where they are not live's."""
         self.connection = connection
+        self._within = within
         self.columns: list[Column] = []
         self._quote = connection.ops.quote_name
         self._joins: dict[tuple[str, str], str] = {}
-        self.source = f"{self._quote(model._meta.db_table)} t"
+        self.source = f"{self._table(model._meta.db_table)} t"
         """What stands behind FROM."""
+
+    def _table(self, name: str) -> str:
+        return self._within + self._quote(name)
 
     def add(self, alias: str, field: Field) -> int:
         """Read a column; return its place in the row."""
@@ -51,7 +56,7 @@ class Query:
             other = f"j{len(self._joins)}"
             target = cast("models.ForeignKey[Any, Any]", field).target_field
             self.source += (
-                f" LEFT JOIN {self._quote(target.model._meta.db_table)} {other}"
+                f" LEFT JOIN {self._table(target.model._meta.db_table)} {other}"
                 f" ON {alias}.{self._quote(field.column)} = {other}.{self._quote(target.column)}"
             )
             self._joins[key] = other
@@ -105,10 +110,12 @@ class Query:
 
 
 def key_query(
-    model: Model, paths: Sequence[str], connection: BaseDatabaseWrapper
+    model: Model, paths: Sequence[str], connection: BaseDatabaseWrapper, within: str = ""
 ) -> tuple[list[str], str]:
-    """Return the SQL of the columns at the end of the paths, and of the joins that reach them."""
-    query = Query(model, connection)
+    """Return the SQL of the columns at the end of the paths, and of the joins that reach them.
+
+    `within` is the prefix of the tables' names, where they are not live's."""
+    query = Query(model, connection, within)
     for path in paths:
         query.add_path("t", model, path)
     return [column.sql for column in query.columns], query.source

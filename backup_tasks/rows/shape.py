@@ -68,6 +68,7 @@ class Shape:
         self.model = model
         self.label = model._meta.label_lower
         self.table = model._meta.db_table
+        self.identities = identities
         self.identity = identities[model]
         self.connection = connection
         self.query = Query(model, connection)

@@ -6,6 +6,7 @@ from typing import Any
 
 from backup_tasks import history, restore
 from backup_tasks.conf import backup_settings
+from backup_tasks.engines import merging_engine
 from backup_tasks.steps import Work
 
 
@@ -15,6 +16,8 @@ def fetch(work: Work) -> dict[str, Any]:
     Raises PackageNotFound, PackageDamaged, SignatureInvalid, KeyMissing, DoesNotFit: all of it
     before anything was changed (F8).
     """
+    if work.params.get("mode") == "merge":
+        merging_engine(backup_settings().database)  # refused here rather than after a safety backup
     folder = work.workspace / "in"
     opened = restore.bring(
         str(work.params.get("package", "")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -13,11 +13,13 @@ from django.db import DataError, IntegrityError, connections
 
 from backup_tasks import history, placement, references, restore
 from backup_tasks.conf import backup_settings
-from backup_tasks.engines import Engine, engine_for
+from backup_tasks.engines import Engine, MergingEngine, engine_for, merging_engine
 from backup_tasks.errors import DoesNotFit, HandoverChanged, LoadFailed, ValidationFailed
 from backup_tasks.files import Tree, project_trees
+from backup_tasks.merging.stubs import is_named, keys_of
 from backup_tasks.package.manifest import Manifest, ModelEntry
 from backup_tasks.package.names import file_member
+from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.shape import BYTES_AT_ONCE, Shape
 from backup_tasks.steps import Work
 
@@ -50,9 +52,17 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
         models_then = history.apps_of(manifest, backup_settings())
         shapes = restore.shapes_of(manifest, models_then, connection)
         models = [shape.model for shape in shapes]
-        carried = restore.outside(models, backup_settings())
+        merging = work.params.get("mode") == "merge"
+        carried = (
+            restore.outside_targets(models)
+            if merging  # live keeps its rest, staging need not be all that live will be
+            else restore.outside(models, backup_settings())
+        )
         tables = [model._meta.db_table for model in (*models, *carried)]
         with _constraints_held(manifest), engine.loading(tables):
+            if merging:
+                members = list(zip(shapes, _members(manifest, folder), strict=True))
+                carried = _carry_keys(merging_engine(alias), carried, members)
             engine.carry([model._meta.db_table for model in carried])
             done = 0
             for shape, entry in zip(shapes, manifest.models, strict=True):
@@ -64,6 +74,23 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
         if restore.keeps_other_files(manifest):
             references.write(connection, models, folder)
     return done
+
+
+def _carry_keys(
+    engine: MergingEngine, carried: Sequence[Model], members: Sequence[tuple[Shape, Path | None]]
+) -> list[Model]:
+    """Give staging what the package's rows call those that it does not hold, for a merge to look
+    through live for them; return the models whose rows have no such name."""
+    known = members[0][0].identities
+    for model in (model for model in carried if is_named(model, known)):
+        columns, rows = keys_of(model, members, known)
+        engine.carry_keys(model._meta.db_table, columns, rows)
+    return [model for model in carried if not is_named(model, known)]
+
+
+def _members(manifest: Manifest, folder: Path) -> Iterator[Path | None]:
+    for entry in manifest.models:
+        yield folder / entry.member if entry.member else None
 
 
 @contextmanager

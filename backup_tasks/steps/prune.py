@@ -62,7 +62,8 @@ def _undo_points(*, dry: bool) -> list[str]:
     names = [point.pk for point in expired]
     if not dry:
         for point in expired:
-            engine.drop(point.place)
+            if point.place:  # of a merge, none is kept
+                engine.drop(point.place)
             for tree in project_trees():
                 placement.forget(tree, point.pk)
             point.delete()

@@ -54,6 +54,16 @@ def _last(work: Work) -> UndoPoint:
             obj=work.run_id,
             hint="Restore a package instead; list_packages shows safety packages too.",
         )
+    if not point.place:
+        safety = point.run.steps.filter(name="safety").values_list("result__package", flat=True)
+        name = safety.first()
+        raise NothingToUndo(
+            "the last change was a merge, of which nothing was kept to swap back",
+            obj=point.pk,
+            hint=f"Restore the safety package from before it: restore_from_package {name} --confirm"
+            if name
+            else "It was made without a safety backup. Restore another package.",
+        )
     if not point.files_done:
         raise NothingToUndo(
             "its promote has not put all files in place yet",

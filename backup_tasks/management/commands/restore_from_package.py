@@ -9,6 +9,7 @@ from django.core.management.base import CommandParser
 
 from backup_tasks.management.base import RunCommand
 from backup_tasks.management.dry_run import tell_plan
+from backup_tasks.management.merge_plan import add_merge_options, merge_params, merge_text
 from backup_tasks.management.packages import (
     add_part_options,
     add_reading_options,
@@ -26,8 +27,12 @@ class Command(RunCommand):
         parser.add_argument("package", help="Path of the package, or its name in the store.")
         parser.add_argument("--type", choices=["full", "database", "files"], default="full")
         parser.add_argument(
-            "--mode", choices=["exact"], default="exact", help="exact: live becomes the package."
+            "--mode",
+            choices=["exact", "merge"],
+            default="exact",
+            help="exact: live becomes the package. merge: the package's rows go into live's.",
         )
+        add_merge_options(parser)
         parser.add_argument(
             "--dry-run", action="store_true", help="Say what would happen; change nothing."
         )
@@ -38,16 +43,40 @@ class Command(RunCommand):
         add_reading_options(parser)
 
     def perform(self, options: Mapping[str, Any]) -> None:
-        if options["dry_run"]:
-            tell_plan(self, self.kind, self.params(options))
-        else:
+        if not options["dry_run"]:
             super().perform(options)
+        elif options["mode"] == "merge":
+            self.start(options)  # a run that changes nothing of live
+        else:
+            tell_plan(self, self.kind, self.params(options))
 
     def params(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        return reading_params(options) | {
-            "type": options["type"],
-            "include": options["include"],
-            "exclude": options["exclude"],
-            "mode": options["mode"],
-            "safety": not options["no_safety_backup"],
-        }
+        merging = merge_params(options)
+        rehearsal = options["mode"] == "merge" and options["dry_run"]
+        return (
+            reading_params(options)
+            | {
+                "type": options["type"],
+                "include": options["include"],
+                "exclude": options["exclude"],
+                "mode": options["mode"],
+                "safety": not (options["no_safety_backup"] or rehearsal),
+                "promote": not rehearsal,
+            }
+            | merging
+        )
+
+    def more(self, run: Run) -> dict[str, Any]:
+        plan = run.report.get("merge")
+        return {"merge": plan} if plan else {}
+
+    def summary(self, run: Run) -> str:
+        plan = run.report.get("merge")
+        if not plan:
+            return super().summary(run)
+        done = (
+            "Nothing of live was changed."
+            if run.params["promote"] is False
+            else super().summary(run)
+        )
+        return f"{merge_text(plan)}\n{done}"

@@ -1,0 +1,42 @@
+"""Columns of PostgreSQL tables, as its catalogue knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from backup_tasks.engines.base import quoted
+
+
+def writable(cursor: Any, table: str) -> str:
+    """Return the columns that an INSERT can name, quoted and listed."""
+    cursor.execute(
+        "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum)"
+        " FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
+        " AND NOT attisdropped AND attgenerated = ''",
+        [quoted(table)],
+    )
+    return str(cursor.fetchone()[0])
+
+
+def let_be_null(cursor: Any, table: str, but: Sequence[str]) -> None:
+    """Let all columns but these be NULL."""
+    cursor.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
+        " AND attnotnull AND NOT attisdropped AND NOT attname = ANY(%s)",
+        [quoted(table), list(but)],
+    )
+    for (name,) in cursor.fetchall():
+        cursor.execute(f"ALTER TABLE {quoted(table)} ALTER {quoted(name)} DROP NOT NULL")
+
+
+def count_on(cursor: Any, table: str, column: str) -> None:
+    """Let the sequence of a column give numbers above all that the column holds."""
+    cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", [quoted(table), column])
+    (sequence,) = cursor.fetchone()
+    if sequence:
+        cursor.execute(
+            f"SELECT setval('{sequence}', t.highest) FROM {sequence} s,"
+            f" (SELECT max({quoted(column)}) AS highest FROM {quoted(table)}) t"
+            " WHERE t.highest >= s.last_value"
+        )

@@ -1,0 +1,194 @@
+"""The models of a merge: what tells the rows of each apart, and the order in which to look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django.db import models
+
+from backup_tasks.rows.natural_keys import Identity, Model
+from backup_tasks.rows.query import Field
+
+Identities = Mapping[Model, Identity]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joined:
+    """A model whose rows are merged, or that merged rows refer to."""
+
+    model: Model
+    number: int
+    merged: bool
+    """False: the package has its keys only, in staging; no row of it is written."""
+    paths: tuple[str, ...]
+    """What a row is called in messages: its natural key, else its primary key."""
+    keys: tuple[Field, ...]
+    """Foreign keys that are part of what tells rows apart: compared as they are mapped."""
+    values: tuple[str, ...]
+    """The other parts: field paths to plain values."""
+    by_pk: bool
+    """There is no natural key: the primary key is the identity."""
+
+    @property
+    def label(self) -> str:
+        return self.model._meta.label_lower
+
+    @property
+    def table(self) -> str:
+        return self.model._meta.db_table
+
+    @property
+    def mapping(self) -> str:
+        """Name of its mapping table, in staging: p0… (package), t0… (target), action, conflict."""
+        return f"merge_{self.number}"
+
+    @property
+    def pk(self) -> tuple[Field, ...]:
+        """The fields that make the primary key, one but for composite ones."""
+        return pk_fields(self.model)
+
+    @property
+    def numbered(self) -> bool:
+        """The database gives its rows their primary keys, which mean nothing by themselves."""
+        return isinstance(self.model._meta.pk, models.AutoField)
+
+    @property
+    def written(self) -> list[Field]:
+        """The columns that can be written."""
+        return [field for field in self.model._meta.local_concrete_fields if not field.generated]
+
+    def columns(self, kind: str) -> list[str]:
+        """Return the names of the primary key's columns in the mapping table, for "p" or "t"."""
+        return [f"{kind}{number}" for number in range(len(self.pk))]
+
+    def uniques(self) -> list[tuple[Field, ...]]:
+        """Return the other sets of columns that no two rows may share; the first is the primary
+        key, where it is more than a number."""
+        meta = self.model._meta
+        found = [] if self.numbered else [self.pk]
+        found += [(f,) for f in self.written if f.unique and not f.primary_key]
+        named = [*meta.unique_together, *(c.fields for c in meta.total_unique_constraints)]
+        found += [tuple(_column(self.model, name) for name in names) for names in named]
+        local = set(meta.local_concrete_fields)
+        mine = {*self.keys, *(f for f in self.written if f.name in self.values)}
+        return [
+            fields
+            for fields in dict.fromkeys(found)
+            if local.issuperset(fields) and set(fields) != mine
+        ]
+
+
+def pk_fields(model: Model) -> tuple[Field, ...]:
+    """Return the fields that make the model's primary key."""
+    pk = model._meta.pk
+    if isinstance(pk, models.CompositePrimaryKey):
+        return tuple(_column(model, name) for name in pk.field_names)
+    return (pk,)
+
+
+def _column(model: Model, name: str) -> Field:
+    return cast(Field, model._meta.get_field(name))
+
+
+def target_of(field: Field) -> Model | None:
+    """Return the model with the table that a foreign key refers to; None for other fields."""
+    related = cast("Model | None", field.related_model)
+    return cast(Model, related._meta.concrete_model) if related else None
+
+
+def refers_by_pk(field: Field) -> bool:
+    """Whether a foreign key holds the primary key of what it refers to."""
+    return bool(cast(Any, field).target_field.primary_key)
+
+
+def in_order(
+    merged: Sequence[Model], outside: Sequence[Model], identities: Identities
+) -> list[Joined]:
+    """Return the models so that each comes after those that its own identity leads to.
+
+    That has no cycles. What else refers to each other keeps the order that it was given in.
+    """
+    found = {
+        model: _joined(model, number, identities, merged=model in merged)
+        for number, model in enumerate([*merged, *outside])
+    }
+    ordered: dict[Joined, None] = {}
+    started: set[Model] = set()
+
+    def visit(model: Model) -> None:
+        if model in started or model not in found:
+            return
+        started.add(model)
+        for before in _needs(found[model]):
+            visit(before)
+        ordered[found[model]] = None
+
+    for model in found:
+        visit(model)
+    return list(ordered)
+
+
+def _needs(joined: Joined) -> Iterator[Model]:
+    for field in (*joined.keys, *joined.pk):
+        if target := target_of(field):
+            yield target
+
+
+def _joined(model: Model, number: int, identities: Identities, *, merged: bool) -> Joined:
+    paths = identities[model].paths
+    own = tuple(field.name for field in pk_fields(model))
+    by_pk = False
+    if not paths:
+        fields = _unique_set(model, identities)
+        by_pk = not fields
+        fields = fields or pk_fields(model)
+        keys = tuple(field for field in fields if field.is_relation)
+        values = tuple(field.name for field in fields if not field.is_relation)
+    elif link := _link_with_its_key(model, paths, identities):
+        keys, values = (link,), ()
+    else:
+        keys = tuple(_whole_keys(model, paths, identities))
+        names = {field.name for field in keys}
+        values = tuple(path for path in paths if path.partition("__")[0] not in names)
+    return Joined(
+        model=model,
+        number=number,
+        merged=merged,
+        paths=paths or own,
+        keys=keys,
+        values=values,
+        by_pk=by_pk,
+    )
+
+
+def _whole_keys(model: Model, paths: Sequence[str], identities: Identities) -> Iterator[Field]:
+    """Yield the foreign keys of which the paths use the whole natural key of the other model."""
+    for root in dict.fromkeys(path.partition("__")[0] for path in paths):
+        field = _column(model, root)
+        rest = {path.partition("__")[2] for path in paths if path.partition("__")[0] == root}
+        target = target_of(field)
+        known = identities[target].paths if target and target in identities else ()
+        local = field in model._meta.local_concrete_fields
+        if target and local and refers_by_pk(field) and rest == set(known):
+            yield field
+
+
+def _link_with_its_key(model: Model, paths: Sequence[str], identities: Identities) -> Field | None:
+    """A child model that is told apart by its parent's key is so by the link to its parent."""
+    pk = model._meta.pk
+    target = target_of(pk)
+    if target is not None and target in identities:
+        known = identities[target].paths
+        if set(paths) in (set(known), {f"{pk.name}__{path}" for path in known}):
+            return pk
+    return None
+
+
+def _unique_set(model: Model, identities: Identities) -> tuple[Field, ...]:
+    """A table in between (many to many) is told apart by what it connects, even if that has no
+    natural key."""
+    for names in model._meta.unique_together if model._meta.auto_created else ():
+        return tuple(_column(model, name) for name in names)
+    return ()

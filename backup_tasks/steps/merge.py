@@ -1,0 +1,48 @@
+"""Merge staging into live, in one transaction."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.utils import timezone
+
+from backup_tasks import placement
+from backup_tasks.conf import backup_settings
+from backup_tasks.engines import engine_for
+from backup_tasks.into_live import IntoLive
+from backup_tasks.models import UndoPoint
+from backup_tasks.package.streams import written_whole
+from backup_tasks.steps import Work
+
+
+def merge(work: Work) -> dict[str, Any]:
+    """Return {"merged": True, "plan": …}, see `merging.merge.Plan`.
+
+    The UndoPoint is written in the transaction, with no place: nothing is kept, and an undo says
+    so. A second attempt sees by it what is already done, and goes on from there.
+    """
+    settings = backup_settings()
+    engine = engine_for(settings.database)
+    told = work.workspace / "merged.json"
+    into = IntoLive(work.run_id, work.workspace / "in", work.params, work.progress)
+    point = UndoPoint.objects.filter(run_id=work.run_id).first()
+    if point is None:
+
+        def record(plan: dict[str, Any]) -> None:
+            work.still_mine()
+            with written_whole(told) as file:
+                file.write(json.dumps(plan).encode())
+            UndoPoint.objects.create(
+                run_id=work.run_id,
+                place="",
+                tables=into.tables,
+                expires_at=timezone.now() + settings.undo_for,
+            )
+
+        into.merge(record)
+    for tree in into.trees:
+        placement.put_other_files(tree, work.run_id)
+    UndoPoint.objects.filter(pk=work.run_id).update(files_done=True)
+    engine.drop(engine.place("staging", work.run_id))
+    return {"merged": True, "plan": json.loads(told.read_bytes())}

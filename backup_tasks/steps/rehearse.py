@@ -1,0 +1,22 @@
+"""Find out what a merge would do, and throw staging away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backup_tasks import placement
+from backup_tasks.conf import backup_settings
+from backup_tasks.engines import engine_for
+from backup_tasks.into_live import IntoLive
+from backup_tasks.steps import Work
+
+
+def rehearse(work: Work) -> dict[str, Any]:
+    """Return {"merged": False, "plan": …}, see `merging.merge.Plan`."""
+    into = IntoLive(work.run_id, work.workspace / "in", work.params, work.progress)
+    plan = into.rehearse()
+    engine = engine_for(backup_settings().database)
+    engine.drop(engine.place("staging", work.run_id))
+    for tree in into.trees:
+        placement.forget(tree, work.run_id)
+    return {"merged": False, "plan": plan}
