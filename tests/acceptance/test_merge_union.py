@@ -4,17 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoDbBlocker
 
-from edms.documents.models import AccessLog, Document, Tag
+from edms.documents.models import Tag
 from edms.users.models import User
 from tests.acceptance.merging import (
     Story,
     changes,
     merge,
-    refusal,
     rehearse,
     told,
     work_of_its_own,
