@@ -37,9 +37,10 @@ def permission_for(run: Run) -> str:
 
 
 def last_undo_point() -> UndoPoint | None:
-    """Return the state that an undo would bring back."""
+    """Return the state that an undo would bring back. After a merge there is none."""
     points = UndoPoint.objects.using(backup_settings().database).select_related("run")
-    return points.filter(undone_at=None).order_by("-created_at").first()
+    last = points.filter(undone_at=None).order_by("-created_at").first()
+    return last if last is not None and last.place else None
 
 
 def meaning_of(run: Run, steps: list[Step]) -> Meaning:
@@ -86,6 +87,10 @@ def _proven(run: Run, results: dict[str, dict[str, object]]) -> str:
         return f"{made}: every row and file is what its manifest says."
     if run.kind == Run.Kind.DRILL:
         return "The package restores: every model and file was proven equal to what was backed up."
+    if "merge" in results:
+        return "Merged: every row of the package was proven to be in live as it should be."
+    if "rehearse" in results:
+        return "Rehearsed: the plan says what a merge would do."
     if run.kind in (Run.Kind.RESTORE, Run.Kind.CYCLE):
         return "Restored: every model and file was proven equal to what was backed up."
     return {
@@ -103,6 +108,11 @@ def _live(run: Run, steps: list[Step], point: UndoPoint | None) -> str:
         if point.undone_at is not None:
             undone = date_format(timezone.localtime(point.undone_at), "Y-m-d H:i:s T")
             return f"Live data was replaced at {at}, and that was undone at {undone}."
+        if not point.place and point.files_done:
+            return (
+                f"The package was merged into live data at {at}. Nothing is kept for an undo; the "
+                "safety package holds what was there before."
+            )
         if not point.files_done:
             return (
                 f"The rows of live were replaced at {at}; the files are not all in place yet. "
