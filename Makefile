@@ -54,8 +54,9 @@ demo: $(STAMP) ## documents 5 → 0 → 5: back up, reset and restore an EDMS th
 up: $(STAMP) ## web, worker, beat, Flower and Redis for a developer
 	@$(BIN)/python -m edms.local.up
 
-test: $(STAMP) ## the whole suite, on SQLite, PostgreSQL and Redis
-	$(BIN)/python -m pytest $(TESTS)
+# Two files at a time where there are two processors; each process has servers of its own.
+test: $(STAMP) ## the whole suite, on SQLite, PostgreSQL, MariaDB and Redis
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(TESTS)
 
 third-party: $(STAMP) ## Wagtail and Oscar through the whole cycle, with settings only
 	$(BIN)/python -m pytest -m third_party $(TESTS)
