@@ -48,6 +48,16 @@ _TRANSIENT_STATES = ("08", "40", "53300", "57P")
 """Connection failures, serialization failures and deadlocks, too many connections, shutdowns.
 Source: PostgreSQL documentation, appendix A."""
 _DISK_FULL_STATE = "53100"
+_OF_MARIADB = {
+    **dict.fromkeys((1021, 1114), _DISK_FULL_STATE),
+    1146: _NO_TABLE,
+    1205: _LOCK_NOT_AVAILABLE,
+    **dict.fromkeys((1213, 1412), "40001"),  # a deadlock; a table that was altered meanwhile
+    1040: "53300",
+    1053: "57P01",
+    **dict.fromkeys((1927, 2002, 2003, 2006, 2013), "08006"),
+}
+"""MariaDB's numbers, in PostgreSQL's words: one SQLSTATE stands for most of them."""
 
 
 _VENDOR_ERRORS = (
@@ -110,7 +120,7 @@ def explain(error: Exception) -> BackupError:
 
 def _of_database(error: DatabaseError | InterfaceError) -> BackupError:
     text = _text(error)
-    state = str(getattr(error.__cause__, "sqlstate", None) or "")
+    state = _state(error)
     if "disk is full" in text or state == _DISK_FULL_STATE:
         return Permanent(f"the database's disk is full: {text}", hint=_FULL)
     if state == _NO_TABLE or "no such table" in text:
@@ -126,6 +136,14 @@ def _of_database(error: DatabaseError | InterfaceError) -> BackupError:
     if isinstance(error, OperationalError | ProgrammingError):
         return Permanent(f"the database refused: {text}")
     return _unforeseen(error)
+
+
+def _state(error: DatabaseError | InterfaceError) -> str:
+    """The error's SQLSTATE; empty on SQLite, which has none."""
+    number = error.args[0] if error.args else None
+    if isinstance(number, int):
+        return _OF_MARIADB.get(number, "HY000")
+    return str(getattr(error.__cause__, "sqlstate", None) or "")
 
 
 def _may_pass(text: str, state: str) -> bool:

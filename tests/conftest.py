@@ -1,7 +1,8 @@
 """Fixtures: real services, EDMS instances, and folders that keep what a test writes."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,7 +16,6 @@ from edms.local.redis import redis_server
 from tests.s3 import Bucket, s3_server
 from tests.services import (
     ENGINES,
-    EVERY_ENGINE,
     MakeProject,
     Project,
     Templates,
@@ -66,9 +66,16 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def mariadb() -> Iterator[MariaDBServer]:
+def start_mariadb() -> Iterator[Callable[[], MariaDBServer]]:
+    """Call it for a real MariaDB server, which the first call starts for the whole session."""
+    with ExitStack() as stack:
+        yield cache(lambda: stack.enter_context(contextmanager(given)(mariadb_server())))
+
+
+@pytest.fixture(scope="session")
+def mariadb(start_mariadb: Callable[[], MariaDBServer]) -> MariaDBServer:
     """A real MariaDB server, for the whole session."""
-    yield from given(mariadb_server())
+    return start_mariadb()
 
 
 @pytest.fixture(scope="session")
@@ -100,15 +107,16 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def templates(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    start_mariadb: Callable[[], MariaDBServer],
 ) -> Templates:
-    """What projects are copied from."""
+    """What projects are copied from. A server is started by the first that needs it."""
     return Templates(
         folder=tmp_path_factory.mktemp("templates"),
         servers={
-            name: lambda name=name: request.getfixturevalue(name)  # type: ignore[misc]
-            for name in EVERY_ENGINE
-            if name != "sqlite"
+            "postgres": lambda: request.getfixturevalue("postgres"),
+            "mariadb": start_mariadb,
         },
     )
 

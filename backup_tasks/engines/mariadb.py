@@ -194,6 +194,8 @@ class MariaDB(Engine):
             cursor.execute("SELECT DATABASE()")
             (place,) = cursor.fetchone()
             refuse_triggers(cursor, place, tables)
+            # Else a primary key of 0 would become the next number.
+            cursor.execute("SET sql_mode = concat(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')")
             for table in tables:
                 # TRUNCATE would be faster, and can't be rolled back.
                 cursor.execute(f"DELETE FROM {quoted(table)}")

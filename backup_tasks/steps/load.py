@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from django.core.management.color import no_style
-from django.db import DataError, IntegrityError, connections
+from django.db import DataError, IntegrityError, ProgrammingError, connections
 
 from backup_tasks import history, placement, references, restore
 from backup_tasks.conf import backup_settings
@@ -117,7 +117,7 @@ def _load_model(engine: Engine, shape: Shape, entry: ModelEntry, folder: Path) -
         raise HandoverChanged(
             "the rows are gone from the workspace", obj=entry.label, hint="Start the run again."
         ) from error
-    except (DataError, IntegrityError) as error:
+    except (DataError, IntegrityError, ProgrammingError) as error:
         raise LoadFailed(
             f"the database refuses a row: {error}",
             obj=entry.label,

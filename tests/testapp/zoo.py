@@ -5,10 +5,11 @@ import decimal
 import math
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any, TypeVar
 
 from django.contrib.contenttypes.models import ContentType
-from django.db import connection, models, transaction
+from django.db import connection, connections, models, transaction
 
 from tests.testapp.models import (
     Absent,
@@ -74,7 +75,9 @@ def add(*instances: models.Model) -> None:
 def populate(alias: str = "default") -> None:
     """Put everything into the database behind the alias."""
     ContentType.objects.clear_cache()  # it may know another database's
-    with transaction.atomic(alias):
+    with transaction.atomic(alias), ExitStack() as stack:
+        if not connections[alias].features.can_defer_constraint_checks:
+            stack.enter_context(connections[alias].constraint_checks_disabled())
         add_values()
         add_keys()
         add_trees()

@@ -1,5 +1,6 @@
 """What only MariaDB refuses, and what it needs."""
 
+import pymysql.cursors
 import pytest
 from django.db import connections
 
@@ -118,6 +119,25 @@ def test_an_exchange_that_happened_is_not_taken_for_that_of_a_new_staging(ground
         ground.promote(ground.staging, ground.undo)
     assert ground.live() == before
     assert ground.engine.in_doubt(ground.undo)
+
+
+def test_a_primary_key_of_zero_stays_what_it_is(ground: Ground) -> None:
+    ground.make_staging(generation=2)
+    with ground.engine.at(ground.staging):
+        with ground.engine.loading(["moon"]):
+            ground.engine.write("moon", ["id", "gen", "planet_id"], [[0, 2, 10], [7, 2, 10]])
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SELECT id FROM moon ORDER BY id")
+            assert list(cursor.fetchall()) == [(0,), (7,)]
+
+
+def test_long_results_are_not_held_in_memory(ground: Ground) -> None:
+    """Invariant 9: Django's own cursor has read all rows before it gives the first."""
+    with ground.engine.snapshot(), connections["default"].chunked_cursor() as cursor:
+        cursor.execute("SELECT seq FROM seq_1_to_5000")
+        assert cursor.fetchmany(2)[1][0] == 2
+        assert isinstance(cursor.cursor.cursor, pymysql.cursors.SSCursor)
+        assert len(cursor.fetchall()) == 4998
 
 
 def test_an_older_server_is_refused(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytest_django import DjangoDbBlocker
 
+from edms.local.postgres import PostgresServer
 from tests.integration.rows.journey import Journey, travel
 from tests.services import ENGINES, EVERY_ENGINE, Project, Templates, as_default_database
 from tests.testapp.installed import installed
@@ -29,7 +30,7 @@ def awkward() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def awkward_project(
-    request: pytest.FixtureRequest,
+    postgres: PostgresServer,  # stopped after the databases on it are dropped
     templates: Templates,
     tmp_path_factory: pytest.TempPathFactory,
     django_db_blocker: DjangoDbBlocker,
@@ -39,8 +40,6 @@ def awkward_project(
     made: list[Project] = []
 
     def make(engine: str, *, populated: bool) -> Project:
-        if engine != "sqlite":
-            request.getfixturevalue(engine)  # stopped after the databases on it are dropped
         project = templates.copy(engine, tmp_path_factory.mktemp("awkward"), demo=False)
         made.append(project)
         with django_db_blocker.unblock(), as_default_database(project):
