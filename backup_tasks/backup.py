@@ -70,6 +70,7 @@ def dump(folder: Path, *, params: Mapping[str, Any], progress: Progress) -> Mani
     """
     settings = backup_settings()
     kind: PackageType = "partial" if Asked.by(params) else params.get("type") or "full"
+    withdraw(folder)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     engine = engine_for(settings.database)
@@ -228,6 +229,14 @@ def pack(folder: Path, *, params: Mapping[str, Any], progress: Progress) -> tupl
         catalog.record(sidecar, alias)
     target.unlink()
     return name, written
+
+
+def withdraw(folder: Path) -> None:
+    """Remove from the store what an attempt that died, and packed in `folder`, has left there: data
+    without a sidecar, which is no package."""
+    _, store = catalog.stores()[0]
+    for packed in folder.glob("packed/*"):
+        store.withdraw(packed.name)
 
 
 def _published(manifest: Manifest, name: str, form: Form) -> Written | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from backup_tasks import ledger, workspace
+from backup_tasks import leavings, ledger
 from backup_tasks.conf import backup_settings
 from backup_tasks.errors import Misconfigured
 from backup_tasks.models import Run
@@ -191,9 +191,10 @@ def resume(run_id: str, *, on_workers: bool) -> Run:
 
 
 def cancel(run_id: str, *, requested_by: str = "") -> Run:
-    """Cancel an active run; a step that is being worked on stops where that is safe. Raises what
-    `ledger.cancel` raises."""
+    """Cancel an active run; a step that is being worked on stops where that is safe. What the run
+    has made is removed at once, or when that step has stopped. Raises what `ledger.cancel` raises.
+    """
     run = ledger.cancel(run_id, requested_by=requested_by)
     if not ledger.is_at_work(run):
-        workspace.remove(run_id)
+        leavings.remove_of(run_id)
     return run

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from django.db import DatabaseError, InterfaceError, connections
 from django.utils.module_loading import import_string
 
-from backup_tasks import ledger, report, workspace
+from backup_tasks import leavings, ledger, report, workspace
 from backup_tasks.causes import explain
 from backup_tasks.conf import backup_settings
 from backup_tasks.errors import BackupError, Cancelled, LeaseLost, Transient
@@ -170,9 +170,9 @@ def _fail(claim: ledger.Claim, error: BackupError, trace: str) -> None:
 
 
 def _tidy(run_id: str) -> None:
-    """Remove the workspace of a run that no step will come to any more."""
+    """Remove what a run has left that no step will come to any more."""
     if ledger.find(run_id).state in (Run.State.SUCCEEDED, Run.State.CANCELLED):
-        workspace.remove(run_id)
+        leavings.remove_of(run_id)
 
 
 def interrupted(run_id: str) -> Cancelled:

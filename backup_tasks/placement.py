@@ -132,7 +132,8 @@ def take_back_added(tree: Tree, run_id: str) -> None:
 
 
 def put_other_files(tree: Tree, run_id: str) -> None:
-    """After the rows have changed: replace and remove files, and keep the old ones for undo."""
+    """After the rows have changed: replace and remove files, and keep the old ones for undo. What
+    was staged and is in place already, byte for byte, goes: undo needs no second copy of it."""
     for name, action in _read_plan(tree, run_id):
         if action == "replace" and tree.exists(staged(run_id, name)):
             if not tree.exists(kept(run_id, name)):
@@ -146,6 +147,7 @@ def put_other_files(tree: Tree, run_id: str) -> None:
                 obj=f"storage {tree.alias}: {name}",
                 hint="Something else removed it. Restore the files again with --type files.",
             )
+    tree.remove_folder(staged(run_id))
 
 
 def forget(tree: Tree, run_id: str) -> None:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
@@ -90,12 +90,14 @@ class Claim:
 
     def still_mine(self) -> None:
         """Prolong the lease. Raises LeaseLost where another worker holds the step, Cancelled where
-        the run was cancelled. Inside a transaction this locks the step's row, so nobody can claim
-        the step until the transaction has ended."""
+        the run was cancelled. Inside a transaction this locks both rows, so nobody can claim the
+        step, or cancel the run, until the transaction has ended."""
         held = _held(self).update(lease_until=lease_end())
         if not held:
             raise _lease_lost(self)
-        if runs().filter(pk=self.run.pk, state=Run.State.CANCELLED).exists():
+        # A write of nothing: it locks the run's row, so a cancellation comes before, or too late.
+        uncancelled = runs().filter(pk=self.run.pk).exclude(state=Run.State.CANCELLED)
+        if not uncancelled.update(state=F("state")):
             raise Cancelled("the run was cancelled", obj=self.run.pk)
 
 

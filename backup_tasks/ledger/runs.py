@@ -19,7 +19,7 @@ from backup_tasks.ledger.rows import (
     runs,
     steps,
 )
-from backup_tasks.models import Run, Step
+from backup_tasks.models import Run, Step, UndoPoint
 
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -141,11 +141,13 @@ def fail_run(run_id: str, error: BackupError) -> bool:
 def cancel(run_id: str, *, requested_by: str = "") -> Run:
     """Cancel an active run; a step at work stops at the next point where that is safe.
 
-    Until it has, the run keeps its lock on live. Raises Permanent where the run has ended.
+    Until it has, the run keeps its lock on live. Raises Permanent where the run has ended, or has
+    replaced live's rows: then it can only be finished.
     """
     by = f" by {requested_by}" if requested_by else ""
     error = Cancelled(f"cancelled{by}", obj=run_id, hint="Start a new run when it is wanted.")
     with transaction.atomic(using=database()):
+        _take_from_the_dead(run_id)
         cancelled = runs().filter(pk=run_id, state__in=Run.ACTIVE)
         if not cancelled.update(
             state=Run.State.CANCELLED, error=error.record(), finished_at=timezone.now()
@@ -153,8 +155,25 @@ def cancel(run_id: str, *, requested_by: str = "") -> Run:
             run = find(run_id)
             raise Permanent(f"the run has ended already: it {_past(run)}", obj=run_id)
         run = find(run_id)
+        if UndoPoint.objects.using(database()).filter(pk=run_id).exists():
+            raise Permanent(
+                "it is too late to cancel: the run has replaced the rows of live, and now its files",
+                obj=run_id,
+                hint=f"If nobody works on it, `resume_run {run_id}` finishes it; then `undo_restore` "
+                "brings back what was there.",
+            )
         release_live_lock(run)
     return find(run_id)
+
+
+def _take_from_the_dead(run_id: str) -> None:
+    """A claim whose holder has vanished is no claim: nobody will come back to end it."""
+    for step in steps().filter(run=run_id, state=Step.State.RUNNING):
+        if not is_live(step):
+            unchanged = steps().filter(pk=step.pk, attempt=step.attempt, state=step.state)
+            unchanged.filter(lease_until=step.lease_until).update(
+                state=Step.State.PENDING, attempts=history(step, "lost"), owner="", lease_until=None
+            )
 
 
 def resume(run_id: str, *, on_workers: bool, writes_live: bool, requested_by: str = "") -> Run:

@@ -31,7 +31,7 @@ from backup_tasks.package.folder import (
     read_sidecar,
 )
 from backup_tasks.package.sidecar import Sidecar
-from backup_tasks.package.streams import Writer, written_whole
+from backup_tasks.package.streams import Writer, partial_name, written_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +139,14 @@ class Store:
         with self._failures(name):
             self._storage.delete(names.sidecar_name(name))
             self._storage.delete(name)
+
+    def withdraw(self, name: str) -> None:
+        """Delete what an interrupted `publish` has left of a package. A published one stays."""
+        with self._failures(name):
+            sidecar = names.sidecar_name(name)
+            if not self._storage.exists(sidecar):
+                for left in (name, partial_name(name), partial_name(sidecar)):
+                    self._storage.delete(left)
 
     def _sidecar_names(self) -> list[str]:
         try:

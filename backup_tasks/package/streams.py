@@ -131,7 +131,7 @@ def written_whole(target: Path) -> Iterator[io.BufferedWriter]:
     renamed over `target`. After an error, neither is there; after a crash, at most the partial is.
     Raises OSError.
     """
-    partial = target.with_name(f".{target.name}.partial")
+    partial = target.with_name(partial_name(target.name))
     partial.unlink(missing_ok=True)
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -144,6 +144,11 @@ def written_whole(target: Path) -> Iterator[io.BufferedWriter]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def partial_name(name: str) -> str:
+    """Return what a file is called while it is written."""
+    return f".{name}.partial"
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,0 +1,89 @@
+"""What runs leave behind that ended before they could tidy up: staging, files, workspaces."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+
+from backup_tasks import backup, ledger, placement, workspace
+from backup_tasks.conf import backup_settings
+from backup_tasks.engines import Engine, engine_for
+from backup_tasks.files import project_trees
+from backup_tasks.models import Run, UndoPoint
+
+_RESUMABLE = timedelta(days=1)
+"""How long what a failed run needs to be resumed is kept."""
+
+
+def remove_of(run_id: str) -> None:
+    """Remove what a run that nobody can resume has left; nothing that live or undo needs. May be
+    called twice."""
+    engine = engine_for(backup_settings().database)
+    kept = engine.place("undo", run_id)
+    can_be_undone = UndoPoint.objects.filter(pk=run_id).exists()
+    if not can_be_undone and engine.in_doubt(kept):
+        return
+    engine.drop(engine.place("staging", run_id))
+    if not can_be_undone:
+        engine.drop(kept)
+        for tree in project_trees():
+            placement.take_back_added(tree, run_id)
+            placement.forget(tree, run_id)
+    for folder in ("out", "safety"):
+        backup.withdraw(workspace.path_of(run_id) / folder)
+    workspace.remove(run_id)
+
+
+def remove_all(*, dry: bool) -> list[str]:
+    """Remove what belongs to no run that could still use it: staging, kept tables, files,
+    workspaces. Return what it was; with `dry` it stays.
+
+    What there is is listed first, and the runs after: a run is in the ledger before it makes
+    anything, so whatever is listed and has no run is nobody's.
+    """
+    engine = engine_for(backup_settings().database)
+    places = engine.places()
+    with_files = {
+        run_id: tree for tree in project_trees() for run_id in placement.runs_with_files(tree)
+    }
+    with_workspace = workspace.runs()
+    usable = _usable_runs()
+    points = dict(UndoPoint.objects.values_list("pk", "place"))
+    usable |= _runs_in_doubt(engine, set(places).difference(points.values()))
+    needed = {engine.place(purpose, pk) for pk in usable for purpose in ("staging", "undo")}
+    left = [place for place in places if place not in needed | set(points.values())]
+    if not dry:
+        for place in left:
+            engine.drop(place)
+    nobodys_files = with_files.keys() - usable - points.keys()
+    nobodys_workspaces = with_workspace - usable
+    left += [f"{with_files[run_id].alias}:{run_id}" for run_id in sorted(nobodys_files)]
+    left += [f"workspace:{run_id}" for run_id in sorted(nobodys_workspaces)]
+    if not dry:
+        for run_id in nobodys_files | nobodys_workspaces:
+            remove_of(run_id)
+    return left
+
+
+def _runs_in_doubt(engine: Engine, unrecorded: set[str]) -> set[str]:
+    """Return the runs that died between the exchange of the tables and its record: live needs their
+    files, and they are to be resumed, however long ago that was."""
+    doubtful = {place for place in unrecorded if engine.in_doubt(place)}
+    if not doubtful:
+        return set()
+    runs = Run.objects.values_list("pk", flat=True)
+    return {pk for pk in runs if engine.place("undo", pk) in doubtful}
+
+
+def _usable_runs() -> set[str]:
+    """Return the runs that are active, or failed so lately that they may be resumed, or were
+    cancelled while a step was at work that still is."""
+    lately = timezone.now() - _RESUMABLE
+    resumable = Q(state=Run.State.FAILED, finished_at__gt=lately)
+    usable = set(
+        Run.objects.filter(Q(state__in=Run.ACTIVE) | resumable).values_list("pk", flat=True)
+    )
+    cancelled = Run.objects.filter(state=Run.State.CANCELLED, finished_at__gt=lately)
+    return usable | {run.pk for run in cancelled if ledger.is_at_work(run)}
