@@ -1,0 +1,157 @@
+"""Runs commands that are to be killed, in children that are forked when the imports are paid for.
+
+`python -m tests.chaos.nursery` has no threads and no connections. It reads an order, a JSON object,
+from each line of its standard input, and answers with another. A child counts its *moments*: each
+SQL statement, commit and rollback, each file that is opened, renamed, linked or removed, each
+folder that is made or removed, and the boundaries of steps. It kills itself right before the one
+it is told; or the nursery kills it after a time. The product's code is not changed for that.
+"""
+
+import gc
+import json
+import os
+import pkgutil
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+_FILES = frozenset(
+    ("open", "os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "sqlite3.connect")
+)
+"""Events of the interpreter's audit that a change of something on disk begins with."""
+
+
+class Moments:
+    """Counts them, and dies at the one that was ordered."""
+
+    def __init__(self, order: dict[str, Any]) -> None:
+        self.seen: list[str] = []
+        self._at, self._when = order.get("at"), order.get("when")
+        self._begins_with = order.get("counting_from", "")
+
+    def __call__(self, what: str) -> None:
+        if self._begins_with:
+            if what != self._begins_with:
+                return
+            self._begins_with = ""
+        if len(self.seen) == self._at or what == self._when:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.seen.append(what)
+
+    def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event in _FILES and not str(arguments[0]).endswith((".py", ".pyc", "/stat")):
+            self(f"{event} {arguments[0]}")
+
+
+def prepare() -> None:
+    """Import what a command would, and no more."""
+    import django
+
+    django.setup()
+    from django.db import connections
+
+    import backup_tasks.engines
+    import backup_tasks.management.commands
+    import backup_tasks.steps
+
+    for package in (backup_tasks.engines, backup_tasks.steps, backup_tasks.management.commands):
+        for module in pkgutil.iter_modules(package.__path__):
+            import_module(f"{package.__name__}.{module.name}")
+    connections.close_all()
+    gc.freeze()  # else the first collection in each child copies all that they share
+
+
+def run_in_child(order: dict[str, Any]) -> int:
+    """Run the command of the order, and return its exit code."""
+    from django.core.management import CommandError, call_command
+
+    moments = Moments(order)
+    watch(moments)
+    try:
+        call_command(*order["command"])
+        code = 0
+    except CommandError as error:
+        print(error, file=sys.stderr)
+        code = error.returncode
+    Path(order["moments"]).write_text(json.dumps(moments.seen))
+    return code
+
+
+def watch(moments: Moments) -> None:
+    """Let the child tell `moments` what it is about to do."""
+    from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.backends.utils import CursorWrapper
+
+    from backup_tasks import execution, ledger
+    from backup_tasks.chains import CHAINS
+
+    def before(owner: Any, name: str, say: Callable[..., str]) -> None:
+        original = getattr(owner, name)
+
+        def told(*args: Any, **options: Any) -> Any:
+            moments(say(*args, **options))
+            return original(*args, **options)
+
+        setattr(owner, name, told)
+
+    before(CursorWrapper, "execute", lambda _, sql, *__: str(sql)[:100])
+    before(CursorWrapper, "executemany", lambda _, sql, *__: str(sql)[:100])
+    before(BaseDatabaseWrapper, "_commit", lambda *_: "commit")
+    before(BaseDatabaseWrapper, "_rollback", lambda *_: "rollback")
+    for step in sorted({name for chain in CHAINS.values() for name in chain}):
+        execution.VERBS[step] = bounded(step, execution.verb_of(step), moments)
+    record = ledger.succeed
+
+    def succeed(claim: ledger.Claim, *args: Any, **options: Any) -> bool:
+        finished = record(claim, *args, **options)
+        moments(f"recorded {claim.step.name}")
+        return finished
+
+    ledger.succeed = succeed
+    sys.addaudithook(moments.audit)
+
+
+def bounded(step: str, verb: Any, moments: Moments) -> Any:
+    def work(given: Any) -> Any:
+        moments(f"claimed {step}")
+        result = verb(given)
+        moments(f"worked {step}")
+        return result
+
+    return work
+
+
+def fork(order: dict[str, Any]) -> dict[str, Any]:
+    """Carry out an order; say how it ended."""
+    began = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        code = 70
+        try:
+            output = os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+            code = run_in_child(order)
+        except BaseException:  # noqa: BLE001  # told to whoever reads the output
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    if (after := order.get("after")) is not None:
+        time.sleep(after)
+        os.kill(child, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return {"code": code, "seconds": time.monotonic() - began}
+
+
+if __name__ == "__main__":
+    prepare()
+    print(json.dumps("ready"), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(fork(json.loads(line))), flush=True)

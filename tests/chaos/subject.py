@@ -1,0 +1,235 @@
+"""What is killed, and what is seen of it from outside: rows, files, and what was left behind."""
+
+import contextlib
+import hashlib
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import psycopg
+
+from edms.local.instance import ROOT
+from tests.acceptance.contents import contents
+from tests.services import Project
+
+KILLED = -signal.SIGKILL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a command ended."""
+
+    code: int
+    seconds: float
+    text: str
+    moments: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """Live: a SHA-256 over every row, column, index and constraint, and one of every file."""
+
+    rows: str
+    files: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"rows {self.rows[:8]}, files { ({n: s[:8] for n, s in self.files.items()}) }"
+
+
+@dataclass(kw_only=True)
+class Subject:
+    """An EDMS and its nursery."""
+
+    project: Project
+    nursery: "subprocess.Popen[str]"
+    client: Any
+    """A connection to the database."""
+    packages: dict[str, Path] = field(default_factory=dict)
+    """By generation."""
+    states: dict[str, State] = field(default_factory=dict)
+    """What live is when it is that generation."""
+
+    def run(self, *command: str | Path, **order: Any) -> Ending:
+        """Run a command in a child; `after`, `at`, `when` and `counting_from` order its death."""
+        output, moments = self.project.folder / "output.txt", self.project.folder / "moments.json"
+        moments.unlink(missing_ok=True)
+        order |= {
+            "command": [str(part) for part in command],
+            "output": str(output),
+            "moments": str(moments),
+        }
+        answer = self._ask(order)
+        self._until_the_server_knows()
+        return Ending(
+            code=answer["code"],
+            seconds=answer["seconds"],
+            text=output.read_text(),
+            moments=json.loads(moments.read_text()) if moments.exists() else [],
+        )
+
+    def _ask(self, order: dict[str, Any]) -> Any:
+        stdin, stdout = self._pipes()
+        stdin.write(json.dumps(order) + "\n")
+        stdin.flush()
+        return json.loads(stdout.readline())
+
+    def _pipes(self) -> tuple[IO[str], IO[str]]:
+        assert self.nursery.stdin is not None
+        assert self.nursery.stdout is not None
+        return self.nursery.stdin, self.nursery.stdout
+
+    def _until_the_server_knows(self) -> None:
+        """A server goes on for a moment with what a dead client told it last."""
+        if self.project.engine != "postgres":
+            return
+        others = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND pid <> pg_backend_pid() AND application_name <> 'reader'"
+        )
+        deadline = time.monotonic() + 30
+        while self.ask(others) != [0]:
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+
+    def restore(self, generation: str, **order: Any) -> Ending:
+        """Restore the package of a generation."""
+        package = self.packages[generation]
+        return self.run("restore_from_package", package, "--type", "full", "--confirm", **order)
+
+    def succeed_restore(self, generation: str, **order: Any) -> Ending:
+        """Restore the package of a generation, which must end well."""
+        done = self.restore(generation, **order)
+        assert done.code == 0, done.text
+        return done
+
+    def generation(self) -> str:
+        """Which generation live is, to the last row and file."""
+        now = self.state()
+        (found,) = [name for name, state in self.states.items() if state == now]
+        return found
+
+    def succeed(self, *command: str | Path) -> Ending:
+        """Run a command that must end well."""
+        done = self.run(*command)
+        assert done.code == 0, f"{command} → {done.code}\n{done.text}"
+        return done
+
+    def state(self) -> State:
+        """Look at live, without any of the product's code."""
+        now = contents(self.project)
+        rows = repr((sorted(now.tables.items()), now.structure)).encode()
+        return State(
+            rows=hashlib.sha256(rows).hexdigest(),
+            files={name: hashlib.sha256(data).hexdigest() for name, data in now.files.items()},
+        )
+
+    def ask(self, sql: str) -> list[Any]:
+        """What the first column of a query has."""
+        return [row[0] for row in self.client.execute(sql).fetchall()]
+
+    def step_at_work(self) -> str:
+        """The step that the ledger believes to be at work."""
+        at_work = self.ask("SELECT name FROM backup_tasks_step WHERE state = 'running'")
+        return at_work[0] if at_work else "between steps"
+
+    def active_runs(self) -> list[str]:
+        """The runs that the ledger believes to be at work."""
+        return self.ask("SELECT id FROM backup_tasks_run WHERE state IN ('pending', 'running')")
+
+    def promoted(self, run: str) -> bool:
+        """Whether the run has changed live's rows."""
+        return run in self.ask("SELECT run_id FROM backup_tasks_undopoint")
+
+    def places(self) -> list[str]:
+        """Every copy of the tables beside live."""
+        if self.project.engine == "sqlite":
+            beside = self.project.folder.glob(f"{self.project.database.name}.*")
+            return sorted(str(path) for path in beside)
+        return sorted(
+            self.ask(
+                "SELECT nspname FROM pg_namespace WHERE nspname NOT IN"
+                " ('public', 'information_schema') AND nspname !~ '^pg_'"
+            )
+        )
+
+    def left_behind(self) -> list[str]:
+        """What no run needs any more, and is there."""
+        kept = set(self.ask("SELECT place FROM backup_tasks_undopoint"))
+        points = set(self.ask("SELECT run_id FROM backup_tasks_undopoint"))
+        reserved = self.project.media / ".backup_tasks"
+        workspace, store = self.project.workspace, self.project.store
+        packages = {path.name for path in store.iterdir()} if store.exists() else set()
+        return [
+            *(place for place in self.places() if place not in kept),
+            *(str(path) for path in sorted(workspace.glob("*"))),
+            *(str(path) for path in sorted(reserved.glob("*")) if path.name not in points),
+            *(str(path) for path in sorted(reserved.glob("*/staging/**/*")) if path.is_file()),
+            *self.active_runs(),
+            *self.ask("SELECT run_id FROM backup_tasks_step WHERE state = 'running'"),
+            *self.ask("SELECT id FROM backup_tasks_run WHERE live_lock IS NOT NULL"),
+            *(name for name in sorted(packages) if not _has_other_half(name, packages)),
+        ]
+
+
+def _has_other_half(name: str, packages: set[str]) -> bool:
+    """A package and its sidecar."""
+    if name.endswith(".json"):
+        return any(other.startswith(name[: -len("json")] + "tar") for other in packages)
+    return name.split(".tar")[0] + ".json" in packages
+
+
+@contextlib.contextmanager
+def subject_of(project: Project) -> Iterator[Subject]:
+    """Start a nursery for the project."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.chaos.nursery"],
+        cwd=ROOT,
+        env=project.env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as nursery:
+        assert nursery.stdout is not None
+        assert nursery.stdout.readline() == '"ready"\n'
+        with client_of(project) as client:
+            try:
+                yield Subject(project=project, nursery=nursery, client=client)
+            finally:
+                assert nursery.stdin is not None
+                nursery.stdin.close()
+
+
+@contextlib.contextmanager
+def client_of(project: Project, name: str = "") -> Iterator[Any]:
+    """A connection to live as another program has it: no transaction unless it begins one."""
+    if project.engine == "sqlite":
+        opened = sqlite3.connect(project.database, isolation_level=None, timeout=20)
+        with contextlib.closing(opened) as client:
+            yield client
+    else:
+        with psycopg.connect(
+            project.database_url, autocommit=True, application_name=name
+        ) as client:
+            yield client
+
+
+def project_in(folder: Path, engine: str, url: str) -> Project:
+    """Make the small project's tables."""
+    folder.mkdir()
+    variables = {"DJANGO_SETTINGS_MODULE": "tests.chaos.settings"}
+    project = Project(engine=engine, folder=folder, database_url=url, variables=variables)
+    project.succeed("migrate", "--run-syncdb", "--no-input", "--verbosity", "0")
+    return project
+
+
+def fill(project: Project, generation: str) -> None:
+    """Put a generation on the shelf."""
+    code = f"from tests.chaos.shelf.content import fill; fill({generation!r})"
+    project.succeed("shell", "--no-imports", "-c", code)
