@@ -13,7 +13,7 @@ from backup_tasks.engines import Engine, engine_for
 from backup_tasks.files import project_trees
 from backup_tasks.models import Run, UndoPoint
 
-_RESUMABLE = timedelta(days=1)
+RESUMABLE = timedelta(days=1)
 """How long what a failed run needs to be resumed is kept."""
 
 
@@ -80,8 +80,9 @@ def _runs_in_doubt(engine: Engine, unrecorded: set[str]) -> set[str]:
 def _usable_runs() -> set[str]:
     """Return the runs that are active, or failed so lately that they may be resumed, or were
     cancelled while a step was at work that still is."""
-    lately = timezone.now() - _RESUMABLE
-    resumable = Q(state=Run.State.FAILED, finished_at__gt=lately)
+    lately = timezone.now() - RESUMABLE
+    superseded = Q(undopoint__undone_at__isnull=False)
+    resumable = Q(state=Run.State.FAILED, finished_at__gt=lately) & ~superseded
     usable = set(
         Run.objects.filter(Q(state__in=Run.ACTIVE) | resumable).values_list("pk", flat=True)
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from backup_tasks import history, placement, restore
+from backup_tasks import history, placement, restore, undo_points
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.files import Tree, project_trees
@@ -39,6 +39,8 @@ def promote(work: Work) -> dict[str, Any]:
             expires_at=timezone.now() + settings.undo_for,
         )
         lock_seconds = _swap(work, place, point, trees)
+    else:
+        undo_points.refuse_superseded(point)
     for tree in trees:
         placement.put_other_files(tree, work.run_id)
     UndoPoint.objects.filter(pk=point.pk).update(files_done=True)
@@ -75,6 +77,7 @@ def _prepared(work: Work) -> tuple[list[Tree], list[Model]]:
 def _swap(work: Work, place: str, point: UndoPoint, trees: list[Tree]) -> float:
     def record() -> None:
         work.still_mine()
+        undo_points.supersede_unfinished()
         point.save(force_insert=True)
 
     with placement.added(trees, work.run_id):

@@ -54,7 +54,11 @@ def _undo_points(*, dry: bool) -> list[str]:
     if Run.objects.exclude(live_lock=None).exists():
         return []
     engine = engine_for(backup_settings().database)
-    expired = UndoPoint.objects.filter(expires_at__lt=timezone.now(), files_done=True)
+    now = timezone.now()
+    # A run that may be resumed sees by its point how far it came.
+    expired = UndoPoint.objects.filter(expires_at__lt=now, files_done=True).exclude(
+        run__state=Run.State.FAILED, run__finished_at__gt=now - leavings.RESUMABLE
+    )
     names = [point.pk for point in expired]
     if not dry:
         for point in expired:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from backup_tasks import placement
+from backup_tasks import placement, undo_points
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import NothingToUndo
@@ -36,6 +36,8 @@ def undo(work: Work) -> dict[str, Any]:
             expires_at=timezone.now() + settings.undo_for,
         )
         lock_seconds = _swap(work, undone, mine, trees)
+    else:
+        undo_points.refuse_superseded(mine)
     for tree in trees:
         if placement.has_plan(tree, work.run_id):
             placement.put_other_files(tree, work.run_id)
@@ -80,6 +82,7 @@ def _undone_by(work: Work) -> UndoPoint:
 def _swap(work: Work, undone: UndoPoint, mine: UndoPoint, trees: list[Tree]) -> float:
     def record() -> None:
         work.still_mine()
+        undo_points.supersede_unfinished()
         mine.undoes = undone.pk
         mine.save(force_insert=True)
         UndoPoint.objects.filter(pk=undone.pk).update(undone_at=timezone.now())
