@@ -48,6 +48,7 @@ _TRANSIENT_STATES = ("08", "40", "53300", "57P")
 """Connection failures, serialization failures and deadlocks, too many connections, shutdowns.
 Source: PostgreSQL documentation, appendix A."""
 _DISK_FULL_STATE = "53100"
+_QUERY_CANCELED = "57014"
 _OF_MARIADB = {
     **dict.fromkeys((1021, 1114), _DISK_FULL_STATE),
     1146: _NO_TABLE,
@@ -129,6 +130,11 @@ def _of_database(error: DatabaseError | InterfaceError) -> BackupError:
         )
     if state == _LOCK_NOT_AVAILABLE:
         return LockNotGranted(f"a table stayed locked: {text}")
+    if state == _QUERY_CANCELED:
+        return Permanent(
+            f"the database ended a statement: {text}",
+            hint="Raise the role's or the database's statement_timeout, then `resume_run`.",
+        )
     if isinstance(error, InterfaceError) or (
         isinstance(error, OperationalError) and _may_pass(text, state)
     ):
