@@ -105,6 +105,11 @@ class Tree:
         self.storage = storages[alias]
         self._local = isinstance(self.storage, FileSystemStorage)
 
+    @property
+    def folder(self) -> Path | None:
+        """Where the files are, if they are on a disk of this machine."""
+        return Path(self.storage.path("")) if self._local else None
+
     @contextmanager
     def _failures(self, name: str) -> Iterator[None]:
         """Say which storage and file it was, where the library of a storage raises its own errors;

@@ -14,8 +14,9 @@ from django.apps.registry import Apps
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.state import StateApps
 
-from backup_tasks import catalog, references
+from backup_tasks import catalog, references, space
 from backup_tasks.conf import BackupSettings, backup_settings
+from backup_tasks.engines import engine_for
 from backup_tasks.errors import (
     DoesNotFit,
     HandoverChanged,
@@ -24,7 +25,7 @@ from backup_tasks.errors import (
     PackageDamaged,
     SignatureInvalid,
 )
-from backup_tasks.files import Entry
+from backup_tasks.files import Entry, project_trees
 from backup_tasks.package.folder import copy_announced, sidecar_beside
 from backup_tasks.package.index import read_index
 from backup_tasks.package.manifest import Exclusion, Manifest, ModelEntry
@@ -37,6 +38,7 @@ from backup_tasks.rows.natural_keys import Identity, Model, identity_of
 from backup_tasks.rows.part import Asked, part_of
 from backup_tasks.rows.scope import Scope, full_scope, label, refers_to
 from backup_tasks.rows.shape import Shape
+from backup_tasks.space import Need
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,7 @@ def bring(name: str, folder: Path, *, allow_unsigned: bool) -> Opened:
     path = Path(name)
     if name and path.is_file():
         sidecar = sidecar_beside(path)
+        space.require([Need(what="the package", folder=folder, size=path.stat().st_size)])
         opened = Opened(name=str(path), path=folder / path.name, sidecar=sidecar)
         with path.open("rb") as source, written_whole(opened.path) as target:
             if sidecar is None:
@@ -69,6 +72,7 @@ def bring(name: str, folder: Path, *, allow_unsigned: bool) -> Opened:
                 copy_announced(source, target, sidecar)
     else:
         store, sidecar = catalog.find(name)
+        space.require([Need(what="the package", folder=folder, size=sidecar.size)])
         opened = Opened(name=sidecar.name, path=folder / sidecar.name, sidecar=sidecar)
         store.fetch(sidecar.name, opened.path)
     if settings.trusted_keys and not allow_unsigned:
@@ -110,6 +114,9 @@ def open_into(
     Raises PackageDamaged, KeyMissing.
     """
     shutil.rmtree(folder, ignore_errors=True)
+    if opened.sidecar is not None:
+        content = opened.sidecar.totals.content_size
+        space.require([Need(what="the package's content", folder=folder, size=content)])
     manifest = unpack(
         opened.path, folder, identities=identities(params), progress=_bytes(progress, "unpacking")
     )
@@ -134,6 +141,19 @@ def check_contents(
     )
     _check_sidecar(opened, manifest)
     return manifest
+
+
+def require_room(folder: Path, manifest: Manifest) -> None:
+    """Refuse now what would fill a disk later: staging and what is kept for undo, and the staged
+    files. Raises StorageRefused."""
+    rows = sum(entry.size for entry in manifest.models)
+    tables = engine_for(backup_settings().database).room(rows) if manifest.models else None
+    needs = [tables] if tables else []
+    for tree in project_trees():
+        if place := tree.folder:
+            size = sum(entry.size for entry in entries_of(folder, manifest, tree.alias))
+            needs += [Need(what=f"the files of storage {tree.alias}", folder=place, size=size)]
+    space.require(needs)
 
 
 def expectation(manifest: Manifest) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from backup_tasks.space import Need
+
 _ROWS_AT_ONCE = 1000
 
 
@@ -46,6 +48,11 @@ class Engine(ABC):
     @abstractmethod
     def places(self) -> list[str]:
         """Return the names of the places that exist."""
+
+    def room(self, rows: int) -> Need | None:
+        """Return what a restore of so many bytes of rows takes of a disk of this machine, the kept
+        copy of live included; None where a server has the disk."""
+        return None
 
     @abstractmethod
     def create(self, place: str) -> None:

@@ -17,6 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.engines.base import MergingEngine, identifier, insert, quoted, standing_in
 from backup_tasks.errors import DoesNotFit, LockNotGranted
+from backup_tasks.space import Need
 
 _SIDE_FILES = ("", "-wal", "-shm", "-journal")
 
@@ -59,6 +60,19 @@ class SQLite(MergingEngine):
         )
         return sorted(
             str(path) for path in self._live.parent.iterdir() if name.fullmatch(path.name)
+        )
+
+    def room(self, rows: int) -> Need | None:
+        # The rows once in staging; all of live once more, free pages apart, when it is kept. As
+        # lines of JSON the rows are at most about four times as long as in a table.
+        with self.live.cursor() as cursor:
+            sizes = [
+                cursor.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("page_count", "freelist_count", "page_size")
+            ]
+        used = (sizes[0] - sizes[1]) * sizes[2]
+        return Need(
+            what="staging and the old tables", folder=self._live.parent, size=rows // 4 + used
         )
 
     def create(self, place: str) -> None:

@@ -157,10 +157,10 @@ def cancel(run_id: str, *, requested_by: str = "") -> Run:
         run = find(run_id)
         if UndoPoint.objects.using(database()).filter(pk=run_id).exists():
             raise Permanent(
-                "it is too late to cancel: the run has replaced the rows of live, and now its files",
+                "it is too late to cancel: the run has replaced live's rows, and now its files",
                 obj=run_id,
-                hint=f"If nobody works on it, `resume_run {run_id}` finishes it; then `undo_restore` "
-                "brings back what was there.",
+                hint=f"If nobody works on it, `resume_run {run_id}` finishes it; `undo_restore` "
+                "then brings back what was there.",
             )
         release_live_lock(run)
     return find(run_id)

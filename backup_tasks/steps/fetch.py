@@ -13,8 +13,8 @@ from backup_tasks.steps import Work
 def fetch(work: Work) -> dict[str, Any]:
     """Return {"package", "expected": {model: rows}, "expected_files", "added", "warnings"}.
 
-    Raises PackageNotFound, PackageDamaged, SignatureInvalid, KeyMissing, DoesNotFit: all of it
-    before anything was changed (F8).
+    Raises PackageNotFound, PackageDamaged, SignatureInvalid, KeyMissing, DoesNotFit,
+    StorageRefused: all of it before anything was changed (F8).
     """
     if work.params.get("mode") == "merge":
         merging_engine(backup_settings().database)  # refused here rather than after a safety backup
@@ -27,6 +27,7 @@ def fetch(work: Work) -> dict[str, Any]:
     whole = restore.open_into(folder, opened, work.params, work.progress)
     selected = restore.selected(whole, work.params)
     history.refuse_misfit(selected.manifest, backup_settings())
+    restore.require_room(folder, selected.manifest)
     return {
         "package": opened.name,
         "added": dict(selected.added),

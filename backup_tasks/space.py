@@ -1,0 +1,60 @@
+"""Is there room for it? Asked before anything is made.
+
+Only what is known to be needed is asked for, so that nothing is refused that would have fitted; and
+only disks of this machine can be asked: what a database server or a bucket has is not known here.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from backup_tasks.errors import StorageRefused
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """So many bytes are going to be written somewhere below a folder."""
+
+    what: str
+    folder: Path
+    """Need not exist yet."""
+    size: int
+
+
+def require(needs: Iterable[Need]) -> None:
+    """Raise StorageRefused, with all figures, if a disk has not the room for what it is to take.
+
+    Needs of one file system add up.
+    """
+    by_disk: dict[int, list[Need]] = defaultdict(list)
+    for need in needs:
+        by_disk[_existing(need.folder).stat().st_dev].append(need)
+    for together in by_disk.values():
+        folder = _existing(together[0].folder)
+        needed, free = sum(need.size for need in together), shutil.disk_usage(folder).free
+        if needed > free:
+            parts = ", ".join(f"{need.what} {_in_words(need.size)}" for need in together)
+            raise StorageRefused(
+                f"the disk has not enough room: {_in_words(needed)} needed ({parts}), "
+                f"{_in_words(free)} free",
+                obj=str(folder),
+                hint="Live was not touched. Free some space there, then `resume_run`.",
+            )
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    folder = folder.absolute()
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+def _in_words(size: int) -> str:
+    """A size as people say it; bytes where it is small."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} bytes"
