@@ -92,8 +92,8 @@ def test_documents_go_from_5_to_0_to_5(cycle: Cycle) -> None:
 
 
 def test_every_row_of_every_table_is_what_it_was(cycle: Cycle) -> None:
-    """F5, F7, T1, T3, T15: primary keys, uuids, passwords, microseconds, groups and roles; read by
-    the test itself, not by the code that claims it."""
+    """F1, F5, F7, T1, T3, T15: primary keys, uuids, passwords, microseconds, groups and roles; read
+    by the test itself, not by the code that claims it."""
     assert cycle.after.tables == cycle.before.tables
     assert sum(map(len, cycle.before.tables.values())) > 350
 
@@ -110,7 +110,7 @@ def test_columns_indexes_and_constraints_are_what_they_were(cycle: Cycle) -> Non
 
 
 def test_after_the_reset_only_the_defaults_are_left(cycle: Cycle) -> None:
-    """F1: a reset that left rows would make any restore look well."""
+    """F7: a reset that left rows would make any restore look well."""
     reset = cycle.after_reset
     assert reset.files == {}
     assert reset.count("users_user") == 2

@@ -1,24 +1,40 @@
-"""A small project per engine, with two packages: whichever is live, the other can be restored."""
+"""A small project per engine, with two packages: whichever is live, the other can be restored.
+
+It lives through all tests, and every death that they order.
+"""
 
 from collections.abc import Iterator
 
 import pytest
 
+from edms.local.postgres import PostgresServer
 from tests.chaos.subject import Subject, fill, project_in, subject_of
-from tests.services import ENGINES
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def subject(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+@pytest.fixture(scope="session")
+def sqlite_subject(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+    yield from _subject(tmp_path_factory, "sqlite", "")
+
+
+@pytest.fixture(scope="session")
+def postgres_subject(
+    tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer
 ) -> Iterator[Subject]:
-    """Lives through all tests of a module, and every death that they order."""
-    folder, url = tmp_path_factory.mktemp("chaos"), ""
-    if request.param == "postgres":
-        server = request.getfixturevalue("postgres")
-        name = server.new_name()
-        url = server.create_database(name)
-    project = project_in(folder / "project", request.param, url)
+    name = postgres.new_name()
+    yield from _subject(tmp_path_factory, "postgres", postgres.create_database(name))
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def subject(request: pytest.FixtureRequest, engine: str) -> Subject:
+    """Once per engine."""
+    found: Subject = request.getfixturevalue(f"{engine}_subject")
+    return found
+
+
+def _subject(tmp_path_factory: pytest.TempPathFactory, engine: str, url: str) -> Iterator[Subject]:
+    folder = tmp_path_factory.mktemp(f"chaos-{engine}")
+    project = project_in(folder / "project", engine, url)
     with subject_of(project) as subject:
         for generation in ("a", "b"):
             package = folder / f"{generation}.tar.zst"
@@ -27,5 +43,3 @@ def subject(
             subject.packages[generation] = package
             subject.states[generation] = subject.state()
         yield subject
-    if url:
-        server.drop_database(name)

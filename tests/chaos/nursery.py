@@ -20,6 +20,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from tests.chaos.faults import Fault, pretend_free, small_disk
+
 _FILES = frozenset(
     ("open", "os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "sqlite3.connect")
 )
@@ -31,15 +33,18 @@ class Moments:
 
     def __init__(self, order: dict[str, Any]) -> None:
         self.seen: list[str] = []
-        self._at, self._when = order.get("at"), order.get("when")
+        self._at, self._when = order.get("at"), order.get("when", "never")
         self._begins_with = order.get("counting_from", "")
+        self._fault = Fault(*order["fault"]) if "fault" in order else None
 
     def __call__(self, what: str) -> None:
+        if self._fault:
+            self._fault(what)
         if self._begins_with:
             if what != self._begins_with:
                 return
             self._begins_with = ""
-        if len(self.seen) == self._at or what == self._when:
+        if len(self.seen) == self._at or what.startswith(self._when):
             os.kill(os.getpid(), signal.SIGKILL)
         self.seen.append(what)
 
@@ -71,7 +76,9 @@ def run_in_child(order: dict[str, Any]) -> int:
     from django.core.management import CommandError, call_command
 
     moments = Moments(order)
-    watch(moments)
+    watch(moments, order)
+    if "free" in order:
+        pretend_free(order["free"])
     try:
         call_command(*order["command"])
         code = 0
@@ -82,8 +89,8 @@ def run_in_child(order: dict[str, Any]) -> int:
     return code
 
 
-def watch(moments: Moments) -> None:
-    """Let the child tell `moments` what it is about to do."""
+def watch(moments: Moments, order: dict[str, Any]) -> None:
+    """Let the child tell `moments` what it is about to do; and wait less than it would."""
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.backends.utils import CursorWrapper
 
@@ -104,7 +111,13 @@ def watch(moments: Moments) -> None:
     before(BaseDatabaseWrapper, "_commit", lambda *_: "commit")
     before(BaseDatabaseWrapper, "_rollback", lambda *_: "rollback")
     for step in sorted({name for chain in CHAINS.values() for name in chain}):
-        execution.VERBS[step] = bounded(step, execution.verb_of(step), moments)
+        limit = order["file_limit"][1] if order.get("file_limit", [""])[0] == step else None
+        execution.VERBS[step] = bounded(step, execution.verb_of(step), moments, limit)
+    execution.RETRY = execution.Retry(times=2, first=0.05)
+    if "lock_tries" in order:
+        from backup_tasks.engines import postgresql
+
+        postgresql._LOCK_TRIES = order["lock_tries"]
     record = ledger.succeed
 
     def succeed(claim: ledger.Claim, *args: Any, **options: Any) -> bool:
@@ -116,10 +129,11 @@ def watch(moments: Moments) -> None:
     sys.addaudithook(moments.audit)
 
 
-def bounded(step: str, verb: Any, moments: Moments) -> Any:
+def bounded(step: str, verb: Any, moments: Moments, limit: int | None) -> Any:
     def work(given: Any) -> Any:
         moments(f"claimed {step}")
-        result = verb(given)
+        with small_disk(limit):
+            result = verb(given)
         moments(f"worked {step}")
         return result
 

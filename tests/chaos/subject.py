@@ -115,9 +115,9 @@ class Subject:
         (found,) = [name for name, state in self.states.items() if state == now]
         return found
 
-    def succeed(self, *command: str | Path) -> Ending:
+    def succeed(self, *command: str | Path, **order: Any) -> Ending:
         """Run a command that must end well."""
-        done = self.run(*command)
+        done = self.run(*command, **order)
         assert done.code == 0, f"{command} → {done.code}\n{done.text}"
         return done
 
@@ -198,7 +198,7 @@ def subject_of(project: Project) -> Iterator[Subject]:
     ) as nursery:
         assert nursery.stdout is not None
         assert nursery.stdout.readline() == '"ready"\n'
-        with client_of(project) as client:
+        with client_of(project, "reader") as client:
             try:
                 yield Subject(project=project, nursery=nursery, client=client)
             finally:

@@ -1,7 +1,7 @@
 """kill -9 at every step boundary, at fifty random moments, and all through promote.
 
 Each time live must be the old state or the new one, a client that reads it meanwhile must see no
-error, and the next run must clean up and succeed.
+error, and the next run must clean up and succeed (P4, P9, F12).
 """
 
 import os
@@ -146,3 +146,56 @@ def test_death_all_through_promote(trial: Trial) -> None:
         assert trial.kill(counting_from=first, at=at), moments[at]
 
     assert set(trial.tally) >= {"old", "new"}
+
+
+BURY = "from backup_tasks import ledger; ledger.bury_dead_commands()"
+
+
+def test_a_run_that_failed_half_way_is_not_finished_over_a_later_one(subject: Subject) -> None:
+    """It died with its rows in place and its files on the way; another restore has come since."""
+    old = subject.generation()
+    new = other(old)
+    before_the_first_old_file_is_kept = {"counting_from": "claimed promote", "when": "os.link"}
+    assert subject.restore(new, **before_the_first_old_file_is_kept).code == KILLED
+    (run,) = subject.active_runs()
+    subject.project.succeed("shell", "--no-imports", "-c", BURY)
+    subject.succeed_restore(old)
+
+    resumed = subject.run("resume_run", run)
+
+    assert resumed.code == 1
+    assert "a later run has replaced live since" in resumed.text
+    assert subject.generation() == old
+    subject.succeed("undo_restore", "--confirm")
+    assert subject.state().rows == subject.states[new].rows
+    subject.succeed_restore(old)
+    a_day_later = "UPDATE backup_tasks_run SET finished_at = '2026-01-01 00:00:00+00:00'"
+    subject.client.execute(f"{a_day_later} WHERE id = '{run}'")
+    subject.succeed("prune_packages")
+    assert subject.left_behind() == []
+
+
+def test_a_run_that_has_changed_live_is_finished_and_neither_cancelled_nor_undone(
+    subject: Subject,
+) -> None:
+    """It died between the rows and the last files: giving it up would leave a mixture for good."""
+    old = subject.generation()
+    new = other(old)
+    before_the_first_old_file_is_kept = {"counting_from": "claimed promote", "when": "os.link"}
+    assert subject.restore(new, **before_the_first_old_file_is_kept).code == KILLED
+    now, (run,) = subject.state(), subject.active_runs()
+    assert now.rows == subject.states[new].rows
+    assert now.files != subject.states[new].files
+
+    cancel = subject.run("cancel_run", run)
+    undo = subject.run("undo_restore", "--confirm")
+
+    assert cancel.code == 1
+    assert "too late" in cancel.text
+    assert f"resume_run {run}" in cancel.text
+    assert undo.code == 4
+    assert f"resume_run {run}" in undo.text
+    assert subject.state() == now
+    subject.succeed("resume_run", run)
+    assert subject.generation() == new
+    assert subject.left_behind() == []

@@ -1,11 +1,14 @@
 """Every row and file says which generation it is of: two in one look are a mixed state."""
 
+from typing import ClassVar
+
 from django.db import models
 
 
 class Author(models.Model):
     name = models.CharField(max_length=40, unique=True)
     gen = models.CharField(max_length=8)
+    objects: ClassVar[models.Manager["Author"]] = models.Manager()
 
     class Meta:
         app_label = "shelf"
@@ -17,6 +20,7 @@ class Author(models.Model):
 class Tag(models.Model):
     name = models.CharField(max_length=40, unique=True)
     gen = models.CharField(max_length=8)
+    objects: ClassVar[models.Manager["Tag"]] = models.Manager()
 
     class Meta:
         app_label = "shelf"
@@ -32,6 +36,7 @@ class Document(models.Model):
     tags = models.ManyToManyField(Tag)
     gen = models.CharField(max_length=8)
     file = models.FileField(blank=True)
+    objects: ClassVar[models.Manager["Document"]] = models.Manager()
 
     class Meta:
         app_label = "shelf"
