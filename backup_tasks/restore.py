@@ -149,7 +149,7 @@ def require_room(folder: Path, manifest: Manifest) -> None:
     rows = sum(entry.size for entry in manifest.models)
     tables = engine_for(backup_settings().database).room(rows) if manifest.models else None
     needs = [tables] if tables else []
-    for tree in project_trees():
+    for tree in project_trees() if expected_files(manifest) is not None else ():
         if place := tree.folder:
             size = sum(entry.size for entry in entries_of(folder, manifest, tree.alias))
             needs += [Need(what=f"the files of storage {tree.alias}", folder=place, size=size)]

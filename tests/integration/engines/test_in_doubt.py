@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from backup_tasks.engines import engine_for
 from backup_tasks.engines.mariadb import MariaDB
+from backup_tasks.leavings import remove_all
 from backup_tasks.models import Run
-from backup_tasks.steps.prune import _left_behind
 from tests.services import Project
 
 
@@ -24,5 +24,5 @@ def test_prune_leaves_it_what_live_needs_however_long_ago_it_was(on_project: Pro
     engine.create(empty)
     engine.clone(kept, [])
 
-    assert _left_behind(dry=False) == [empty]
+    assert remove_all(dry=False) == [empty]
     assert engine.places() == [kept]
