@@ -71,9 +71,6 @@ def settle_missing(
         return []
     references = references_to(outside, every)
     users = outside.model is get_user_model()
-    if users and policy.missing_users == "placeholder":
-        _make_placeholders(ground, outside)
-        return []
     if users and policy.missing_users == "null":
         return _empty(ground, outside, references)
     return list(_named(ground, outside, references))
@@ -119,8 +116,8 @@ def _empty(ground: Ground, outside: Joined, references: References) -> list[str]
     return problems
 
 
-def _make_placeholders(ground: Ground, users: Joined) -> None:
-    """Make users that nobody can sign in as, by the names that are missing."""
+def make_placeholders(ground: Ground, users: Joined) -> None:
+    """Make users that nobody can sign in as, by the names that are missing; no signal is sent."""
     columns, source = key_query(users.model, users.paths, ground.connection, ground.staging)
     pk, mapping = ground.quote(users.pk[0].column), ground.staged(users.mapping)
     manager: Any = users.model._base_manager.using(ground.connection.alias)
@@ -138,12 +135,9 @@ def _make_placeholders(ground: Ground, users: Joined) -> None:
         fields = {field.name for field in users.written}
         more: dict[str, Any] = {"password": make_password(None)} if "password" in fields else {}
         more |= {"is_active": False} if "is_active" in fields else {}
-        made = manager.bulk_create(
+        manager.bulk_create(
             [users.model(**dict(zip(users.paths, key, strict=True)), **more) for _, *key in found]
         )
-        for (package, *_), user in zip(found, made, strict=True):
-            ground.run(f"UPDATE {mapping} SET t0 = %s WHERE p0 = %s", [user.pk, package])
-    ground.run(f"UPDATE {mapping} SET action = 'matched' WHERE action = 'unmatched'")
 
 
 def keep_gone(ground: Ground, joined: Joined, every: Sequence[Joined]) -> int:

@@ -8,7 +8,13 @@ from typing import TypedDict
 from django.contrib.auth import get_user_model
 
 from backup_tasks.errors import DoesNotFit
-from backup_tasks.merging.absent import keep_gone, map_generic_keys, map_users, settle_missing
+from backup_tasks.merging.absent import (
+    keep_gone,
+    make_placeholders,
+    map_generic_keys,
+    map_users,
+    settle_missing,
+)
 from backup_tasks.merging.conflicts import Conflict, compare, conflicts
 from backup_tasks.merging.ground import Ground
 from backup_tasks.merging.joined import Identities, Joined, in_order
@@ -89,6 +95,10 @@ class Merge:
             matching.match(joined)
             if joined.model is get_user_model():
                 map_users(self.ground, joined, self._policy)
+                if self._policy.missing_users == "placeholder" and not joined.merged:
+                    make_placeholders(self.ground, joined)
+                    matching.match(joined)
+                    map_users(self.ground, joined, self._policy)
             if joined.merged:
                 matching.place(joined, self._order)
             else:

@@ -45,6 +45,26 @@ def upgraded(
     templates.discard(project)
 
 
+def test_an_old_package_is_merged_in_the_shape_of_today(upgraded: Upgraded) -> None:
+    later = upgraded.later
+    later.succeed(
+        "shell",
+        "--no-imports",
+        "-c",
+        "from edms.users.models import *; "
+        "Motto.objects.all().delete(); Department.objects.update(title='spoiled')",
+    )
+
+    done = later.succeed(
+        *("restore_from_package", upgraded.package, "--mode", "merge", "--type", "database"),
+        *("--no-safety-backup", "--confirm", "--json"),
+    )
+
+    assert json.loads(done)["merge"]["models"]["users.motto"]["insert"] == len(upgraded.names)
+    assert later.evaluate(TITLES) == upgraded.names
+    assert later.evaluate(MOTTOS) == [[code, f"We are {name}."] for code, name in upgraded.names]
+
+
 def test_an_old_package_is_proven_at_its_own_migrations_and_then_brought_forward(
     upgraded: Upgraded,
 ) -> None:
