@@ -138,7 +138,8 @@ class Package(models.Model):
 
 class UndoPoint(models.Model):
     """The state that a promote replaced. Its row is written in the promote's own transaction, so
-    it exists exactly when the promote happened."""
+    it exists exactly when the promote happened; on MariaDB right after it, see
+    `engines.Engine.in_doubt`."""
 
     run = models.OneToOneField(Run, on_delete=models.CASCADE, primary_key=True)
     place = models.CharField(max_length=1024, help_text="A schema or a file with the old tables.")
