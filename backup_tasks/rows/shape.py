@@ -177,14 +177,17 @@ class Shape:
         return raw
 
     def row(self, line: bytes) -> list[Any]:
-        """Return the values of `columns` for one line of a dump. Raises LoadFailed."""
+        """Return the values of `columns` for one line of a dump. Raises LoadFailed.
+
+        A line of Django's `dumpdata --format jsonl` will do too, if it has primary keys.
+        """
         try:
             data = orjson.loads(line)
             fields = data["fields"]
             if self.keys:
-                fields.update(data["_fk"])
+                fields.update(data.get("_fk", ()))
             if self._pk is not None:
-                fields[self._pk.name] = data["_pk"]
+                fields[self._pk.name] = data["_pk"] if "_pk" in data else data["pk"]
             values = [*self._values_of(fields)]
             for at, decode in self._decoded:
                 if values[at] is not None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.apps import apps as installed
 from django.apps.registry import Apps
 from django.db.models.signals import post_migrate
 
@@ -19,7 +20,7 @@ class WorkflowsConfig(AppConfig):
         post_migrate.connect(_seed, sender=self, dispatch_uid="edms.defaults")
 
 
-def _seed(*, using: str, apps: Apps, **_: Any) -> None:
+def _seed(*, using: str, apps: Apps = installed, **_: Any) -> None:
     from edms import defaults  # models exist only once every app is loaded
 
     defaults.seed(using, apps)

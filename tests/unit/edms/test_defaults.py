@@ -7,6 +7,7 @@ import pytest
 from django.apps import apps
 from django.core.files.storage import default_storage
 from django.core.management import call_command
+from django.core.management.sql import emit_post_migrate_signal
 from django.db.models import AutoField
 
 from edms import defaults
@@ -36,6 +37,15 @@ def test_seeding_again_changes_nothing(db: None) -> None:
     defaults.seed("default")
     assert figures() == before
     assert DocumentType.objects.get(code="SOP").name == "Our own name"
+
+
+def test_flush_leaves_the_defaults(db: None) -> None:
+    """Django's `flush` sends `post_migrate` without what `migrate` sends along."""
+    DocumentType.objects.all().delete()
+
+    emit_post_migrate_signal(verbosity=0, interactive=False, db="default")
+
+    assert DocumentType.objects.exists()
 
 
 def test_without_a_password_given_nobody_signs_in_as_admin(db: None) -> None:
