@@ -4,7 +4,7 @@
 from each line of its standard input, and answers with another. A child counts its *moments*: each
 SQL statement, commit and rollback, each file that is opened, renamed, linked or removed, each
 folder that is made or removed, and the boundaries of steps. It kills itself right before the one
-it is told; or the nursery kills it after a time. The product's code is not changed for that.
+it is told, or a little later. The product's code is not changed for that.
 """
 
 import gc
@@ -13,6 +13,7 @@ import os
 import pkgutil
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -34,6 +35,7 @@ class Moments:
     def __init__(self, order: dict[str, Any]) -> None:
         self.seen: list[str] = []
         self._at, self._when = order.get("at"), order.get("when", "never")
+        self._later = order.get("later", 0.0)
         self._begins_with = order.get("counting_from", "")
         self._fault = Fault(*order["fault"]) if "fault" in order else None
 
@@ -45,8 +47,14 @@ class Moments:
                 return
             self._begins_with = ""
         if len(self.seen) == self._at or what.startswith(self._when):
-            os.kill(os.getpid(), signal.SIGKILL)
+            self._die()
         self.seen.append(what)
+
+    def _die(self) -> None:
+        if self._later:
+            threading.Timer(self._later, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        else:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event in _FILES and not str(arguments[0]).endswith((".py", ".pyc", "/stat")):
@@ -157,9 +165,6 @@ def fork(order: dict[str, Any]) -> dict[str, Any]:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
-    if (after := order.get("after")) is not None:
-        time.sleep(after)
-        os.kill(child, signal.SIGKILL)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     return {"code": code, "seconds": time.monotonic() - began}
 

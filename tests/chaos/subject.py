@@ -57,7 +57,7 @@ class Subject:
     """What live is when it is that generation."""
 
     def run(self, *command: str | Path, **order: Any) -> Ending:
-        """Run a command in a child; `after`, `at`, `when` and `counting_from` order its death."""
+        """Run a command in a child; `at`, `when`, `counting_from` and `later` order its death."""
         output, moments = self.project.folder / "output.txt", self.project.folder / "moments.json"
         moments.unlink(missing_ok=True)
         order |= {
