@@ -16,6 +16,8 @@ from backup_tasks.models import Run, UndoPoint
 RESUMABLE = timedelta(days=1)
 """How long what a failed run needs to be resumed is kept."""
 
+_GIVEN_UP = (Run.State.FAILED, Run.State.CANCELLED)
+
 
 def remove_of(run_id: str) -> None:
     """Remove what a run that nobody can resume has left; nothing that live or undo needs. May be
@@ -28,8 +30,12 @@ def remove_of(run_id: str) -> None:
     engine.drop(engine.place("staging", run_id))
     if not can_be_undone:
         engine.drop(kept)
+        # Only what the ledger knows not to have changed the rows: after a disaster it is a new
+        # one, and the files that the runs of the old one added are live's.
+        changed_nothing = Run.objects.filter(pk=run_id, state__in=_GIVEN_UP).exists()
         for tree in project_trees():
-            placement.take_back_added(tree, run_id)
+            if changed_nothing:
+                placement.take_back_added(tree, run_id)
             placement.forget(tree, run_id)
     for folder in ("out", "safety"):
         backup.withdraw(workspace.path_of(run_id) / folder)

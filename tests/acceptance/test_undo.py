@@ -50,6 +50,25 @@ def test_a_reset_can_be_undone(demo_project: Project) -> None:
     assert contents(demo_project) == before
 
 
+def test_pruning_with_a_new_ledger_keeps_the_files_that_an_earlier_restore_added(
+    demo_project: Project, tmp_path: Path
+) -> None:
+    """After a disaster the media may be the old ones, beside a database that is new: what a run
+    that nobody remembers has put there belongs to live."""
+    project, package = demo_project, tmp_path / "x.tar.zst"
+    project.succeed("create_backup", "--output", package)
+    before = contents(project)
+    (project.media / sorted(files(project))[0]).unlink()
+    project.succeed("restore_from_package", package, "--confirm", "--no-safety-backup")
+    forget = "from backup_tasks.models import *; UndoPoint.objects.all().delete(); "
+    project.succeed("shell", "--no-imports", "-c", f"{forget}Run.objects.all().delete()")
+
+    project.succeed("prune_packages")
+
+    assert list(project.media.glob(".backup_tasks/*")) == []
+    assert contents(project) == before
+
+
 def test_there_is_nothing_to_undo_before_anything_was_replaced(project: Project) -> None:
     before = contents(project)
 
