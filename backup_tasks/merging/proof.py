@@ -55,7 +55,7 @@ def digests_equal(
         )
         actions = "('insert', 'update', 'same', 'keep')"
         mapping = ground.staged(joined.mapping)
-        shape.query.source += f" JOIN {mapping} m ON {on} AND m.action IN {actions}"
+        shape.query.narrowed = f" JOIN {mapping} m ON {on} AND m.action IN {actions}"
         digests, count = Digests(), 0
         for lines in server_lines(shape) or shape.lines():
             digests.add(lines)

@@ -38,7 +38,9 @@ class Query:
         self._quote = connection.ops.quote_name
         self._joins: dict[tuple[str, str], str] = {}
         self.source = f"{self._table(model._meta.db_table)} t"
-        """What stands behind FROM."""
+        """What stands behind FROM, but for `narrowed`."""
+        self.narrowed = ""
+        """A join that leaves rows of `t` out, after all others."""
 
     def _table(self, name: str) -> str:
         return self._within + self._quote(name)
@@ -106,7 +108,7 @@ class Query:
             f"{column.sql}::text" if postgresql and wire.is_json(column.field) else column.sql
             for column in self.columns
         ]
-        return f"SELECT {', '.join(columns)} FROM {self.source}"
+        return f"SELECT {', '.join(columns)} FROM {self.source}{self.narrowed}"
 
 
 def key_query(

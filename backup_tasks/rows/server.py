@@ -196,7 +196,7 @@ def _select(shape: Shape) -> str:
     source = f"{shape.connection.ops.quote_name(shape.table)} t"
     for slot in shape.keys:
         source += _joined(slot, shape)
-    return f"SELECT {_concat(pieces)} FROM {source}"
+    return f"SELECT {_concat(pieces)} FROM {source}{shape.query.narrowed}"
 
 
 def _joined(slot: Slot, shape: Shape) -> str:
