@@ -8,14 +8,13 @@ them, so a kept place that holds it tells that the promote happened: docs/adr/00
 from __future__ import annotations
 
 import hashlib
-import random
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, cast
 
-from django.db import DatabaseError, OperationalError, connections, transaction
+from django.db import DatabaseError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.engines.base import Engine, identifier, insert, standing_in
@@ -28,7 +27,8 @@ from backup_tasks.engines.exchange import (
     tables_in,
     triggers_of,
 )
-from backup_tasks.errors import LockNotGranted, Misconfigured
+from backup_tasks.engines.patience import once_granted
+from backup_tasks.errors import Misconfigured
 
 _OLDEST = (10, 6)
 _NAME_LENGTH = 64
@@ -263,26 +263,21 @@ class MariaDB(Engine):
 
         The record's transaction is open meanwhile: whoever has lost the step renames nothing.
         """
-        for attempt in range(1, _LOCK_TRIES + 1):
-            try:
-                with transaction.atomic(self.alias), self._apart() as cursor:
-                    record()
-                    began = time.monotonic()
-                    exchange.run(cursor)
-                return time.monotonic() - began
-            except OperationalError as error:
-                if error.args[0] not in _LOCKED:
-                    raise
-                if attempt == _LOCK_TRIES:
-                    raise LockNotGranted(
-                        f"other clients held the tables through {_LOCK_TRIES} tries",
-                        obj=f"database {self.alias}",
-                        hint="A long transaction is open: see information_schema.innodb_trx. "
-                        "The run can be resumed.",
-                    ) from error
-                # Others queue up behind a lock that waits: let them through before the next try.
-                time.sleep(random.uniform(0.1, 0.3) * attempt)  # noqa: S311  # jitter
-        raise AssertionError("the last attempt returns or raises")
+
+        def attempt() -> float:
+            with transaction.atomic(self.alias), self._apart() as cursor:
+                record()
+                began = time.monotonic()
+                exchange.run(cursor)
+            return time.monotonic() - began
+
+        return once_granted(
+            attempt,
+            refused=lambda error: error.args[0] in _LOCKED,
+            tries=_LOCK_TRIES,
+            alias=self.alias,
+            transactions="information_schema.innodb_trx",
+        )
 
 
 def _streaming_cursor(connection: BaseDatabaseWrapper) -> Any:

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import psycopg
 import psycopg.errors
-from django.db import IntegrityError, OperationalError, connections, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.engines import columns, grants, structure, suspension, views
 from backup_tasks.engines.base import MergingEngine, identifier, quoted, standing_in
-from backup_tasks.errors import DoesNotFit, LockNotGranted
+from backup_tasks.engines.patience import once_granted
+from backup_tasks.errors import DoesNotFit
 
 _LOCK_TIMEOUT_MS = 500
 """For all tables together. Below deadlock_timeout (1 s), after which the server would end a client
 that waits for a table that is locked already and holds one that is not."""
 _LOCK_TRIES = 15
+_REFUSED = (
+    psycopg.errors.QueryCanceled,
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.DeadlockDetected,
+)
+
+T = TypeVar("T")
 
 
 class PostgreSQL(MergingEngine):
@@ -169,21 +176,23 @@ class PostgreSQL(MergingEngine):
 
     def _keep_writers_out(self, cursor: Any, tables: Sequence[str]) -> None:
         names = ", ".join(map(quoted, tables))
-        for attempt in range(1, _LOCK_TRIES + 1):
-            try:
-                with transaction.atomic(self.alias):
-                    cursor.execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}")
-                    cursor.execute(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
-                    cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
-                return
-            except OperationalError as error:
-                refused = isinstance(
-                    error.__cause__,
-                    psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected,
-                )
-                if not refused or attempt == _LOCK_TRIES:
-                    raise _explained(error, refused=refused, alias=self.alias) from error
-                time.sleep(random.uniform(0.1, 0.3) * attempt)  # noqa: S311  # jitter
+
+        def attempt() -> None:
+            with transaction.atomic(self.alias):
+                cursor.execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}")
+                cursor.execute(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
+                cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
+
+        self._once_granted(attempt)
+
+    def _once_granted(self, attempt: Callable[[], T]) -> T:
+        return once_granted(
+            attempt,
+            refused=lambda error: isinstance(error.__cause__, _REFUSED),
+            tries=_LOCK_TRIES,
+            alias=self.alias,
+            transactions="pg_stat_activity",
+        )
 
     def count_on(self, table: str, column: str) -> None:
         with self.live.cursor() as cursor:
@@ -200,21 +209,7 @@ class PostgreSQL(MergingEngine):
     ) -> float:
         with transaction.atomic(self.alias), self.live.cursor() as cursor:
             views.build(cursor, self._live_schema, place, tables)
-        for attempt in range(1, _LOCK_TRIES + 1):
-            try:
-                return self._swap(place, tables, apps, keep, record)
-            except OperationalError as error:
-                refused = isinstance(
-                    error.__cause__,
-                    psycopg.errors.QueryCanceled
-                    | psycopg.errors.LockNotAvailable
-                    | psycopg.errors.DeadlockDetected,
-                )
-                if not refused or attempt == _LOCK_TRIES:
-                    raise _explained(error, refused=refused, alias=self.alias) from error
-                # Others queue up behind a lock that waits: let them through before the next try.
-                time.sleep(random.uniform(0.1, 0.3) * attempt)  # noqa: S311  # jitter
-        raise AssertionError("the last attempt returns or raises")
+        return self._once_granted(lambda: self._swap(place, tables, apps, keep, record))
 
     def _swap(
         self,
@@ -340,14 +335,4 @@ def _keep_migrations(cursor: Any, live: str, place: str, keep: str, apps: Sequen
         f"INSERT INTO {mine} (app, name, applied) SELECT app, name, applied"
         f" FROM {quoted(place)}.django_migrations WHERE app = ANY(%s) ORDER BY id",
         [list(apps)],
-    )
-
-
-def _explained(error: OperationalError, *, refused: bool, alias: str) -> Exception:
-    if not refused:
-        return error
-    return LockNotGranted(
-        f"other clients held the tables through {_LOCK_TRIES} tries",
-        obj=f"database {alias}",
-        hint="A long transaction is open: see pg_stat_activity. The run can be resumed.",
     )
