@@ -45,8 +45,7 @@ def upgraded(
     templates.discard(project)
 
 
-def test_an_old_package_is_merged_in_the_shape_of_today(upgraded: Upgraded) -> None:
-    later = upgraded.later
+def spoil(later: LaterCode) -> None:
     later.succeed(
         "shell",
         "--no-imports",
@@ -54,6 +53,12 @@ def test_an_old_package_is_merged_in_the_shape_of_today(upgraded: Upgraded) -> N
         "from edms.users.models import *; "
         "Motto.objects.all().delete(); Department.objects.update(title='spoiled')",
     )
+
+
+def test_an_old_package_is_merged_in_the_shape_of_today(upgraded: Upgraded) -> None:
+    later = upgraded.later
+    later.succeed("restore_from_package", upgraded.package, "--no-safety-backup", "--confirm")
+    spoil(later)
 
     done = later.succeed(
         *("restore_from_package", upgraded.package, "--mode", "merge", "--type", "database"),
@@ -70,13 +75,7 @@ def test_an_old_package_is_proven_at_its_own_migrations_and_then_brought_forward
 ) -> None:
     # Given live data that has moved on since
     later = upgraded.later
-    later.succeed(
-        "shell",
-        "--no-imports",
-        "-c",
-        "from edms.users.models import *; "
-        "Motto.objects.all().delete(); Department.objects.update(title='spoiled')",
-    )
+    spoil(later)
     # When the package from before the upgrade is restored
     answer = json.loads(
         later.succeed(

@@ -36,7 +36,7 @@ def test_a_dry_run_says_what_would_happen_and_touches_nothing(live: Project, pac
     plan = live.json("restore_from_package", package, "--type", "full", "--dry-run")["plan"]
     reset = live.json("system_reinit", "--dry-run")["plan"]
 
-    assert plan["models"]["documents.document"] == {"now": 5, "then": 5}
+    assert plan["models"]["documents.document"] == {"now": 5, "then": 5, "equal": True}
     assert plan["files"] == {"now": 5, "then": 5}
     assert reset["models"]["users.user"] == {"now": 10, "then": None}
     assert contents(live) == before

@@ -11,15 +11,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from backup_tasks.chains import CHAINS
+from backup_tasks.chains import PARAMS, steps_of
 from tests.chaos.reading import Reader, reader_of
 from tests.chaos.subject import KILLED, State, Subject
 
 RANDOM_MOMENTS = 50
 WITHIN_PROMOTE = 12
-BOUNDARIES = [
-    f"{moment} {step}" for step in CHAINS["restore"] for moment in ("claimed", "worked", "recorded")
-]
+STEPS = steps_of("restore", PARAMS["restore"])
+BOUNDARIES = [f"{moment} {step}" for step in STEPS for moment in ("claimed", "worked", "recorded")]
 
 
 @pytest.fixture(scope="module")
