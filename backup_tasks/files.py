@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, cast
+from uuid import uuid4
 
 from django.conf import settings as django_settings
 from django.core.files import File
@@ -179,8 +180,22 @@ class Tree:
         return Entry(name=name, size=size, sha256=hashed.hexdigest())
 
     def write(self, name: str, content: BinaryIO) -> None:
-        """Write a file under exactly this name, replacing what has it; in one instant where the
-        storage overwrites, as those that are no file systems can."""
+        """Write a file under exactly this name, replacing what has it; in one instant on a file
+        system, and where the storage overwrites: whatever dies, who finds it finds all of it."""
+        if not self._local:
+            self._save(name, content)
+            return
+        folder = name.rpartition("/")[0]
+        partial = f"{folder}/.{uuid4().hex}.partial".lstrip("/")
+        try:
+            self._save(partial, content)
+            _make_durable(self.storage.path(partial))
+            self.move(partial, name)
+        except BaseException:
+            self.delete(partial)
+            raise
+
+    def _save(self, name: str, content: BinaryIO) -> None:
         with self._failures(name):
             if self.storage.get_available_name(name) != name:
                 self.storage.delete(name)
@@ -192,8 +207,6 @@ class Tree:
                 obj=name,
                 hint=f"Storage {self.alias} must keep names as they are.",
             )
-        if self._local:
-            _make_durable(self.storage.path(name))
 
     def move(self, source: str, target: str) -> None:
         """Give a file another name, replacing what has it; on a file system in one instant."""

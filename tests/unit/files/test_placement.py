@@ -117,6 +117,25 @@ def test_what_is_staged_and_kept_is_not_among_the_projects_files_and_can_be_forg
     assert held(tree) == NEW
 
 
+def test_half_a_plan_is_never_taken_for_one(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is cut short when its file has just been made: the files that such a plan does not name
+    would never be put in place."""
+    if isinstance(tree.storage, FileSystemStorage):
+        monkeypatch.setattr(os, "fdopen", _crash)
+    else:
+        monkeypatch.setattr(type(tree.storage), "_save", _crash)
+
+    with pytest.raises(Crash):
+        placement.make_plan(tree, RUN, wanted(NEW))
+
+    monkeypatch.undo()
+    assert not placement.has_plan(tree, RUN)
+
+
+def _crash(*_: Any, **__: Any) -> Any:
+    raise Crash
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_crash_at_any_step_leaves_every_row_its_file_and_the_next_attempt_ends_well(
     tree: Tree, monkeypatch: pytest.MonkeyPatch, when: str
