@@ -11,8 +11,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from backup_tasks import leavings, ledger
+from backup_tasks import leavings, ledger, undo_points
 from backup_tasks.conf import backup_settings
+from backup_tasks.engines import engine_for
 from backup_tasks.errors import Misconfigured
 from backup_tasks.models import Run
 
@@ -194,6 +195,8 @@ def cancel(run_id: str, *, requested_by: str = "") -> Run:
     """Cancel an active run; a step that is being worked on stops where that is safe. What the run
     has made is removed at once, or when that step has stopped. Raises what `ledger.cancel` raises.
     """
+    if run_id in undo_points.runs_in_doubt(engine_for(backup_settings().database)):
+        raise ledger.too_late_to_cancel(run_id)
     run = ledger.cancel(run_id, requested_by=requested_by)
     if not ledger.is_at_work(run):
         leavings.remove_of(run_id)

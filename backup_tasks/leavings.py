@@ -7,9 +7,9 @@ from datetime import timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from backup_tasks import backup, ledger, placement, workspace
+from backup_tasks import backup, ledger, placement, undo_points, workspace
 from backup_tasks.conf import backup_settings
-from backup_tasks.engines import Engine, engine_for
+from backup_tasks.engines import engine_for
 from backup_tasks.files import project_trees
 from backup_tasks.models import Run, UndoPoint
 
@@ -57,7 +57,7 @@ def remove_all(*, dry: bool) -> list[str]:
     with_workspace = workspace.runs()
     usable = _usable_runs()
     points = dict(UndoPoint.objects.values_list("pk", "place"))
-    usable |= _runs_in_doubt(engine, set(places).difference(points.values()))
+    usable |= undo_points.runs_in_doubt(engine)
     needed = {engine.place(purpose, pk) for pk in usable for purpose in ("staging", "undo")}
     left = [place for place in places if place not in needed | set(points.values())]
     if not dry:
@@ -71,16 +71,6 @@ def remove_all(*, dry: bool) -> list[str]:
         for run_id in nobodys_files | nobodys_workspaces:
             remove_of(run_id)
     return left
-
-
-def _runs_in_doubt(engine: Engine, unrecorded: set[str]) -> set[str]:
-    """Return the runs that died between the exchange of the tables and its record: live needs their
-    files, and they are to be resumed, however long ago that was."""
-    doubtful = {place for place in unrecorded if engine.in_doubt(place)}
-    if not doubtful:
-        return set()
-    runs = Run.objects.values_list("pk", flat=True)
-    return {pk for pk in runs if engine.place("undo", pk) in doubtful}
 
 
 def _usable_runs() -> set[str]:

@@ -4,15 +4,37 @@ from __future__ import annotations
 
 from django.utils import timezone
 
+from backup_tasks.engines import Engine
 from backup_tasks.errors import Permanent
-from backup_tasks.models import UndoPoint
+from backup_tasks.models import Run, UndoPoint
 
 
-def supersede_unfinished() -> None:
-    """In the transaction of a promote: an earlier run that failed before all its files were in
-    place is not to be finished any more, nor undone. What it made is what this one replaces."""
-    unfinished = UndoPoint.objects.filter(files_done=False)
-    unfinished.update(files_done=True, undone_at=timezone.now())
+def runs_in_doubt(engine: Engine) -> set[str]:
+    """Return the runs that died between the exchange of the tables and its record: live has their
+    rows and needs their files, and they are to be resumed, however long ago that was."""
+    recorded = UndoPoint.objects.values_list("place", flat=True)
+    unrecorded = set(engine.places()).difference(recorded)
+    doubtful = {place for place in unrecorded if engine.in_doubt(place)}
+    if not doubtful:
+        return set()
+    runs = Run.objects.values_list("pk", flat=True)
+    return {pk for pk in runs if engine.place("undo", pk) in doubtful}
+
+
+def supersede_unfinished(engine: Engine, run_id: str) -> None:
+    """In the transaction of a run's promote: an earlier run that failed before all its files were
+    in place is not to be finished any more, nor undone. What it made is what this one replaces."""
+    now = timezone.now()
+    UndoPoint.objects.filter(files_done=False).update(files_done=True, undone_at=now)
+    for other in runs_in_doubt(engine) - {run_id}:
+        UndoPoint.objects.create(
+            run_id=other,
+            place=engine.place("undo", other),
+            tables=[],
+            expires_at=now,
+            files_done=True,
+            undone_at=now,
+        )
 
 
 def refuse_superseded(point: UndoPoint) -> None:

@@ -31,6 +31,7 @@ from backup_tasks.ledger.runs import (
     is_at_work,
     resume,
     start,
+    too_late_to_cancel,
 )
 
 __all__ = [
@@ -51,5 +52,6 @@ __all__ = [
     "resume",
     "start",
     "succeed",
+    "too_late_to_cancel",
     "will_retry",
 ]

@@ -156,14 +156,19 @@ def cancel(run_id: str, *, requested_by: str = "") -> Run:
             raise Permanent(f"the run has ended already: it {_past(run)}", obj=run_id)
         run = find(run_id)
         if UndoPoint.objects.using(database()).filter(pk=run_id).exists():
-            raise Permanent(
-                "it is too late to cancel: the run has replaced live's rows, and now its files",
-                obj=run_id,
-                hint=f"If nobody works on it, `resume_run {run_id}` finishes it; `undo_restore` "
-                "then brings back what was there.",
-            )
+            raise too_late_to_cancel(run_id)
         release_live_lock(run)
     return find(run_id)
+
+
+def too_late_to_cancel(run_id: str) -> Permanent:
+    """Return the error for a run that can only be finished."""
+    return Permanent(
+        "it is too late to cancel: the run has replaced live's rows, and now its files",
+        obj=run_id,
+        hint=f"If nobody works on it, `resume_run {run_id}` finishes it; `undo_restore` "
+        "then brings back what was there.",
+    )
 
 
 def _take_from_the_dead(run_id: str) -> None:

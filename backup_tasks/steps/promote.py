@@ -75,12 +75,14 @@ def _prepared(work: Work) -> tuple[list[Tree], list[Model]]:
 
 
 def _swap(work: Work, place: str, point: UndoPoint, trees: list[Tree]) -> float:
+    engine = engine_for(backup_settings().database)
+
     def record() -> None:
         work.still_mine()
-        undo_points.supersede_unfinished()
+        undo_points.supersede_unfinished(engine, work.run_id)
         point.save(force_insert=True)
 
     with placement.added(trees, work.run_id):
-        return engine_for(backup_settings().database).promote(
+        return engine.promote(
             place, tables=point.tables, apps=point.apps, keep=point.place, record=record
         )

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from backup_tasks import placement, undo_points
 from backup_tasks.conf import backup_settings
-from backup_tasks.engines import engine_for
+from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import NothingToUndo
 from backup_tasks.files import Tree, project_trees
 from backup_tasks.models import UndoPoint
@@ -25,7 +25,7 @@ def undo(work: Work) -> dict[str, Any]:
     engine = engine_for(settings.database)
     trees = project_trees()
     mine = UndoPoint.objects.filter(run_id=work.run_id).first()
-    undone = _last(work) if mine is None else _undone_by(work)
+    undone = _last(work, engine) if mine is None else _undone_by(work)
     lock_seconds: float | None = None
     if mine is None:
         mine = UndoPoint(
@@ -48,7 +48,9 @@ def undo(work: Work) -> dict[str, Any]:
     return {"undone": undone.pk, "lock_seconds": lock_seconds}
 
 
-def _last(work: Work) -> UndoPoint:
+def _last(work: Work, engine: Engine) -> UndoPoint:
+    if in_doubt := undo_points.runs_in_doubt(engine) - {work.run_id}:
+        raise _unfinished(min(in_doubt))
     point = UndoPoint.objects.filter(undone_at=None).order_by("-created_at").first()
     if point is None:
         raise NothingToUndo(
@@ -67,12 +69,16 @@ def _last(work: Work) -> UndoPoint:
             else "It was made without a safety backup. Restore another package.",
         )
     if not point.files_done:
-        raise NothingToUndo(
-            "its promote has not put all files in place yet",
-            obj=point.pk,
-            hint=f"Finish it first: resume_run {point.pk}",
-        )
+        raise _unfinished(point.pk)
     return point
+
+
+def _unfinished(run_id: str) -> NothingToUndo:
+    return NothingToUndo(
+        "its promote has not put all files in place yet",
+        obj=run_id,
+        hint=f"Finish it first: resume_run {run_id}",
+    )
 
 
 def _undone_by(work: Work) -> UndoPoint:
@@ -80,9 +86,11 @@ def _undone_by(work: Work) -> UndoPoint:
 
 
 def _swap(work: Work, undone: UndoPoint, mine: UndoPoint, trees: list[Tree]) -> float:
+    engine = engine_for(backup_settings().database)
+
     def record() -> None:
         work.still_mine()
-        undo_points.supersede_unfinished()
+        undo_points.supersede_unfinished(engine, work.run_id)
         mine.undoes = undone.pk
         mine.save(force_insert=True)
         UndoPoint.objects.filter(pk=undone.pk).update(undone_at=timezone.now())
@@ -91,6 +99,6 @@ def _swap(work: Work, undone: UndoPoint, mine: UndoPoint, trees: list[Tree]) -> 
         placement.make_undo_plan(tree, work.run_id, undone.pk)
     changed = [tree for tree in trees if placement.has_plan(tree, work.run_id)]
     with placement.added(changed, work.run_id):
-        return engine_for(backup_settings().database).promote(
+        return engine.promote(
             undone.place, tables=undone.tables, apps=undone.apps, keep=mine.place, record=record
         )

@@ -7,8 +7,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from edms.local.mariadb import MariaDBServer
 from edms.local.postgres import PostgresServer
 from tests.chaos.subject import Subject, fill, project_in, subject_of
+from tests.services import EVERY_ENGINE
+
+
+@pytest.fixture(params=EVERY_ENGINE)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Runs a test once per database engine."""
+    name: str = request.param
+    return name
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +32,15 @@ def postgres_subject(
     name = postgres.new_name()
     yield from _subject(tmp_path_factory, "postgres", postgres.create_database(name))
     postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def mariadb_subject(
+    tmp_path_factory: pytest.TempPathFactory, mariadb: MariaDBServer
+) -> Iterator[Subject]:
+    name = mariadb.new_name()
+    yield from _subject(tmp_path_factory, "mariadb", mariadb.create_database(name))
+    mariadb.drop_database(name)
 
 
 @pytest.fixture

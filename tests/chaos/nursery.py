@@ -93,7 +93,10 @@ def run_in_child(order: dict[str, Any]) -> int:
     except CommandError as error:
         print(error, file=sys.stderr)
         code = error.returncode
-    Path(order["moments"]).write_text(json.dumps(moments.seen))
+    seen = json.dumps(moments.seen)
+    told = Path(order["moments"])
+    told.with_suffix(".part").write_text(seen)
+    told.with_suffix(".part").rename(told)  # death may come in between
     return code
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.subject import client_of
+from tests.chaos.clients import client_of, is_retryable
 from tests.services import Project
 
 QUERIES = ("SELECT gen FROM shelf_author", "SELECT gen FROM shelf_tag")
@@ -22,7 +22,8 @@ class Reader:
         self.looks: Counter[str] = Counter()
         """How often it saw each generation."""
         self.again = 0
-        """How often a file had gone since its row was read, and the second look was well."""
+        """How often a file had gone since its row was read, or the server asked to begin again, and
+        the second look was well."""
         self.wrong: list[str] = []
         self._project = project
         self._stop = threading.Event()
@@ -37,7 +38,7 @@ class Reader:
 
     def _loop(self) -> None:
         try:
-            with client_of(self._project, "reader") as client:
+            with client_of(self._project) as client:
                 while not self._stop.wait(0.01):
                     self._look(client)
         except Exception as error:  # noqa: BLE001  # told to the test's own thread
@@ -47,7 +48,13 @@ class Reader:
         """One request of a user. A file that has gone meanwhile is what a reload is for: rows and
         files are read one after the other."""
         for attempt in range(2):
-            generations, names = self._rows(client)
+            try:
+                generations, names = self._rows(client)
+            except Exception as error:
+                if attempt or not is_retryable(error):
+                    raise
+                client.execute("ROLLBACK")
+                continue
             if len(generations) > 1:
                 self.wrong.append(f"a mixed state: {generations}")
             missing = [name for name in names if not self._is_readable(name)]

@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import json
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -13,10 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-import psycopg
-
 from edms.local.instance import ROOT
 from tests.acceptance.contents import contents
+from tests.chaos.clients import client_of, sessions
 from tests.services import Project
 
 KILLED = -signal.SIGKILL
@@ -87,14 +85,10 @@ class Subject:
 
     def _until_the_server_knows(self) -> None:
         """A server goes on for a moment with what a dead client told it last."""
-        if self.project.engine != "postgres":
+        if self.project.engine == "sqlite":
             return
-        others = (
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-            " AND pid <> pg_backend_pid() AND application_name <> 'reader'"
-        )
         deadline = time.monotonic() + 30
-        while self.ask(others) != [0]:
+        while sessions(self.project, self.client):
             assert time.monotonic() < deadline
             time.sleep(0.002)
 
@@ -152,6 +146,13 @@ class Subject:
         if self.project.engine == "sqlite":
             beside = self.project.folder.glob(f"{self.project.database.name}.*")
             return sorted(str(path) for path in beside)
+        if self.project.engine == "mariadb":
+            return sorted(
+                self.ask(
+                    "SELECT schema_name FROM information_schema.schemata"
+                    " WHERE left(schema_name, length(database()) + 1) = concat(database(), '_')"
+                )
+            )
         return sorted(
             self.ask(
                 "SELECT nspname FROM pg_namespace WHERE nspname NOT IN"
@@ -198,26 +199,12 @@ def subject_of(project: Project) -> Iterator[Subject]:
     ) as nursery:
         assert nursery.stdout is not None
         assert nursery.stdout.readline() == '"ready"\n'
-        with client_of(project, "reader") as client:
+        with client_of(project) as client:
             try:
                 yield Subject(project=project, nursery=nursery, client=client)
             finally:
                 assert nursery.stdin is not None
                 nursery.stdin.close()
-
-
-@contextlib.contextmanager
-def client_of(project: Project, name: str = "") -> Iterator[Any]:
-    """A connection to live as another program has it: no transaction unless it begins one."""
-    if project.engine == "sqlite":
-        opened = sqlite3.connect(project.database, isolation_level=None, timeout=20)
-        with contextlib.closing(opened) as client:
-            yield client
-    else:
-        with psycopg.connect(
-            project.database_url, autocommit=True, application_name=name
-        ) as client:
-            yield client
 
 
 def project_in(folder: Path, engine: str, url: str) -> Project:

@@ -173,7 +173,7 @@ def test_a_run_that_failed_half_way_is_not_finished_over_a_later_one(subject: Su
     subject.succeed("undo_restore", "--confirm")
     assert subject.state().rows == subject.states[new].rows
     subject.succeed_restore(old)
-    a_day_later = "UPDATE backup_tasks_run SET finished_at = '2026-01-01 00:00:00+00:00'"
+    a_day_later = "UPDATE backup_tasks_run SET finished_at = '2026-01-01 00:00:00'"
     subject.client.execute(f"{a_day_later} WHERE id = '{run}'")
     subject.succeed("prune_packages")
     assert subject.left_behind() == []
