@@ -58,7 +58,7 @@ def test_pruning_with_a_new_ledger_keeps_the_files_that_an_earlier_restore_added
     project, package = demo_project, tmp_path / "x.tar.zst"
     project.succeed("create_backup", "--output", package)
     before = contents(project)
-    (project.media / sorted(files(project))[0]).unlink()
+    (project.media / min(files(project))).unlink()
     project.succeed("restore_from_package", package, "--confirm", "--no-safety-backup")
     forget = "from backup_tasks.models import *; UndoPoint.objects.all().delete(); "
     project.succeed("shell", "--no-imports", "-c", f"{forget}Run.objects.all().delete()")
