@@ -1,5 +1,5 @@
-"""kill -9 on MariaDB between the exchange of the tables and its record, which are no one transaction
-there: live has the new rows, and nothing says so but where the old tables are."""
+"""kill -9 on MariaDB between the exchange of the tables and its record, which are two transactions:
+live has the new rows, and nothing says so but where the old tables are."""
 
 from collections.abc import Iterator
 

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -223,9 +223,17 @@ def test_a_step_that_asks_stops_when_its_run_is_cancelled(
     assert not workspace.path_of(run.pk).exists()
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell's background jobs, as this suite may be one, have been told to ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_fails_the_run_which_can_be_resumed(
-    start_run: StartRun, verbs: Verbs, number: signal.Signals
+    start_run: StartRun, verbs: Verbs, number: signal.Signals, interruptible: None
 ) -> None:
     run = start_run(writes_live=True)
     interrupt = [True]
