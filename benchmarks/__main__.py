@@ -19,13 +19,16 @@ from edms.local.instance import ROOT
 from edms.local.postgres import PostgresServer, postgres_server
 from edms.local.processes import stopping_on_signals
 
+_FEW = 7_700
+"""Documents with some 100,000 rows."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code: 0 if everything was measured, whatever the figures say."""
     options = _parser().parse_args(arguments)
     sizes = Sizes(
         documents=options.documents,
-        few=options.few or max(50, options.documents // 13),
+        few=options.few or max(50, min(options.documents // 13, _FEW)),
         sample=options.sample,
         repeats=options.repeats,
     )
