@@ -66,8 +66,11 @@ def remove_all(*, dry: bool) -> list[str]:
     nobodys_files = with_files.keys() - usable - points.keys()
     nobodys_workspaces = with_workspace - usable
     left += [f"{with_files[run_id].alias}:{run_id}" for run_id in sorted(nobodys_files)]
-    left += [f"workspace:{run_id}" for run_id in sorted(nobodys_workspaces)]
+    scratches = workspace.abandoned()
+    left += [f"workspace:{name}" for name in sorted(nobodys_workspaces | scratches)]
     if not dry:
+        for name in scratches:
+            workspace.remove(name)
         for run_id in nobodys_files | nobodys_workspaces:
             remove_of(run_id)
     return left

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from django.apps import apps
 from django.db import connections
 
-from backup_tasks import history, restore
+from backup_tasks import history, restore, workspace
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import KeyMissing
@@ -42,14 +40,11 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
         now = live_counts(settings)
         models = {name: {"now": count, "then": None} for name, count in now.items()}
         return plan | {"models": models, "files": {"now": files_now, "then": 0}}
-    settings.workspace.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=settings.workspace) as scratch:
+    with workspace.scratch() as scratch:
         opened = restore.bring(
-            str(params["package"]),
-            Path(scratch),
-            allow_unsigned=bool(params.get("allow_unsigned")),
+            str(params["package"]), scratch, allow_unsigned=bool(params.get("allow_unsigned"))
         )
-        manifest = restore.check_contents(opened, Path(scratch), params, lambda *_: None)
+        manifest = restore.check_contents(opened, scratch, params, lambda *_: None)
     if manifest is None:
         raise KeyMissing(
             "the package is encrypted, and there is no identity to open it with",

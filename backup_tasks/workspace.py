@@ -6,10 +6,19 @@ was cancelled; that of a failed run stays, so that the run can be resumed.
 
 from __future__ import annotations
 
+import re
 import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from backup_tasks.conf import backup_settings
+
+_RUN_ID = re.compile(r"[a-z]+-\d{8}T\d{6}-[a-z2-7]{5}")  # as the ledger gives them
+_SCRATCH = "dry-run-"
+_DAY = 24 * 60 * 60
 
 
 def path_of(run_id: str) -> Path:
@@ -26,11 +35,44 @@ def make(run_id: str) -> Path:
 
 
 def remove(run_id: str) -> None:
-    """Remove the run's workspace, if there is one here."""
+    """Remove the run's workspace, or what is left of a dry run."""
     shutil.rmtree(path_of(run_id), ignore_errors=True)
 
 
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Give what has no run a folder where a run has its own; nothing of it is there afterwards."""
+    parent = backup_settings().workspace
+    made = not parent.exists()
+    parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with TemporaryDirectory(prefix=_SCRATCH, dir=parent) as folder:
+            yield Path(folder)
+    finally:
+        if made:
+            with suppress(OSError):  # a run has begun meanwhile
+                parent.rmdir()
+
+
 def runs() -> set[str]:
-    """Return the ids of the runs that have a workspace here."""
+    """Return the ids of the runs that have a workspace here. The folder may hold what is not ours:
+    nobody keeps an operator from naming one that others use, too."""
+    return {path.name for path in _all() if _RUN_ID.fullmatch(path.name)}
+
+
+def abandoned() -> set[str]:
+    """Return the names of what dry runs have left that were killed, a day ago or more."""
+    scratches = (path for path in _all() if path.name.startswith(_SCRATCH))
+    return {path.name for path in scratches if _is_old(path)}
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        return path.stat().st_mtime < time.time() - _DAY
+    except FileNotFoundError:  # its dry run has ended
+        return False
+
+
+def _all() -> list[Path]:
     folder = backup_settings().workspace
-    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return list(folder.iterdir()) if folder.is_dir() else []

@@ -1,0 +1,49 @@
+"""The workspace folder: who has something in it, and what may be removed."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from backup_tasks import workspace
+from backup_tasks.conf import backup_settings
+from backup_tasks.leavings import remove_all
+
+RUN_ID = "backup-20260101T023000-abcde"
+
+
+@pytest.fixture
+def folder() -> Path:
+    return backup_settings().workspace
+
+
+def test_nothing_of_a_dry_run_stays(folder: Path) -> None:
+    with workspace.scratch() as scratch:
+        (scratch / "rows").write_text("…")
+        assert scratch.parent == folder
+
+    assert not folder.exists()
+
+
+def test_a_dry_run_leaves_what_runs_have_in_the_folder(folder: Path) -> None:
+    with workspace.scratch():
+        workspace.make(RUN_ID)
+
+    assert [path.name for path in folder.iterdir()] == [RUN_ID]
+
+
+@pytest.mark.django_db
+def test_what_nobody_uses_is_removed_and_nothing_that_is_not_ours(folder: Path) -> None:
+    """The operator may have named a folder that others use, too, such as /tmp."""
+    workspace.make(RUN_ID)
+    (folder / "tax-returns-2026").mkdir()
+    (folder / "dry-run-killed").mkdir()
+    yesterday = time.time() - 25 * 60 * 60
+    os.utime(folder / "dry-run-killed", (yesterday, yesterday))
+
+    with workspace.scratch() as at_work:
+        removed = remove_all(dry=False)
+
+        assert removed == [f"workspace:{RUN_ID}", "workspace:dry-run-killed"]
+        assert sorted(folder.iterdir()) == [at_work, folder / "tax-returns-2026"]
