@@ -177,9 +177,7 @@ def follow_all() -> list[Run]:
     """Start what was to follow the runs of the last day and was not started: the process that
     should have done it ended in between."""
     yesterday = timezone.now() - timedelta(days=1)
-    recent = Run.objects.using(backup_settings().database).filter(
-        state=Run.State.SUCCEEDED, finished_at__gte=yesterday
-    )
+    recent = Run.objects.filter(state=Run.State.SUCCEEDED, finished_at__gte=yesterday)
     return [follower for run in recent if (follower := follow(run))]
 
 

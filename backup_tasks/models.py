@@ -6,12 +6,34 @@ table that is: the record of a restore survives the restore.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self, TypeVar
 
 from django.db import models
+from django.db.models import QuerySet
+
+from backup_tasks.conf import backup_settings
+
+_Row = TypeVar("_Row", bound=models.Model, covariant=True)
 
 
-class Run(models.Model):
+class InLedger(models.Manager[_Row]):
+    """The rows in the database that is backed up, whatever the project's routers say: a replica
+    would show what was true a moment ago."""
+
+    def get_queryset(self) -> QuerySet[_Row]:
+        """Return all rows."""
+        return super().get_queryset().using(backup_settings().database)
+
+
+class _LedgerRow(models.Model):
+    objects: ClassVar[InLedger[Self]] = InLedger()
+
+    class Meta:
+        abstract = True
+        base_manager_name = "objects"
+
+
+class Run(_LedgerRow):
     """One execution of a chain. Written by `backup_tasks.ledger` only."""
 
     class Kind(models.TextChoices):
@@ -71,7 +93,7 @@ class Run(models.Model):
         return self.id
 
 
-class Step(models.Model):
+class Step(_LedgerRow):
     """One Celery task of a run: a durable checkpoint. Written by `backup_tasks.ledger` only."""
 
     class State(models.TextChoices):
@@ -111,7 +133,7 @@ class Step(models.Model):
         return f"{self.run_id} {self.name}"
 
 
-class Package(models.Model):
+class Package(_LedgerRow):
     """What is known of a package in a store. An index: the sidecars in the store are the truth."""
 
     name = models.CharField(max_length=255, unique=True)
@@ -136,7 +158,7 @@ class Package(models.Model):
         return self.name
 
 
-class UndoPoint(models.Model):
+class UndoPoint(_LedgerRow):
     """The state that a promote replaced. Its row is written in the promote's own transaction, so
     it exists exactly when the promote happened; on MariaDB right after it, see
     `engines.Engine.in_doubt`."""

@@ -41,8 +41,7 @@ def rows_of(package: Package) -> Mapping[str, int] | None:
     The ledger knows the packages that it saw made, verified or drilled; of another one the
     manifest is read, where it lies on this machine and is not encrypted.
     """
-    steps = Step.objects.using(backup_settings().database)
-    done = steps.filter(state=Step.State.SUCCEEDED, result__package=package.name)
+    done = Step.objects.filter(state=Step.State.SUCCEEDED, result__package=package.name)
     for step in done.order_by("-finished_at")[:10]:
         key = "counts" if step.name == "safety" else "expected"
         if counts := step.result.get(key):

@@ -9,7 +9,6 @@ from django.utils.formats import date_format
 
 from backup_tasks import chains, ledger
 from backup_tasks.admin.read_only import START_BACKUP, START_RESTORE
-from backup_tasks.conf import backup_settings
 from backup_tasks.models import Run, Step, UndoPoint
 
 
@@ -38,15 +37,14 @@ def permission_for(run: Run) -> str:
 
 def last_undo_point() -> UndoPoint | None:
     """Return the state that an undo would bring back. After a merge there is none."""
-    points = UndoPoint.objects.using(backup_settings().database).select_related("run")
-    last = points.filter(undone_at=None).order_by("-created_at").first()
+    points = UndoPoint.objects.filter(undone_at=None).select_related("run")
+    last = points.order_by("-created_at").first()
     return last if last is not None and last.place else None
 
 
 def meaning_of(run: Run, steps: list[Step]) -> Meaning:
     """Return what the run means now."""
-    points = UndoPoint.objects.using(backup_settings().database)
-    point = points.filter(run_id=run.pk).first()
+    point = UndoPoint.objects.filter(run_id=run.pk).first()
     last = last_undo_point()
     unfinished = next((step.name for step in steps if step.state != Step.State.SUCCEEDED), "")
     return Meaning(

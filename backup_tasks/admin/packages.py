@@ -114,7 +114,7 @@ class PackageAdmin(ReadOnlyAdmin):
         package = self.view_or_403(request, rows, int(key) if key.isdigit() else None)
         if package is None:
             raise Http404("There is no such package.")
-        runs = Run.objects.using(backup_settings().database).filter(package=package.name)
+        runs = Run.objects.filter(package=package.name)
         page = self.page_context(
             request,
             f"Package {package.name}",

@@ -9,8 +9,6 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from backup_tasks.conf import backup_settings
-
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
 else:
@@ -52,10 +50,6 @@ class ReadOnlyAdmin(_ModelAdmin):
     def has_start_backup_permission(self, request: HttpRequest) -> bool:
         """What actions with `permissions=["start_backup"]` ask for."""
         return request.user.has_perm(START_BACKUP)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Read the ledger's database, whatever the project's routers say."""
-        return super().get_queryset(request).using(backup_settings().database)
 
     def page_context(self, request: HttpRequest, title: str, **more: Any) -> dict[str, Any]:
         """Return what every page of ours needs."""

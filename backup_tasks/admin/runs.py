@@ -135,7 +135,6 @@ class RunAdmin(ReadOnlyAdmin):
         at_work = ledger.is_at_work(run)
         allowed = request.user.has_perm(permission_for(run))
         overdue = due is not None and due < timezone.now()
-        packages = Package.objects.using(backup_settings().database)
         return self.page_context(
             request,
             run.pk,
@@ -149,7 +148,7 @@ class RunAdmin(ReadOnlyAdmin):
             took=duration(run.started_at, run.finished_at),
             started_by=_STARTED_BY.get(run.trigger, run.trigger),
             asked_for=list(timeline.asked_for(run)),
-            package_row=packages.filter(name=run.package).first() if run.package else None,
+            package_row=Package.objects.filter(name=run.package).first() if run.package else None,
             flower_url=run_in_flower(run.pk) if run.on_workers else "",
             may_resume=allowed
             and not at_work
@@ -237,13 +236,12 @@ class RunAdmin(ReadOnlyAdmin):
 
 def active_writer() -> Run | None:
     """Return the run that may write to live now: no other one can be started that does."""
-    runs = Run.objects.using(backup_settings().database)
-    return runs.exclude(live_lock=None).first()
+    return Run.objects.exclude(live_lock=None).first()
 
 
 def protection() -> dict[str, Any]:
     """Return the last run that made a good package, and the last one that proved one."""
-    runs = Run.objects.using(backup_settings().database).filter(state=Run.State.SUCCEEDED)
+    runs = Run.objects.filter(state=Run.State.SUCCEEDED)
     newest = runs.order_by("-finished_at")
     proving = (Run.Kind.DRILL, Run.Kind.CYCLE, Run.Kind.RESTORE)
     backup = newest.filter(kind__in=(Run.Kind.BACKUP, Run.Kind.CYCLE)).first()

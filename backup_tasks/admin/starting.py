@@ -16,7 +16,6 @@ from django.utils.safestring import SafeString
 from backup_tasks import chains, ledger
 from backup_tasks.admin.words import KINDS
 from backup_tasks.causes import explain
-from backup_tasks.conf import backup_settings
 from backup_tasks.errors import BackupError, Misconfigured, Transient
 from backup_tasks.models import Run
 
@@ -120,8 +119,7 @@ def tell_error(request: HttpRequest, error: BackupError) -> None:
 
 def error_text(error: BackupError) -> SafeString:
     """Return an error as HTML, a run that it is about as a link."""
-    runs = Run.objects.using(backup_settings().database)
-    run = runs.filter(pk=error.obj).first() if error.obj else None
+    run = Run.objects.filter(pk=error.obj).first() if error.obj else None
     subject = run_link(run) if run else error.obj
     about = format_html("<code>{}</code>: ", subject) if subject else ""
     hint = format_html("<br>What to do: {}", error.hint) if error.hint else ""

@@ -23,8 +23,6 @@ from backup_tasks.ledger.rows import (
     history,
     is_live,
     lease_end,
-    runs,
-    steps,
 )
 from backup_tasks.models import Run, Step
 
@@ -96,7 +94,7 @@ class Claim:
         if not held:
             raise _lease_lost(self)
         # A write of nothing: it locks the run's row, so a cancellation comes before, or too late.
-        uncancelled = runs().filter(pk=self.run.pk).exclude(state=Run.State.CANCELLED)
+        uncancelled = Run.objects.filter(pk=self.run.pk).exclude(state=Run.State.CANCELLED)
         if not uncancelled.update(state=F("state")):
             raise Cancelled("the run was cancelled", obj=self.run.pk)
 
@@ -108,7 +106,7 @@ def claim(run_id: str, step_name: str, *, task_id: str = "") -> Claim | Finished
     on this host is gone, is taken over.
     """
     while True:
-        chain = list(steps().filter(run=run_id).select_related("run").order_by("position"))
+        chain = list(Step.objects.filter(run=run_id).select_related("run").order_by("position"))
         step = next((step for step in chain if step.name == step_name), None)
         if step is None:
             return Refused(error=Permanent("the run has no such step", obj=f"{run_id} {step_name}"))
@@ -153,13 +151,13 @@ def _take(step: Step, task_id: str) -> bool:
         "started_at": timezone.now(),
         "finished_at": None,
     }
-    unchanged = steps().filter(
+    unchanged = Step.objects.filter(
         pk=step.pk, attempt=step.attempt, state=step.state, lease_until=step.lease_until
     )
     with transaction.atomic(using=database()):
         if not unchanged.update(**changes):
             return False
-        active = runs().filter(pk=step.run_id, state__in=Run.ACTIVE)
+        active = Run.objects.filter(pk=step.run_id, state__in=Run.ACTIVE)
         if not active.update(state=Run.State.RUNNING, started_at=Coalesce("started_at", Now())):
             transaction.set_rollback(True, using=database())
             return False
@@ -197,9 +195,9 @@ def succeed(
     written: dict[str, Any] = {"report": report} | ({"package": package} if package else {})
     with transaction.atomic(using=database()):
         _end(claim, Step.State.SUCCEEDED, "succeeded", result=dict(result), lease_until=None)
-        later = steps().filter(run=step.run_id, position=step.position + 1)
+        later = Step.objects.filter(run=step.run_id, position=step.position + 1)
         finished = not later.update(lease_until=expected_by())
-        run = runs().filter(pk=step.run_id)
+        run = Run.objects.filter(pk=step.run_id)
         if finished:
             run.update(
                 state=Run.State.SUCCEEDED,
@@ -229,7 +227,7 @@ def fail(
     written = {"report": report} if report is not None else {}
     with transaction.atomic(using=database()):
         _end(claim, Step.State.FAILED, "failed", of=error.record(), error=record, lease_until=None)
-        run = runs().filter(pk=claim.step.run_id)
+        run = Run.objects.filter(pk=claim.step.run_id)
         run.update(live_lock=None, **written)
         run.filter(state__in=Run.ACTIVE).update(
             state=Run.State.FAILED, error=error.record(), finished_at=timezone.now()
@@ -263,7 +261,7 @@ def _end(
 
 def _held(claim: Claim) -> QuerySet[Step]:
     step = claim.step
-    return steps().filter(pk=step.pk, attempt=step.attempt, state=Step.State.RUNNING)
+    return Step.objects.filter(pk=step.pk, attempt=step.attempt, state=Step.State.RUNNING)
 
 
 def _lease_lost(claim: Claim) -> LeaseLost:

@@ -50,9 +50,8 @@ class Heartbeat:
     def _prolong(self) -> bool:
         """Write once. A database that does not answer is asked again at the next beat: whether the
         lease was lost meanwhile shows then, and every later write of the step is fenced anyway."""
-        held = self._held.using(database())
         try:
-            return bool(held.update(lease_until=lease_end(), progress=self.progress))
+            return bool(self._held.update(lease_until=lease_end(), progress=self.progress))
         except (DatabaseError, InterfaceError) as error:
             logger.warning("the ledger did not take a heartbeat: %s", error)
             connections[database()].close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils import timezone
 
 from backup_tasks.errors import Permanent
-from backup_tasks.ledger.rows import LIVE, expected_by, history, is_live, runs, steps
+from backup_tasks.ledger.rows import LIVE, expected_by, history, is_live
 from backup_tasks.ledger.runs import current_step, fail_run, release_live_lock
 from backup_tasks.models import Run, Step
 
@@ -18,7 +18,7 @@ def abandoned() -> list[Run]:
     message, unless the queue is merely busy: then it is left alone until no step is at work.
     """
     found = []
-    active = list(runs().filter(on_workers=True, state__in=Run.ACTIVE))
+    active = list(Run.objects.filter(on_workers=True, state__in=Run.ACTIVE))
     current = [(run, step) for run in active if (step := current_step(run))]
     queue_is_busy = any(is_live(step) for _, step in current)
     for run, step in current:
@@ -32,7 +32,7 @@ def abandoned() -> list[Run]:
 def bury_dead_commands() -> list[Run]:
     """Fail the runs whose command died before it could say so; return them."""
     found = []
-    for run in runs().filter(on_workers=False, state__in=Run.ACTIVE):
+    for run in Run.objects.filter(on_workers=False, state__in=Run.ACTIVE):
         step = current_step(run)
         if step is None or is_live(step):
             continue
@@ -49,7 +49,7 @@ def bury_dead_commands() -> list[Run]:
 
 def release_live_locks() -> None:
     """Free locks on live that cancelled runs kept for a step at work that has vanished since."""
-    for run in runs().filter(live_lock=LIVE).exclude(state__in=Run.ACTIVE):
+    for run in Run.objects.filter(live_lock=LIVE).exclude(state__in=Run.ACTIVE):
         release_live_lock(run)
 
 
@@ -61,7 +61,7 @@ def _expect_again(step: Step) -> bool:
     """Make the step pending with a new time by which it should be claimed. Return False where
     somebody was faster."""
     lost = step.state == Step.State.RUNNING
-    unchanged = steps().filter(
+    unchanged = Step.objects.filter(
         pk=step.pk, attempt=step.attempt, state=step.state, lease_until=step.lease_until
     )
     return bool(

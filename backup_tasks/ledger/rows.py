@@ -1,17 +1,16 @@
-"""What the ledger's modules read and compute alike: querysets, times, and who is alive."""
+"""What the ledger's modules read and compute alike: the database, times, and who is alive."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from backup_tasks.conf import backup_settings
 from backup_tasks.errors import ErrorRecord
 from backup_tasks.ledger import owner
-from backup_tasks.models import Run, Step
+from backup_tasks.models import Step
 
 LIVE = "live"
 """The one value of `Run.live_lock`; the column is unique, so one active run can hold it."""
@@ -22,16 +21,6 @@ _GRACE_IN_LEASES = 5
 def database() -> str:
     """Return the alias of the database that holds the ledger."""
     return backup_settings().database
-
-
-def runs() -> QuerySet[Run]:
-    """Return all runs, in the ledger's database."""
-    return Run.objects.using(database())
-
-
-def steps() -> QuerySet[Step]:
-    """Return all steps, in the ledger's database."""
-    return Step.objects.using(database())
 
 
 def lease_end() -> datetime:

@@ -16,8 +16,6 @@ from backup_tasks.ledger.rows import (
     expected_by,
     history,
     is_live,
-    runs,
-    steps,
 )
 from backup_tasks.models import Run, Step, UndoPoint
 
@@ -51,14 +49,14 @@ def start(
         slot=slot,
         live_lock=LIVE if writes_live else None,
     )
-    if slot is not None and (first := runs().filter(slot=slot).first()):
+    if slot is not None and (first := Run.objects.filter(slot=slot).first()):
         return first, False
     try:
         _insert(run, step_names)
     except IntegrityError:
-        if slot is not None and (first := runs().filter(slot=slot).first()):
+        if slot is not None and (first := Run.objects.filter(slot=slot).first()):
             return first, False
-        holder = runs().filter(live_lock=LIVE).first() if writes_live else None
+        holder = Run.objects.filter(live_lock=LIVE).first() if writes_live else None
         if holder is None:
             raise
         if not release_live_lock(holder):
@@ -70,7 +68,7 @@ def start(
 def _insert(run: Run, step_names: Sequence[str]) -> None:
     with transaction.atomic(using=database()):
         run.save(using=database(), force_insert=True)
-        steps().bulk_create(
+        Step.objects.bulk_create(
             Step(run=run, position=position, name=name, lease_until=expected_by())
             for position, name in enumerate(step_names)
         )
@@ -83,7 +81,7 @@ def _new_id(kind: str) -> str:
 
 def find(run_id: str) -> Run:
     """Return the run, read anew. Raises Permanent where there is none of that id."""
-    run = runs().filter(pk=run_id).first()
+    run = Run.objects.filter(pk=run_id).first()
     if run is None:
         raise Permanent("there is no such run", obj=run_id, hint="The command `runs` lists them.")
     return run
@@ -91,7 +89,7 @@ def find(run_id: str) -> Run:
 
 def current_step(run: Run) -> Step | None:
     """Return the run's first unfinished step, None where all are finished."""
-    unfinished = steps().filter(run=run).exclude(state=Step.State.SUCCEEDED)
+    unfinished = Step.objects.filter(run=run).exclude(state=Step.State.SUCCEEDED)
     return unfinished.order_by("position").first()
 
 
@@ -121,13 +119,13 @@ def release_live_lock(holder: Run) -> bool:
     when it was cancelled. Return False where that step may still be at work."""
     if holder.state in Run.ACTIVE or is_at_work(holder):
         return False
-    ended = runs().filter(pk=holder.pk).exclude(state__in=Run.ACTIVE)
+    ended = Run.objects.filter(pk=holder.pk).exclude(state__in=Run.ACTIVE)
     return bool(ended.update(live_lock=None))
 
 
 def fail_run(run_id: str, error: BackupError) -> bool:
     """Fail an active run that nobody works on. Return False where it was not active any more."""
-    active = runs().filter(pk=run_id, state__in=Run.ACTIVE)
+    active = Run.objects.filter(pk=run_id, state__in=Run.ACTIVE)
     return bool(
         active.update(
             state=Run.State.FAILED,
@@ -148,14 +146,14 @@ def cancel(run_id: str, *, requested_by: str = "") -> Run:
     error = Cancelled(f"cancelled{by}", obj=run_id, hint="Start a new run when it is wanted.")
     with transaction.atomic(using=database()):
         _take_from_the_dead(run_id)
-        cancelled = runs().filter(pk=run_id, state__in=Run.ACTIVE)
+        cancelled = Run.objects.filter(pk=run_id, state__in=Run.ACTIVE)
         if not cancelled.update(
             state=Run.State.CANCELLED, error=error.record(), finished_at=timezone.now()
         ):
             run = find(run_id)
             raise Permanent(f"the run has ended already: it {_past(run)}", obj=run_id)
         run = find(run_id)
-        if UndoPoint.objects.using(database()).filter(pk=run_id).exists():
+        if UndoPoint.objects.filter(pk=run_id).exists():
             raise too_late_to_cancel(run_id)
         release_live_lock(run)
     return find(run_id)
@@ -173,9 +171,9 @@ def too_late_to_cancel(run_id: str) -> Permanent:
 
 def _take_from_the_dead(run_id: str) -> None:
     """A claim whose holder has vanished is no claim: nobody will come back to end it."""
-    for step in steps().filter(run=run_id, state=Step.State.RUNNING):
+    for step in Step.objects.filter(run=run_id, state=Step.State.RUNNING):
         if not is_live(step):
-            unchanged = steps().filter(pk=step.pk, attempt=step.attempt, state=step.state)
+            unchanged = Step.objects.filter(pk=step.pk, attempt=step.attempt, state=step.state)
             unchanged.filter(lease_until=step.lease_until).update(
                 state=Step.State.PENDING, attempts=history(step, "lost"), owner="", lease_until=None
             )
@@ -200,7 +198,7 @@ def resume(run_id: str, *, on_workers: bool, writes_live: bool, requested_by: st
         with transaction.atomic(using=database()):
             _reopen(run, step, on_workers=on_workers, writes_live=writes_live)
     except IntegrityError:
-        holder = runs().filter(live_lock=LIVE).exclude(pk=run_id).first()
+        holder = Run.objects.filter(live_lock=LIVE).exclude(pk=run_id).first()
         if holder is None:
             raise
         raise another_run_active(holder) from None
@@ -208,7 +206,7 @@ def resume(run_id: str, *, on_workers: bool, writes_live: bool, requested_by: st
 
 
 def _reopen(run: Run, step: Step, *, on_workers: bool, writes_live: bool) -> None:
-    unchanged = steps().filter(
+    unchanged = Step.objects.filter(
         pk=step.pk, attempt=step.attempt, state=step.state, lease_until=step.lease_until
     )
     if not unchanged.update(
@@ -219,7 +217,7 @@ def _reopen(run: Run, step: Step, *, on_workers: bool, writes_live: bool) -> Non
         attempts=history(step, "resumed"),
     ):
         raise another_run_active(run)
-    runs().filter(pk=run.pk).update(
+    Run.objects.filter(pk=run.pk).update(
         state=Run.State.PENDING,
         error=None,
         finished_at=None,

@@ -75,12 +75,13 @@ def _prepared(work: Work) -> tuple[list[Tree], list[Model]]:
 
 
 def _swap(work: Work, place: str, point: UndoPoint, trees: list[Tree]) -> float:
-    engine = engine_for(backup_settings().database)
+    database = backup_settings().database
+    engine = engine_for(database)
 
     def record() -> None:
         work.still_mine()
         undo_points.supersede_unfinished(engine, work.run_id)
-        point.save(force_insert=True)
+        point.save(using=database, force_insert=True)
 
     with placement.added(trees, work.run_id):
         return engine.promote(

@@ -86,13 +86,14 @@ def _undone_by(work: Work) -> UndoPoint:
 
 
 def _swap(work: Work, undone: UndoPoint, mine: UndoPoint, trees: list[Tree]) -> float:
-    engine = engine_for(backup_settings().database)
+    database = backup_settings().database
+    engine = engine_for(database)
 
     def record() -> None:
         work.still_mine()
         undo_points.supersede_unfinished(engine, work.run_id)
         mine.undoes = undone.pk
-        mine.save(force_insert=True)
+        mine.save(using=database, force_insert=True)
         UndoPoint.objects.filter(pk=undone.pk).update(undone_at=timezone.now())
 
     for tree in trees:
