@@ -7,6 +7,7 @@ it is bounded: a few kilobytes that unfold to gigabytes never do so in memory.
 from __future__ import annotations
 
 import io
+import os
 import zlib
 from collections.abc import Generator, Iterable, Iterator
 from typing import Literal, get_args
@@ -24,12 +25,16 @@ _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _GZIP_MAGIC = b"\x1f\x8b"
 _TAR_MAGIC = slice(257, 262)
 
-_ZSTD_LEVEL = 3
+# Rows are alike, so little is found by looking further: of the rows of `make bench`, level 1 makes
+# 7 % less than level 3, in 60 % of its time.
+_ZSTD_LEVEL = 1
+# The packed bytes do not depend on how many threads there are, from one up.
+_ZSTD_THREADS = min(4, os.cpu_count() or 1)
 _GZIP_LEVEL = 6
 _GZIP_WINDOW = 31  # 15 bits, and a gzip header (zlib's manual, inflateInit2)
 
 # RFC 8878, 3.1.1.1.2: a decoder should support windows of at least 8 MiB, and may refuse larger
-# ones to protect itself. Level 3 uses 2 MiB.
+# ones to protect itself. Level 1 uses 512 KiB.
 _WINDOW_LIMIT = 1 << 23
 
 # A zstd block of 4 bytes can unfold to 128 KiB, so 1 KiB of input yields at most 32 MiB at once.
@@ -43,7 +48,9 @@ def compress(chunks: Iterable[bytes], kind: Compression) -> Generator[bytes]:
         yield from chunks
         return
     encoder = (
-        zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True).compressobj()
+        zstandard.ZstdCompressor(
+            level=_ZSTD_LEVEL, threads=_ZSTD_THREADS, write_checksum=True
+        ).compressobj()
         if kind == "zstd"
         else zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
     )
