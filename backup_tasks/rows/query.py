@@ -59,10 +59,28 @@ class Query:
             target = cast("models.ForeignKey[Any, Any]", field).target_field
             self.source += (
                 f" LEFT JOIN {self._table(target.model._meta.db_table)} {other}"
-                f" ON {alias}.{self._quote(field.column)} = {other}.{self._quote(target.column)}"
+                f" ON {self.refers(alias, field, f'{other}.{self._quote(target.column)}')}"
             )
             self._joins[key] = other
         return self._joins[key]
+
+    def refers(self, alias: str, field: Field, referred: str) -> str:
+        """Return the condition that a row of `alias` refers by the field to the key `referred`.
+
+        PostgreSQL may hash the rows that refer. Those with NULL would all be in one batch, which
+        it parts in vain until there are 131,072: 170,000 rows took 25 s instead of 0.3. So NULLs
+        get hash values of their own, by primary key; which rows match stays the same.
+        """
+        column = f"{alias}.{self._quote(field.column)}"
+        equal = f"{column} = {referred}"
+        pk = field.model._meta.pk
+        if self.connection.vendor != "postgresql" or not field.null or not pk.column:
+            return equal
+        apart = f"hashtext({alias}.{self._quote(pk.column)}::text)"
+        return (
+            f"{equal} AND CASE WHEN {column} IS NULL THEN {apart} ELSE 0 END"
+            f" = CASE WHEN {referred} IS NULL THEN 1 ELSE 0 END"
+        )
 
     def add_path(self, alias: str, model: Model, path: str) -> int:
         """Read the value at the end of a path of foreign keys; return its place in the row."""

@@ -218,7 +218,8 @@ def _joined(slot: Slot, shape: Shape) -> str:
     alias = _key_alias(slot)
     return (
         f" LEFT JOIN (SELECT {referred.sql} AS id, '[' || {listed} || ']' AS listed"
-        f" FROM {query.source}{once}) {alias} ON {column.sql} = {alias}.id"
+        f" FROM {query.source}{once}) {alias}"
+        f" ON {shape.query.refers('t', column.field, f'{alias}.id')}"
     )
 
 
