@@ -5,6 +5,7 @@ has to hand generated keys back. `Keys.settle` tells the database's sequences af
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from django.core.management.color import no_style
@@ -47,6 +48,21 @@ class Keys:
         with connection.cursor() as cursor:
             for statement in connection.ops.sequence_reset_sql(no_style(), list(self._next)):
                 cursor.execute(statement)
+
+
+@contextmanager
+def referring_ahead() -> Iterator[None]:
+    """Let rows refer to rows that come later.
+
+    MariaDB can't put its checks off to the end of a transaction: it checks every table afterwards,
+    and raises IntegrityError.
+    """
+    if connection.features.can_defer_constraint_checks:
+        yield
+        return
+    with connection.constraint_checks_disabled():
+        yield
+    connection.check_constraints()
 
 
 def insert(rows: Sequence[Any]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services import ENGINES, MakeProject, Project
+from tests.services import EVERY_ENGINE, MakeProject, Project
 
 MEASURED = """
 import resource, subprocess, sys
@@ -23,7 +23,7 @@ def peak(project: Project, *arguments: str | Path) -> int:
     return int(done.stdout)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", EVERY_ENGINE)
 def test_ten_times_the_rows_take_no_more_memory(
     engine: str, make_project: MakeProject, tmp_path: Path
 ) -> None:

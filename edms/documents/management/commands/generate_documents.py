@@ -12,7 +12,7 @@ from edms.users.models import User
 from edms.volume.chance import Chance
 from edms.volume.documents import DocumentFactory, refresh_statistics
 from edms.volume.files import generate_files
-from edms.volume.insertion import Keys
+from edms.volume.insertion import Keys, referring_ahead
 from edms.volume.people import generate_people
 
 
@@ -44,16 +44,17 @@ class Command(BaseCommand):
         # A second run with the same seed adds other rows: UUIDs must not come twice.
         chance, keys = Chance(f"{options['seed']} after {User.objects.count()} users"), Keys()
         files = generate_files(options["files_mb"], options["seed"])
-        with transaction.atomic():
-            people = generate_people(users, chance, keys)
-            keys.settle()
 
         def tell(done: int) -> None:
             if done == documents or done % 10_000 == 0:
                 seconds = time.monotonic() - started
                 self.stderr.write(f"{done} of {documents} documents, {seconds:.0f} s")
 
-        DocumentFactory(people, files, chance, keys).generate(documents, tell)
+        with referring_ahead():
+            with transaction.atomic():
+                people = generate_people(users, chance, keys)
+                keys.settle()
+            DocumentFactory(people, files, chance, keys).generate(documents, tell)
         refresh_statistics()
         seconds = time.monotonic() - started
         self.stdout.write(
