@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.contents import Contents, contents, control
+from tests.acceptance.contents import contents, control
+from tests.acceptance.every_command import cycle
 from tests.services import ENGINES, MakeProject, Project
 
 SETTINGS = "tests.acceptance.two_databases"
@@ -16,34 +17,6 @@ def backing_up(archive: Project, *, beside: Project) -> Project:
     """The EDMS whose default database is one project's, and whose `archive` is the other's."""
     variables = {"DJANGO_SETTINGS_MODULE": SETTINGS, "ARCHIVE_URL": archive.env["DATABASE_URL"]}
     return replace(archive, database_url=beside.env["DATABASE_URL"], variables=variables)
-
-
-def cycle(project: Project, archive: Project, package: Path) -> None:
-    """Every command that writes, once; `archive` must be afterwards as it was before."""
-    before = contents(archive)
-    project.succeed("create_backup", "--output", package)
-    project.succeed("system_reinit", "--confirm")
-    empty = contents(archive)
-    assert (empty.count("documents_document"), empty.files) == (0, {})
-
-    project.succeed("restore_from_package", package, "--confirm")
-    assert_equal(contents(archive), before)
-    project.succeed("undo_restore", "--confirm")
-    assert_equal(contents(archive), empty)
-    project.succeed("undo_restore", "--confirm")
-    assert_equal(contents(archive), before)
-    project.succeed("drill_restore", package)
-    project.succeed("verify_package", package)
-    project.succeed("prune_packages")
-    assert_equal(contents(archive), before)
-    states = [run["state"] for run in project.json("runs")["runs"]]
-    assert states == ["succeeded"] * 8
-
-
-def assert_equal(found: Contents, expected: Contents) -> None:
-    assert found.tables == expected.tables
-    assert found.structure == expected.structure
-    assert found.files == expected.files
 
 
 @pytest.mark.parametrize("engine", ENGINES)
