@@ -108,20 +108,38 @@ def copy(cursor: Any, source: str, target: str, tables: Sequence[str]) -> None:
 
 
 def differences(cursor: Any, source: str, target: str, tables: Sequence[str]) -> list[str]:
-    """Return in words how the tables of the two schemas differ in structure."""
-    theirs, ours = (_described(cursor, schema, tables) for schema in (source, target))
+    """Return in words how the tables of the two schemas differ in structure.
+
+    What both use of the source, an extension's types say, is looked for there on both sides: it has
+    the same name then. A foreign key of the copy that leads to the source's tables is a difference.
+    """
+    theirs = _described(cursor, tables, source)
+    ours = _described(cursor, tables, target, source) | _leading_out(cursor, tables, target)
     _look_in(cursor, source)
     return [f"{table}: {what} {name}: {text}" for table, what, name, text in sorted(theirs ^ ours)]
 
 
-def _described(cursor: Any, schema: str, tables: Sequence[str]) -> set[tuple[str, str, str, str]]:
-    _look_in(cursor, schema)
-    cursor.execute(_TABLES, [quoted(schema), list(tables)])
+def _described(cursor: Any, tables: Sequence[str], *path: str) -> set[tuple[str, str, str, str]]:
+    """Describe the tables of the first schema of the path."""
+    _look_in(cursor, *path)
+    cursor.execute(_TABLES, [quoted(path[0]), list(tables)])
     return {
         (name, what, facet, definition or "")
         for oid, name in cursor.fetchall()
         for what, facet, definition in _facets(cursor, oid)
     }
+
+
+def _leading_out(cursor: Any, tables: Sequence[str], schema: str) -> set[tuple[str, str, str, str]]:
+    cursor.execute(
+        "SELECT c.relname, 'foreign key', k.conname, 'leads to ' || r.relnamespace::regnamespace"
+        " FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid"
+        " JOIN pg_class r ON r.oid = k.confrelid"
+        " WHERE k.contype = 'f' AND c.relnamespace = %s::regnamespace AND c.relname = ANY(%s)"
+        " AND r.relnamespace <> c.relnamespace",
+        [quoted(schema), list(tables)],
+    )
+    return set(cursor.fetchall())
 
 
 def _facets(cursor: Any, oid: int) -> list[tuple[str, str, str]]:

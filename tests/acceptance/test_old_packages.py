@@ -10,7 +10,7 @@ import pytest
 from tests.acceptance.contents import contents
 from tests.acceptance.crafting import Craft
 from tests.acceptance.later_code import LaterCode
-from tests.services import ENGINES, Project, Templates
+from tests.services import ENGINES, MakeProject, Project, Templates
 
 KEPT = Path(__file__).parent / "data" / "edms-0.1.tar.zst"
 TITLES = "list(Department.objects.order_by('code').values_list('code', 'title'))"
@@ -140,3 +140,40 @@ def test_a_package_of_newer_migrations_is_refused_by_name_and_live_is_untouched(
     assert done.returncode == 8
     assert "users.0099_later" in done.stderr or "users.motto" in done.stderr
     assert contents(upgraded.project) == before
+
+
+_SQUASHED = """
+from importlib import import_module
+
+from django.db import migrations
+
+FIRST, LAST = (
+    import_module(f"edms.users.migrations.{name}").Migration
+    for name in ("0001_initial", "0099_later")
+)
+
+
+class Migration(migrations.Migration):
+    initial = True
+    replaces = [("users", "0001_initial"), ("users", "0099_later")]
+    dependencies = FIRST.dependencies
+    operations = [*FIRST.operations, *LAST.operations]
+"""
+
+
+def test_a_package_from_amid_migrations_that_were_squashed_since_is_refused_by_name(
+    make_project: MakeProject, tmp_path: Path
+) -> None:
+    project, package = make_project("sqlite", demo=True), tmp_path / "old.tar.zst"
+    project.succeed("create_backup", "--output", package)
+    later = LaterCode.of(project, tmp_path / "later")
+    migrations = later.folder / "edms" / "users" / "migrations"
+    (migrations / "0001_squashed_0099_later.py").write_text(_SQUASHED)
+    later.succeed("migrate", "--no-input")
+    before = contents(project)
+
+    done = later.manage("restore_from_package", package, "--confirm")
+
+    assert done.returncode == 8
+    assert "users.0001_initial was squashed" in done.stderr
+    assert contents(project) == before

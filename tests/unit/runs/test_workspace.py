@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from backup_tasks import workspace
+from backup_tasks import ledger, workspace
 from backup_tasks.conf import backup_settings
 from backup_tasks.leavings import remove_all
+from backup_tasks.models import Run
 
-RUN_ID = "backup-20260101T023000-abcde"
+
+def started() -> Run:
+    run, _ = ledger.start("backup", params={}, trigger="command", step_names=["dump"])
+    return run
 
 
 @pytest.fixture
@@ -28,15 +32,19 @@ def test_nothing_of_a_dry_run_stays(folder: Path) -> None:
 
 def test_a_dry_run_leaves_what_runs_have_in_the_folder(folder: Path) -> None:
     with workspace.scratch():
-        workspace.make(RUN_ID)
+        workspace.make("of-a-run")
 
-    assert [path.name for path in folder.iterdir()] == [RUN_ID]
+    assert [path.name for path in folder.iterdir()] == ["of-a-run"]
 
 
 @pytest.mark.django_db
 def test_what_nobody_uses_is_removed_and_nothing_that_is_not_ours(folder: Path) -> None:
     """The operator may have named a folder that others use, too, such as /tmp."""
-    workspace.make(RUN_ID)
+    forgotten = started().pk
+    Run.objects.all().delete()
+    used = started().pk
+    workspace.make(forgotten)
+    workspace.make(used)
     (folder / "tax-returns-2026").mkdir()
     (folder / "dry-run-killed").mkdir()
     yesterday = time.time() - 25 * 60 * 60
@@ -45,5 +53,5 @@ def test_what_nobody_uses_is_removed_and_nothing_that_is_not_ours(folder: Path) 
     with workspace.scratch() as at_work:
         removed = remove_all(dry=False)
 
-        assert removed == [f"workspace:{RUN_ID}", "workspace:dry-run-killed"]
-        assert sorted(folder.iterdir()) == [at_work, folder / "tax-returns-2026"]
+        assert removed == [f"workspace:{forgotten}", "workspace:dry-run-killed"]
+        assert set(folder.iterdir()) == {at_work, folder / used, folder / "tax-returns-2026"}

@@ -1,4 +1,4 @@
-"""What the application's own role may do is enough: it owns its database, and nothing else."""
+"""PostgreSQL as operators have it: a role with no privileges of its own, and an extension."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +9,9 @@ import psycopg
 import pytest
 
 from edms.local.postgres import PostgresServer
-from tests.acceptance.every_command import cycle
-from tests.services import Project
+from tests.acceptance.contents import contents
+from tests.acceptance.every_command import assert_equal, cycle
+from tests.services import MakeProject, Project
 
 
 @pytest.fixture
@@ -39,3 +40,26 @@ def test_the_owner_of_the_database_needs_no_further_privilege(
     owned: Project, tmp_path: Path
 ) -> None:
     cycle(owned, owned, tmp_path / "x.tar.zst")
+
+
+def test_tables_that_use_an_extension_are_replaced_and_the_extension_stays(
+    make_project: MakeProject, tmp_path: Path
+) -> None:
+    """An extension in live's schema: its types and functions are of the tables' columns."""
+    project = make_project("postgres", demo=True)
+    with psycopg.connect(project.database_url, autocommit=True) as server:
+        server.execute("CREATE EXTENSION citext")
+        server.execute("ALTER TABLE documents_tag ALTER COLUMN name TYPE citext")
+        server.execute("CREATE INDEX folded ON documents_tag (lower(name::text))")
+
+    before, package = contents(project), tmp_path / "x.tar.zst"
+
+    project.succeed("create_backup", "--output", package)
+    project.succeed("restore_from_package", package, "--confirm")
+    assert_equal(contents(project), before)
+    project.succeed("undo_restore", "--confirm")
+    assert_equal(contents(project), before)
+
+    with psycopg.connect(project.database_url) as server:
+        found = server.execute("SELECT count(*) FROM documents_tag WHERE name = upper(name)::citext")
+        assert found.fetchone() == (before.count("documents_tag"),)
