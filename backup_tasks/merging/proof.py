@@ -57,9 +57,9 @@ def digests_equal(
         mapping = ground.staged(joined.mapping)
         shape.query.narrowed = f" JOIN {mapping} m ON {on} AND m.action IN {actions}"
         digests, count = Digests(), 0
-        for lines in server_lines(shape) or shape.lines():
-            digests.add(lines)
-            count += len(lines)
+        for heads, rests in server_lines(shape) or shape.lines():
+            digests.add(heads, rests)
+            count += len(heads)
         same = (digests.digest, count) == (entry.digest, entry.count)
         equal[entry.label] = True if same else None
         if not same and shape.model not in may_differ:

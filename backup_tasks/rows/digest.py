@@ -10,7 +10,7 @@ an exclusive or: two equal rows don't cancel out. No rows have the digest of 64 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from hashlib import sha256
 
 _MODULUS = 1 << 256
@@ -24,12 +24,13 @@ class Digests:
     def __init__(self) -> None:
         self._canonical = self._exact = 0
 
-    def add(self, lines: Iterable[tuple[bytes, bytes]]) -> None:
+    def add(self, heads: Sequence[bytes], rests: Sequence[bytes]) -> None:
         """Count in lines, each parted: its canonical row without the closing brace, the rest."""
         canonical_sum = exact_sum = 0
-        number = int.from_bytes
-        for head, rest in lines:
-            hashed = sha256(head)
+        number, fresh = int.from_bytes, sha256().copy
+        for head, rest in zip(heads, rests, strict=True):
+            hashed = fresh()  # half the time of a constructor's
+            hashed.update(head)
             hashed.update(b"}")
             canonical_sum += number(hashed.digest(), "big")
             hashed.update(rest)

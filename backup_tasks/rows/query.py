@@ -64,17 +64,18 @@ class Query:
             self._joins[key] = other
         return self._joins[key]
 
-    def refers(self, alias: str, field: Field, referred: str) -> str:
+    def refers(self, alias: str, field: Field, referred: str, *, few: bool = False) -> str:
         """Return the condition that a row of `alias` refers by the field to the key `referred`.
 
         PostgreSQL may hash the rows that refer. Those with NULL would all be in one batch, which
         it parts in vain until there are 131,072: 170,000 rows took 25 s instead of 0.3. So NULLs
-        get hash values of their own, by primary key; which rows match stays the same.
+        get hash values of their own, by primary key; which rows match stays the same. Where few
+        rows can be referred to, it hashes those instead.
         """
         column = f"{alias}.{self._quote(field.column)}"
         equal = f"{column} = {referred}"
         pk = field.model._meta.pk
-        if self.connection.vendor != "postgresql" or not field.null or not pk.column:
+        if few or self.connection.vendor != "postgresql" or not field.null or not pk.column:
             return equal
         apart = f"hashtext({alias}.{self._quote(pk.column)}::text)"
         return (

@@ -1,127 +1,158 @@
-"""Lines that PostgreSQL writes itself: the same bytes as `Shape.lines`, several times faster.
+"""Lines from what PostgreSQL sends: the same bytes as `Shape.lines`, several times faster.
 
-One COPY per model: the server resolves the natural keys with joins and writes each line's text. It
-leaves two things to this side. Columns of JSON and of floating point are finished here (keys are
-sorted, 1e+20 becomes 1e20), so their text stands between two separators, which no such text can
-contain. And a third one parts the canonical row from the rest.
+One COPY per model: the server joins the natural keys and sends a row's values; what is the same in
+each line stays here. Many rows at once are taken apart into columns, what a value lacks to be JSON
+is done to a whole column (`finishing`), and the columns are put into lines.
 
-A field whose wire form the server can't write to the same bytes (a duration, an array, a custom
+A field whose wire form can't be made of what the server sends (a duration, an array, a custom
 field) leaves its whole model to `Shape.lines`. One conformance suite holds both to the same output.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import orjson
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from backup_tasks.rows import wire
-from backup_tasks.rows.query import Column, Field, Query
-from backup_tasks.rows.shape import BYTES_AT_ONCE, Line, Shape, Slot
+from backup_tasks.rows import finishing, wire
+from backup_tasks.rows.finishing import Finish
+from backup_tasks.rows.forms import (
+    Form,
+    form_of,
+    has_odd_moments,
+    is_float,
+    is_jsonb,
+    without_null,
+    write_as_by_default,
+)
+from backup_tasks.rows.query import Column, Query
+from backup_tasks.rows.shape import BYTES_AT_ONCE, Lines, Shape, Slot
 
-_SEPARATOR = b"\x01"
-
-# What the server writes for a column, by the wire form and the column's type. NULL stays NULL.
-_NUMBER = "{0}::text"
-_TEXT = "to_json({0})::text"
-_QUOTED = "'\"' || {0}::text || '\"'"
-_MOMENT = """'"' || to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || '+00:00"'"""
-_TIME = "'\"' || to_char({0}, 'HH24:MI:SS.US') || '\"'"
-# What a client is sent: a cast to text would show the netmask of a single address.
-_SENT = "CASE WHEN {0} IS NOT NULL THEN concat('\"', {0}, '\"') END"
-_BASE64 = "'\"' || translate(encode({0}, 'base64'), E'\\n', '') || '\"'"
-
-_WRITTEN: Mapping[object, Mapping[str, str]] = {
-    None: {
-        "bigint": _NUMBER,
-        "integer": _NUMBER,
-        "smallint": _NUMBER,
-        "boolean": _NUMBER,
-        "varchar": _TEXT,
-        "text": _TEXT,
-        "inet": _SENT,
-    },
-    wire.datetime_wire: {"timestamp with time zone": _MOMENT},
-    wire.date_wire: {"date": _QUOTED},
-    wire.time_wire: {"time": _TIME},
-    wire.uuid_wire: {"uuid": _QUOTED},
-    wire.decimal_wire: {"numeric": _QUOTED},
-    wire.base64_wire: {"bytea": _BASE64},
-}
-_ODD = {
-    "timestamp with time zone": "NOT BETWEEN '0001-01-01' AND '9999-12-30'",
-    "date": "NOT BETWEEN '0001-01-01' AND '9999-12-30'",
-    "time": "= '24:00'",
-}
-"""Types that hold moments which Python, and so the wire form, does not have."""
-
-Finish = Callable[[bytes], tuple[bytes, str | None]]
-"""Turns the text of a column into its wire form, and what must go along in `_raw`."""
+_FEW = 1 << 20
+"""Bytes of a table whose keys fit in work_mem, whatever that is."""
 
 
-def server_lines(shape: Shape) -> Iterator[list[Line]] | None:
-    """Yield all lines of the model in batches, or return None if the server can't write them.
+def server_lines(shape: Shape) -> Iterator[Lines] | None:
+    """Yield all lines of the model in batches, or return None if the server can't send them.
 
-    Raises DumpFailed, django.db errors. The connection must be in a transaction.
+    Raises DumpFailed, django.db errors. The connection must be in a transaction; until its end,
+    the server writes days and numbers as it does by default.
     """
     if shape.connection.vendor != "postgresql" or not settings.USE_TZ:
         return None
-    finished_here = {slot.at for slot in shape.slots if _finish(slot, shape)}
+    write_as_by_default(shape.connection)
+    columns = shape.query.columns
+    finished_here = {
+        slot.at
+        for slot in shape.slots
+        if slot.key is None
+        and (is_jsonb(columns[slot.at].field, shape.connection) or is_float(columns[slot.at].field))
+    }
     if not all(
-        at in finished_here or _pattern(column.field, shape)
-        for at, column in enumerate(shape.query.columns)
+        at in finished_here or form_of(column.field, shape.connection)
+        for at, column in enumerate(columns)
     ):
         return None
-    return None if _has_odd_moments(shape) else _copied(shape)
+    return None if has_odd_moments(shape.query) else _copied(shape)
 
 
-def _copied(shape: Shape) -> Iterator[list[Line]]:
-    unfinished = [(slot.name, finish) for slot in shape.slots if (finish := _finish(slot, shape))]
-    for block in _blocks(shape):
-        rows = block[:-1].split(b"\n")
-        if unfinished:
-            yield [_finished(shape, unfinished, row.split(_SEPARATOR)) for row in rows]
-        else:
-            yield [(head, rest) for head, _, rest in [row.partition(_SEPARATOR) for row in rows]]
+@dataclass(frozen=True, kw_only=True)
+class _Value:
+    """A value of each row, on its way from the server into the line."""
+
+    sql: str
+    quoted: bool = False
+    finish: Finish = finishing.unescaped
+    json: str = ""
+    """The name of a slot that holds JSON: its canonical form is made here."""
 
 
-def _blocks(shape: Shape) -> Iterator[bytes]:
-    """Yield the rows, each with its newline, many at once: what is done to a block costs little."""
-    rows: list[bytes] = []
-    size = 0
-    for row in _sent(shape):
-        rows.append(row)
-        size += len(row)
-        if size >= BYTES_AT_ONCE:
-            yield _unescaped(rows)
-            rows, size = [], 0
-    if rows:
-        yield _unescaped(rows)
+class _Part:
+    """A part of a line: the text that is the same in each, and the values between."""
+
+    def __init__(self) -> None:
+        self.values: list[_Value] = []
+        self._format = b""
+
+    def text(self, text: bytes) -> None:
+        self._format += text.replace(b"%", b"%%")
+
+    def value(self, value: _Value) -> None:
+        self._format += b'"%b"' if value.quoted else b"%b"
+        self.values.append(value)
+
+    def filled(self, columns: Sequence[Sequence[bytes]], rows: int) -> list[bytes]:
+        """Return the part of each row's line, given the columns of its values."""
+        if not columns:
+            return [self._format % ()] * rows
+        return list(map(self._format.__mod__, zip(*columns, strict=True)))
 
 
-def _sent(shape: Shape) -> Iterator[bytes]:
-    """Yield what the server sends for each row."""
+def _copied(shape: Shape) -> Iterator[Lines]:
+    head, rest = _parts(shape)
+    values = [*head.values, *rest.values]
+    for rows in _sent(shape, values):
+        cells = finishing.cells(rows)
+        raw: dict[int, dict[str, str]] = {}
+        columns = []
+        for at, value in enumerate(values):
+            column = value.finish(cells[at :: len(values)])
+            columns.append(_json(column, value.json, raw, shape) if value.json else column)
+        heads = head.filled(columns[: len(head.values)], len(rows))
+        rests = rest.filled(columns[len(head.values) :], len(rows))
+        for at, stored in raw.items():
+            rests[at] = rests[at][:-1] + b',"_raw":' + orjson.dumps(stored) + b"}"
+        yield heads, rests
+
+
+def _json(
+    texts: Sequence[bytes], name: str, raw: dict[int, dict[str, str]], shape: Shape
+) -> list[bytes]:
+    """Return the wire form of each; what must go along is put into `raw`, by row and name."""
+    column = []
+    for at, text in enumerate(texts):
+        try:
+            canonical, stored = wire.json_wire(text, "postgresql") if text else (b"null", None)
+        except (TypeError, ValueError) as error:
+            raise shape.unreadable(text[:200], error) from error
+        column.append(canonical)
+        if stored is not None:
+            raw.setdefault(at, {})[name] = stored
+    return column
+
+
+def _sent(shape: Shape, values: Sequence[_Value]) -> Iterator[list[bytes]]:
+    """Yield the rows that the server sends, many at once: what is done to many costs little."""
     connection = shape.connection
     with (
         connection.cursor() as cursor,
         connection.wrap_database_errors,
-        cursor.cursor.copy(f"COPY ({_select(shape)}) TO STDOUT") as copy,
+        cursor.cursor.copy(_copy(shape, values)) as copy,
     ):
         libpq = cursor.connection.pgconn
+        rows: list[bytes] = []
+        room = BYTES_AT_ONCE
         while True:
             # What has arrived is at hand at once; `copy.read()`, which can wait, costs more.
             size, row = libpq.get_copy_data(1)
             if size == 0:
                 row = copy.read()
+                size = len(row)
             elif size < 0:
                 _finish_copy(libpq, connection)
-                return
-            if not row:
-                return
-            yield row
+            if size <= 0:
+                break
+            rows.append(bytes(row))
+            room -= size
+            if room <= 0:
+                yield rows
+                rows, room = [], BYTES_AT_ONCE
+        if rows:
+            yield rows
 
 
 def _finish_copy(libpq: Any, connection: BaseDatabaseWrapper) -> None:
@@ -133,70 +164,66 @@ def _finish_copy(libpq: Any, connection: BaseDatabaseWrapper) -> None:
         raise connection.Database.errors.error_from_result(failure)  # type: ignore[attr-defined]  # psycopg
 
 
-def _unescaped(rows: list[bytes]) -> bytes:
-    """COPY doubles backslashes; there is nothing else to escape in JSON."""
-    block = b"".join(rows)
-    return block.replace(b"\\\\", b"\\") if b"\\" in block else block
-
-
-def _finish(slot: Slot, shape: Shape) -> Finish | None:
-    """Return what finishes the slot's column on this side; None if the server writes it."""
-    if slot.is_json:
-        return _finish_json
-    field = wire.plain_field(shape.query.columns[slot.at].field)
-    is_float = wire.encoder(field) is wire.float_wire and not hasattr(type(field), "from_db_value")
-    return _finish_float if is_float and slot.key is None else None
-
-
-def _finish_json(text: bytes) -> tuple[bytes, str | None]:
-    return wire.json_wire(text, "postgresql")
-
-
-def _finish_float(text: bytes) -> tuple[bytes, None]:
-    return orjson.dumps(wire.float_wire(float(text))), None
-
-
-def _finished(shape: Shape, unfinished: list[tuple[str, Finish]], row: list[bytes]) -> Line:
-    """Put the wire form of each unfinished column in the place of its text, and what must go along
-    into the rest of the line."""
-    *parts, rest = row
-    raw: dict[str, str] = {}
-    for number, (name, finish) in enumerate(unfinished):
-        at = 2 * number + 1
-        if text := parts[at]:
-            try:
-                parts[at], stored = finish(text)
-            except (TypeError, ValueError) as error:
-                raise shape.unreadable(b"".join(parts)[:200], error) from error
-            if stored is not None:
-                raw[name] = stored
-        else:
-            parts[at] = b"null"
-    if raw:
-        rest = rest[:-1] + b',"_raw":' + orjson.dumps(raw) + b"}"
-    return b"".join(parts), rest
-
-
-def _select(shape: Shape) -> str:
-    """Return the SELECT of one text column: the line."""
+def _parts(shape: Shape) -> tuple[_Part, _Part]:
+    """Return the canonical row without its closing brace, and the rest of the line."""
     columns = shape.query.columns
-    head = shape.head(None).decode()
-    pieces: list[str] = []
-    if shape.shows_pk and shape.pk_at is not None:
-        before, after = head.split('"pk":null')
-        pieces += [_literal(f'{before}"pk":'), _text(columns[shape.pk_at], shape), _literal(after)]
-    else:
-        pieces.append(_literal(head))
+    full = without_null(shape.table, shape.connection)
+    pk = None if shape.pk_at is None else _value(columns[shape.pk_at], shape, full)
+    head, rest = _Part(), _Part()
+    before, null, after = shape.head(None).partition(b"null")
+    head.text(before)
+    if null and pk:
+        head.value(pk)
+        head.text(after)
     for number, slot in enumerate(shape.slots):
-        pieces.append(_literal(("," if number else "{") + orjson.dumps(slot.name).decode() + ":"))
-        pieces += _slot_text(slot, shape)
-    pieces.append(_literal("}" if shape.slots else "{}"))
-    pieces.append(_mark())
-    pieces += _tail(shape)
+        head.text((b"," if number else b"{") + orjson.dumps(slot.name) + b":")
+        head.value(_slot_value(slot, shape, full))
+    head.text(b"}" if shape.slots else b"{}")
+    if pk:
+        rest.text(b',"_pk":')
+        rest.value(pk)
+    for number, slot in enumerate(shape.keys):
+        rest.text((b"," if number else b',"_fk":{') + orjson.dumps(slot.name) + b":")
+        rest.value(_value(columns[slot.at], shape, full))
+    rest.text(b"}}" if shape.keys else b"}")
+    return head, rest
+
+
+def _slot_value(slot: Slot, shape: Shape, full: Collection[str]) -> _Value:
+    column = shape.query.columns[slot.at]
+    if slot.is_json:
+        # NULL comes as nothing: "null" is JSON's own.
+        whole = column.field.column in full
+        sql = column.sql if whole else f"coalesce({column.sql}::text, '')"
+        return _Value(sql=sql, json=slot.name)
+    if is_float(column.field) and slot.key is None:
+        return _Value(sql=column.sql, finish=finishing.floats)
+    if slot.key:
+        return _Value(sql=f"coalesce({_key_alias(slot)}.listed, {_as_json(column, shape)})")
+    return _value(column, shape, full)
+
+
+def _value(column: Column, shape: Shape, full: Collection[str]) -> _Value:
+    form = cast(Form, form_of(column.field, shape.connection))
+    if form.sent is None or (form.quoted and column.field.column not in full):
+        return _Value(sql=_as_json(column, shape))
+    return _Value(sql=form.sent.format(column.sql), quoted=form.quoted, finish=form.finish)
+
+
+def _as_json(column: Column, shape: Shape) -> str:
+    return cast(Form, form_of(column.field, shape.connection)).json.format(column.sql)
+
+
+def _copy(shape: Shape, values: Sequence[_Value]) -> str:
+    """Return the statement that sends the values."""
     source = f"{shape.connection.ops.quote_name(shape.table)} t"
     for slot in shape.keys:
         source += _joined(slot, shape)
-    return f"SELECT {_concat(pieces)} FROM {source}{shape.query.narrowed}"
+    columns = ", ".join(value.sql for value in values)
+    return (
+        f"COPY (SELECT {columns} FROM {source}{shape.query.narrowed}) TO STDOUT"
+        f" (DELIMITER E'\\x{finishing.DELIMITER.hex()}', NULL '{finishing.NULL.decode()}')"
+    )
 
 
 def _joined(slot: Slot, shape: Shape) -> str:
@@ -213,98 +240,24 @@ def _joined(slot: Slot, shape: Shape) -> str:
     query = Query(target.model, shape.connection)
     referred = query.columns[query.add("t", target)]
     parts = [query.columns[query.add_path("t", slot.key.model, path)] for path in slot.key.paths]
-    listed = " || ',' || ".join(_text(part, shape) for part in parts)
-    once = " OFFSET 0" if _not_larger(target.model._meta.db_table, shape) else ""
+    listed = " || ',' || ".join(f"coalesce({_as_json(part, shape)}, 'null')" for part in parts)
+    size = _size(target.model._meta.db_table, shape)
+    once = " OFFSET 0" if size <= _size(shape.table, shape) else ""
     alias = _key_alias(slot)
+    refers = shape.query.refers("t", column.field, f"{alias}.id", few=size < _FEW)
     return (
         f" LEFT JOIN (SELECT {referred.sql} AS id, '[' || {listed} || ']' AS listed"
-        f" FROM {query.source}{once}) {alias}"
-        f" ON {shape.query.refers('t', column.field, f'{alias}.id')}"
+        f" FROM {query.source}{once}) {alias} ON {refers}"
     )
 
 
-def _not_larger(table: str, shape: Shape) -> bool:
-    """Whether the table takes no more room than the shape's own."""
-    names = [shape.connection.ops.quote_name(name) for name in (table, shape.table)]
+def _size(table: str, shape: Shape) -> int:
+    """Return the room that the table's rows take, in bytes."""
     with shape.connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_relation_size(%s::regclass) <= pg_relation_size(%s::regclass)", names
-        )
-        return bool(cursor.fetchone()[0])
+        name = shape.connection.ops.quote_name(table)
+        cursor.execute("SELECT pg_relation_size(%s::regclass)", [name])
+        return int(cursor.fetchone()[0])
 
 
 def _key_alias(slot: Slot) -> str:
     return f"k{slot.at}"
-
-
-def _tail(shape: Shape) -> list[str]:
-    """Return what writes the members that start with `_`, and the end of the line."""
-    columns = shape.query.columns
-    pieces: list[str] = []
-    if shape.pk_at is not None:
-        pieces += [_literal(',"_pk":'), _text(columns[shape.pk_at], shape)]
-    for number, slot in enumerate(shape.keys):
-        name = orjson.dumps(slot.name).decode()
-        opening = "," if number else ',"_fk":{'
-        pieces.append(_literal(f"{opening}{name}:"))
-        pieces.append(_text(columns[slot.at], shape))
-    return [*pieces, _literal("}}" if shape.keys else "}")]
-
-
-def _slot_text(slot: Slot, shape: Shape) -> list[str]:
-    columns = shape.query.columns
-    column = columns[slot.at]
-    if _finish(slot, shape):
-        return [_mark(), f"coalesce({column.sql}::text, '')", _mark()]
-    plain = _text(column, shape)
-    return [f"coalesce({_key_alias(slot)}.listed, {plain})" if slot.key else plain]
-
-
-def _text(column: Column, shape: Shape) -> str:
-    pattern = _pattern(column.field, shape) or ""
-    return f"coalesce({pattern.format(column.sql)}, 'null')"
-
-
-def _pattern(field: Field, shape: Shape) -> str | None:
-    """Return how the server writes the column; None if it can't."""
-    plain = wire.plain_field(field)
-    if hasattr(type(plain), "from_db_value"):
-        return None
-    return _WRITTEN.get(wire.encoder(field), {}).get(_kind(field, shape))
-
-
-def _kind(field: Field, shape: Shape) -> str:
-    """Return the column's type, without its length or scale."""
-    return str(field.db_type(shape.connection)).partition("(")[0]
-
-
-def _has_odd_moments(shape: Shape) -> bool:
-    """Whether a moment is one that Python does not have: its reading of the row says which."""
-    odd = [
-        f"{column.sql} {_ODD[kind]}"
-        for column in shape.query.columns
-        if (kind := _kind(column.field, shape)) in _ODD
-    ]
-    if not odd:
-        return False
-    with shape.connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT EXISTS (SELECT 1 FROM {shape.query.source} WHERE {' OR '.join(odd)})"
-        )
-        return bool(cursor.fetchone()[0])
-
-
-def _mark() -> str:
-    return "E'\\x01'"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _concat(pieces: list[str]) -> str:
-    """Join halves with halves: so no text is copied more often than the pieces' logarithm."""
-    if len(pieces) == 1:
-        return pieces[0]
-    half = len(pieces) // 2
-    return f"({_concat(pieces[:half])} || {_concat(pieces[half:])})"

@@ -31,6 +31,8 @@ Identities = Mapping[Model, Identity]
 Line = tuple[bytes, bytes]
 """A line, parted: the canonical row without its closing brace, and the rest. The line is both, the
 canonical row the first and a closing brace."""
+Lines = tuple[Sequence[bytes], Sequence[bytes]]
+"""Some lines: the first part of each, the rest of each."""
 
 BYTES_AT_ONCE = 1 << 16
 """Of lines in a batch, about."""
@@ -116,17 +118,16 @@ class Shape:
         """The table's columns that a load writes, in the order of `row()`."""
         return [field.column for field in self.written]
 
-    def lines(self) -> Iterator[list[Line]]:
+    def lines(self) -> Iterator[Lines]:
         """Read all rows; yield their lines in batches. Raises DumpFailed, django.db errors."""
         with self.connection.chunked_cursor() as cursor:
             cursor.execute(self.query.sql())
             at_once = 1
             while rows := cursor.fetchmany(at_once):
-                lines = [self.line(row) for row in rows]
-                yield lines
+                heads, rests = zip(*map(self.line, rows), strict=True)
+                yield heads, rests
                 # Rows may be of any size: the next batch is as many as fit, by the last one's.
-                size = sum(len(head) + len(rest) for head, rest in lines)
-                fitting = BYTES_AT_ONCE * len(lines) // size
+                fitting = BYTES_AT_ONCE * len(rows) // sum(map(len, (*heads, *rests)))
                 at_once = max(1, min(fitting, 10 * at_once, _ROWS_AT_ONCE))
 
     def line(self, row: Sequence[Any]) -> Line:

@@ -109,15 +109,14 @@ def json_wire(text: str | bytes, vendor: str) -> tuple[bytes, str | None]:
         quick = orjson.loads(text)
     if quick is not None:
         canonical = orjson.dumps(quick, option=orjson.OPT_SORT_KEYS)
-        told = _squeezed(text)
-        if _squeezed(canonical) == told:
-            return canonical, None
         # PostgreSQL has an order of keys of its own, which says nothing.
-        if vendor == "postgresql" and _squeezed(orjson.dumps(quick)) == told:
+        same = orjson.dumps(quick) if vendor == "postgresql" else canonical
+        told = _squeezed(text)
+        if told == same or told == _squeezed(same):
             return canonical, None
     text = text if isinstance(text, str) else text.decode()
     value = json.loads(text)
-    same = (
+    stored = (
         json.dumps(value, ensure_ascii=False)
         if vendor == "postgresql"
         else json_text(value, vendor)
@@ -125,7 +124,7 @@ def json_wire(text: str | bytes, vendor: str) -> tuple[bytes, str | None]:
     with suppress(TypeError):  # integers beyond 64 bits, of which the quick one makes floats
         canonical = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
         if quick == value:
-            return canonical, None if value is not None and same == text else text
+            return canonical, None if value is not None and stored == text else text
     slow = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return slow.encode(), text
 

@@ -26,9 +26,8 @@ def test_the_code_computes_the_digests_of_the_example() -> None:
     digests = Digests()
 
     heads = [canonical[:-1] for canonical in CANONICAL]
-    digests.add(
-        [(head, line[len(head) :]) for head, line in zip(heads, LINES, strict=True)],
-    )
+    rests = [line[len(head) :] for head, line in zip(heads, LINES, strict=True)]
+    digests.add(heads, rests)
 
     assert (digests.digest, digests.exact) == (TOLD[2], TOLD[5])
 

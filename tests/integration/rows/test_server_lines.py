@@ -1,4 +1,4 @@
-"""The lines that PostgreSQL writes itself, and those that Python writes, are the same bytes."""
+"""The lines made of what PostgreSQL sends, and those that Python writes, are the same bytes."""
 
 import datetime as dt
 import math
@@ -21,7 +21,8 @@ from backup_tasks.rows.identities import settled_identities
 from backup_tasks.rows.natural_keys import Identity, Model
 from backup_tasks.rows.scope import full_scope
 from backup_tasks.rows.server import server_lines
-from backup_tasks.rows.shape import Line, Shape
+from backup_tasks.rows.shape import Shape
+from tests.integration.rows.both_ways import compared
 from tests.services import MakeProject, Project, as_default_database
 
 MUST_BE_FAST = {
@@ -40,19 +41,6 @@ def shapes() -> list[Shape]:
     included = full_scope(found).included
     identities, _ = settled_identities(connection, included, found.natural_keys)
     return [Shape(model, identities, connection) for model in included]
-
-
-def compared(shape: Shape) -> bool:
-    """Hold the lines of both ways to each other; False if the server does not write the model."""
-    by_server = server_lines(shape)
-    if by_server is None:
-        return False
-    assert _all(by_server) == _all(shape.lines()), shape.label
-    return True
-
-
-def _all(batches: Iterator[list[Line]]) -> list[Line]:
-    return sorted(line for batch in batches for line in batch)
 
 
 @pytest.fixture
@@ -89,7 +77,10 @@ def test_both_ways_give_the_same_bytes_for_every_awkward_row() -> None:
 TEXTS = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40
 ) | st.sampled_from(
-    ["\\", "\\\\n", "\x01", "\x02}", '"', "\n\r\t", "\u2028", "😀", "NULL", "\\N", "\\."]
+    [
+        *("\\", "\\\\n", "\\v", "\v", "\\\x01", "\x01", "\x02}", '"', '\\"', "\n\r\t", "\b\f\x7f"),
+        *("\u2028", "😀", "null", "NULL", "\\N", "\\.", "", "%s", "%%", "{0}"),
+    ]
 )
 JSON = st.recursive(
     st.none()
@@ -116,28 +107,34 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "content": st.binary(max_size=200),
     "data": JSON,
     "address": st.ip_addresses().map(str),
+    "flag": st.booleans(),
 }
 
 
-def _model() -> Model:
-    """A model with one field of each kind that the server writes; only this file knows it."""
+def _model(*, null: bool) -> Model:
+    """A model with one field of each kind that the server sends; only this file knows it.
+
+    A column that may hold NULL is sent in another form than one that may not.
+    """
     with isolate_apps("tests.testapp"):
 
         class Written(models.Model):
-            text = models.TextField(null=True)  # noqa: DJ001  # as foreign models do
-            real = models.FloatField(null=True)
-            big = models.BigIntegerField(null=True)
-            price = models.DecimalField(max_digits=14, decimal_places=4, null=True)
-            day = models.DateField(null=True)
-            hour = models.TimeField(null=True)
-            moment = models.DateTimeField(null=True)
-            token = models.UUIDField(null=True)
-            content = models.BinaryField(null=True)
-            data = models.JSONField(null=True)
-            address = models.GenericIPAddressField(null=True)
+            text = models.TextField(null=null)
+            real = models.FloatField(null=null)
+            big = models.BigIntegerField(null=null)
+            price = models.DecimalField(max_digits=14, decimal_places=4, null=null)
+            day = models.DateField(null=null)
+            hour = models.TimeField(null=null)
+            moment = models.DateTimeField(null=null)
+            token = models.UUIDField(null=null)
+            content = models.BinaryField(null=null)
+            data = models.JSONField(null=null)
+            address = models.GenericIPAddressField(null=null)
+            flag = models.BooleanField(null=null)
 
             class Meta:
                 app_label = "testapp"
+                db_table = "written" if null else "written_full"
 
             def __str__(self) -> str:
                 return f"row {self.pk}"
@@ -146,26 +143,88 @@ def _model() -> Model:
 
 
 @pytest.fixture
-def written(make_project: MakeProject, django_db_blocker: DjangoDbBlocker) -> Iterator[Model]:
-    model = _model()
+def database(make_project: MakeProject, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     with django_db_blocker.unblock(), as_default_database(make_project("postgres")):
-        with connections["default"].schema_editor() as editor:
-            editor.create_model(model)
-        yield model
+        yield
 
 
-def test_both_ways_give_the_same_bytes_for_any_value(written: Model) -> None:
-    shape = Shape(written, {written: Identity()}, connections["default"])
+def _created(model: Model) -> Shape:
+    with connections["default"].schema_editor() as editor:
+        editor.create_model(model)
+    return Shape(model, {model: Identity()}, connections["default"])
 
-    @given(rows=st.lists(st.fixed_dictionaries({}, optional=VALUES), min_size=1, max_size=8))
+
+@pytest.fixture
+def written(database: None) -> Model:
+    return _created(_model(null=True)).model
+
+
+@pytest.mark.parametrize("null", [True, False])
+@pytest.mark.usefixtures("database")
+def test_both_ways_give_the_same_bytes_for_any_value(null: bool) -> None:
+    model = _model(null=null)
+    shape = _created(model)
+    values = st.fixed_dictionaries({}, optional=VALUES)
+    if not null:
+        # None would be NULL to Django.
+        values = st.fixed_dictionaries(
+            {**VALUES, "data": JSON.filter(lambda data: data is not None)}
+        )
+
+    @given(rows=st.lists(values, min_size=1, max_size=8))
     @settings(max_examples=120, deadline=None)
     def of_these(rows: list[dict[str, Any]]) -> None:
         with transaction.atomic():
-            models.QuerySet[Any](written).bulk_create([written(**row) for row in rows])
-            assert compared(shape), "the server does not write a kind that it should"
+            models.QuerySet[Any](model).bulk_create([model(**row) for row in rows])
+            assert compared(shape), "the server does not send a kind that it should"
             transaction.set_rollback(True)
 
     of_these()
+
+
+@pytest.mark.parametrize("table", ["written_full", "heir"])
+@pytest.mark.usefixtures("database")
+def test_null_is_null_where_only_the_model_says_that_there_is_none(table: str) -> None:
+    """Also in the rows of a table that inherits, which are the model's rows too."""
+    shape = _created(_model(null=False))
+    row = (
+        '{"id": 1, "text": null, "real": 1, "big": 1, "price": 1, "day": "2026-01-01", "data": {},'
+        ' "hour": "12:00", "moment": "2026-01-01T00:00Z", "content": "", "address": "::1",'
+        ' "token": "00000000-0000-0000-0000-000000000000", "flag": true}'
+    )
+    with connections["default"].cursor() as cursor:
+        cursor.execute("CREATE TABLE heir () INHERITS (written_full)")
+        cursor.execute(f"ALTER TABLE {table} ALTER text DROP NOT NULL")
+        cursor.execute(
+            f"INSERT INTO {table} SELECT (json_populate_record(NULL::{table}, %s)).*", [row]
+        )
+
+    with transaction.atomic():
+        assert compared(shape)
+        assert b'"text":null' in _only_head(shape)
+
+
+def _only_head(shape: Shape) -> bytes:
+    ((heads, _),) = list(server_lines(shape) or ())
+    return heads[0]
+
+
+def test_settings_of_the_role_change_nothing(written: Model) -> None:
+    shape = Shape(written, {written: Identity()}, connections["default"])
+    written._base_manager.create(
+        day=dt.date(2026, 2, 3),
+        moment=dt.datetime(2026, 2, 3, 4, 5, 6, 70000, dt.UTC),
+        real=0.1 + 0.2,
+        content=b"\x00\xff",
+    )
+    with transaction.atomic():
+        usual = _only_head(shape)
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SET DateStyle = 'German'; SET TimeZone = 'Asia/Kolkata'")
+        cursor.execute("SET extra_float_digits = -5; SET bytea_output = 'escape'")
+
+    with transaction.atomic():
+        assert _only_head(shape) == usual
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,7 @@ from backup_tasks.engines import engine_for
 from backup_tasks.errors import DumpFailed
 from backup_tasks.rows.dump import Dumped, dump_model
 from backup_tasks.rows.identities import settled_identities
-from backup_tasks.rows.server import server_lines
 from backup_tasks.rows.shape import Shape
-from tests.integration.rows.journey import awkward_models
 from tests.services import Project, as_default_database
 from tests.testapp.models import Everything, Plain, UniqueOnly
 from tests.testapp.zoo import PECULIAR, THEN, add, rows_of
@@ -153,24 +151,6 @@ def plainly(row: dict[str, Any]) -> dict[str, Any]:
         name: bytes(value) if isinstance(value, memoryview) else value
         for name, value in row.items()
     }
-
-
-def test_the_server_and_python_write_the_same_bytes(zoo: Project) -> None:
-    """One conformance suite over both ways to write a line: every model, every awkward row."""
-    if zoo.engine != "postgres":
-        pytest.skip("only PostgreSQL has a second way")
-    by_server = []
-    with transaction.atomic():
-        for model in awkward_models():
-            shape = shape_of(model)
-            written = server_lines(shape)
-            if written is None:
-                continue
-            by_server.append(model)
-            theirs = [line for batch in written for line in batch]
-            ours = [line for batch in shape.lines() for line in batch]
-            assert sorted(theirs) == sorted(ours), model
-    assert len(by_server) > 25
 
 
 def test_dumpdata_writes_the_same_of_plain_models(zoo: Project) -> None:
