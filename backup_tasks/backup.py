@@ -30,7 +30,7 @@ from django.db.migrations.recorder import MigrationRecorder
 import backup_tasks
 from backup_tasks import catalog, references
 from backup_tasks.conf import BackupSettings, backup_settings
-from backup_tasks.engines import engine_for
+from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import Misconfigured
 from backup_tasks.files import project_trees
 from backup_tasks.form import Form, form_of
@@ -53,9 +53,8 @@ from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.package.streams import Written, written_whole
 from backup_tasks.package.writer import write_package
 from backup_tasks.progress import Progress
-from backup_tasks.rows.dump import dump_model
+from backup_tasks.reading import Job, read_all
 from backup_tasks.rows.identities import settled_identities
-from backup_tasks.rows.integrity import dangling
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.part import Asked, Part, part_of, refuse_dependent
 from backup_tasks.rows.scope import Scope, columns_left_out, full_scope, label
@@ -81,7 +80,7 @@ def dump(folder: Path, *, params: Mapping[str, Any], progress: Progress) -> Mani
         identities, warnings = settled_identities(connection, scope.included, settings.natural_keys)
         warnings += columns_left_out(connection, scope.included)
         shapes = [Shape(model, identities, connection) for model in scope.included]
-        entries = tuple(_dump_models(shapes, folder, progress))
+        entries = tuple(_dump_models(engine, shapes, folder, progress))
         if _holds_files(params):
             warnings += references.write(connection, scope.included, folder)
         migrations = tuple(sorted(MigrationRecorder(connection).applied_migrations()))
@@ -133,19 +132,18 @@ def _holds_files(params: Mapping[str, Any]) -> bool:
     return params.get("type") != "database"
 
 
-def _dump_models(shapes: list[Shape], folder: Path, progress: Progress) -> Iterator[ModelEntry]:
-    done = 0
-
-    def count(rows: int) -> None:
-        nonlocal done
-        done += rows
-        progress(done, None, shape.label)
-
+def _dump_models(
+    engine: Engine, shapes: list[Shape], folder: Path, progress: Progress
+) -> Iterator[ModelEntry]:
+    members = [row_member(number, shape.label) for number, shape in enumerate(shapes, start=1)]
     (folder / "database").mkdir()
-    for number, shape in enumerate(shapes, start=1):
-        member = row_member(number, shape.label)
-        with (folder / member).open("wb") as target:
-            dumped = dump_model(shape, target, count)
+    jobs = [
+        Job(shape=shape, member=folder / member)
+        for shape, member in zip(shapes, members, strict=True)
+    ]
+    found = read_all(engine, jobs, lambda rows, note: progress(rows, None, note))
+    for shape, member, read in zip(shapes, members, found, strict=True):
+        dumped = read.dumped
         yield ModelEntry(
             label=shape.label,
             table=shape.table,
@@ -158,7 +156,7 @@ def _dump_models(shapes: list[Shape], folder: Path, progress: Progress) -> Itera
             natural_key=shape.identity.paths or None,
             identity="natural" if shape.identity.loadable else "primary key",
             fields=tuple(field_entries(shape.model)),
-            dangling=dangling(shape.connection, shape.model),
+            dangling=read.dangling,
         )
 
 

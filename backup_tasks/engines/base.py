@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -16,6 +17,15 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from backup_tasks.space import Need
 
 _ROWS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """What other processes need to see the state that this one sees."""
+
+    token: str
+    sizes: Sequence[int]
+    """Bytes that the rows of each table take."""
 
 
 class Engine(ABC):
@@ -40,6 +50,16 @@ class Engine(ABC):
     @abstractmethod
     def snapshot(self) -> AbstractContextManager[None]:
         """Inside, the alias reads one consistent state of live, whatever others write."""
+
+    def shared(self, tables: Sequence[str]) -> Shared | None:
+        """Inside `snapshot`, or another transaction: let other connections see what it sees, until
+        it ends. None where no other connection can."""
+        return None
+
+    def joined(self, token: str, place: str | None) -> AbstractContextManager[None]:
+        """Inside, the alias sees, in `place` (None: live), what the process sees that gave the
+        token. Raises django.db errors, DoesNotFit."""
+        raise NotImplementedError
 
     @abstractmethod
     def place(self, purpose: str, run_id: str) -> str:

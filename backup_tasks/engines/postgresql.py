@@ -12,8 +12,8 @@ import psycopg.errors
 from django.db import IntegrityError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from backup_tasks.engines import columns, grants, structure, suspension, views
-from backup_tasks.engines.base import MergingEngine, identifier, quoted, standing_in
+from backup_tasks.engines import columns, grants, snapshots, structure, suspension, views
+from backup_tasks.engines.base import MergingEngine, Shared, identifier, quoted, standing_in
 from backup_tasks.engines.patience import once_granted
 from backup_tasks.errors import DoesNotFit
 
@@ -55,13 +55,23 @@ class PostgreSQL(MergingEngine):
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        with standing_in(self.alias, self._connection()), transaction.atomic(self.alias):
+        with self._reading(self._connection()):
+            yield
+
+    @contextmanager
+    def _reading(self, connection: BaseDatabaseWrapper, token: str = "") -> Iterator[None]:
+        with standing_in(self.alias, connection), transaction.atomic(self.alias):
             with connections[self.alias].cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-                # Compiling a query takes longer than it saves, for each of hundreds of models.
-                cursor.execute("SET LOCAL jit = off")
-                # Fixed forms for values that leave as text, whatever the database's own setting.
-                cursor.execute("SET LOCAL extra_float_digits = 1")
+                snapshots.begin(cursor, token)
+            yield
+
+    def shared(self, tables: Sequence[str]) -> Shared:
+        with connections[self.alias].cursor() as cursor:
+            return snapshots.share(cursor, tables)
+
+    @contextmanager
+    def joined(self, token: str, place: str | None) -> Iterator[None]:
+        with self._reading(self._connection(place), token):
             yield
 
     def place(self, purpose: str, run_id: str) -> str:

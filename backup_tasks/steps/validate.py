@@ -18,7 +18,8 @@ from backup_tasks.files import project_trees
 from backup_tasks.models import Run
 from backup_tasks.package.manifest import Manifest, ModelEntry
 from backup_tasks.placement import staged
-from backup_tasks.rows.dump import Dumped, count_rows, dump_model
+from backup_tasks.reading import Job, read_all
+from backup_tasks.rows.dump import Dumped, count_rows
 from backup_tasks.rows.integrity import dangling, taken_over
 from backup_tasks.rows.scope import full_scope, label, refers_to
 from backup_tasks.steps import Work
@@ -46,7 +47,7 @@ def validate(work: Work) -> dict[str, Any]:
         else:
             folder = work.workspace / "in"
             manifest = restore.unpacked(folder, work.params)
-            counts, equal, problems = _validate_rows(work, manifest)
+            counts, equal, problems = _validate_rows(work, manifest, engine, place)
             files, lost = _validate_files(work, manifest, folder)
             problems += lost
             if not problems and (since := history.missing_migrations(manifest, settings)):
@@ -67,35 +68,32 @@ def validate(work: Work) -> dict[str, Any]:
 
 
 def _validate_rows(
-    work: Work, manifest: Manifest
+    work: Work, manifest: Manifest, engine: Engine, place: str
 ) -> tuple[dict[str, int], dict[str, bool], list[str]]:
     settings = backup_settings()
     connection = connections[settings.database]
     history.refuse_moved(manifest, settings)
     shapes = restore.shapes_of(manifest, history.apps_of(manifest, settings), connection)
+    same_vendor = manifest.database.get("vendor") == connection.vendor
     counts: dict[str, int] = {}
     equal: dict[str, bool] = {}
     problems: list[str] = []
-    done = 0
-
-    def count(rows: int) -> None:
-        nonlocal done
-        done += rows
-        work.progress(done, manifest.totals.rows, shape.label)
-
     with transaction.atomic(using=connection.alias):
-        for shape, entry in zip(shapes, manifest.models, strict=True):
-            read = dump_model(shape, None, count)
-            same_vendor = manifest.database.get("vendor") == connection.vendor
-            found = list(_differences(entry, read, exactly=same_vendor))
-            counts[entry.label], equal[entry.label] = read.count, not found
-            problems += found
-            lost = dangling(connection, shape.model)
-            if lost != entry.dangling:
-                problems.append(
-                    f"{entry.label}: references that lead nowhere, by field: {lost or 'none'}; "
-                    f"in the package: {dict(entry.dangling) or 'none'}"
-                )
+        reads = read_all(
+            engine,
+            [Job(shape=shape) for shape in shapes],
+            lambda rows, note: work.progress(rows, manifest.totals.rows, note),
+            place=place,
+        )
+    for entry, read in zip(manifest.models, reads, strict=True):
+        found = list(_differences(entry, read.dumped, exactly=same_vendor))
+        counts[entry.label], equal[entry.label] = read.dumped.count, not found
+        problems += found
+        if read.dangling != entry.dangling:
+            problems.append(
+                f"{entry.label}: references that lead nowhere, by field: "
+                f"{dict(read.dangling) or 'none'}; in the package: {dict(entry.dangling) or 'none'}"
+            )
     return counts, equal, problems
 
 

@@ -1,0 +1,44 @@
+"""One state of a PostgreSQL database for several connections: one exports it, others join it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from backup_tasks.engines.base import Shared, quoted
+from backup_tasks.errors import DoesNotFit
+
+
+def begin(cursor: Any, token: str = "") -> None:
+    """Let the transaction, which must not have read yet, see one state until its end: a new one, or
+    the one that the token tells of. Raises DoesNotFit, django.db errors."""
+    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    if token:
+        snapshot, _, server = token.partition(" ")
+        cursor.execute("SET TRANSACTION SNAPSHOT %s", [snapshot])
+        if _server(cursor) != server:
+            raise DoesNotFit("the settings lead to another database", obj=_server(cursor))
+    # Compiling a query takes longer than it saves, for each of hundreds of models.
+    cursor.execute("SET LOCAL jit = off")
+
+
+def share(cursor: Any, tables: Sequence[str]) -> Shared:
+    """Let others join what the transaction sees, until it ends."""
+    cursor.execute(
+        "SELECT coalesce(pg_relation_size(to_regclass(name)), 0)"
+        " FROM unnest(%s::text[]) WITH ORDINALITY t(name, number) ORDER BY number",
+        [[quoted(table) for table in tables]],
+    )
+    sizes = [size for (size,) in cursor.fetchall()]
+    cursor.execute("SELECT pg_export_snapshot()")
+    (snapshot,) = cursor.fetchone()
+    return Shared(token=f"{snapshot} {_server(cursor)}", sizes=sizes)
+
+
+def _server(cursor: Any) -> str:
+    """Return what tells this database from all others, of any server."""
+    cursor.execute(
+        "SELECT concat(extract(epoch FROM pg_postmaster_start_time()), ' ', current_database())"
+    )
+    (found,) = cursor.fetchone()
+    return str(found)
