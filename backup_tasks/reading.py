@@ -19,7 +19,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -90,7 +90,9 @@ def read_all(
 
     The alias leads to `place` (None: live), in a transaction. Raises what `dump_model` raises.
     """
-    shared = engine.shared([job.shape.table for job in jobs])
+    shared = None
+    if _connections() > 1 and _can_be_known_elsewhere(jobs):
+        shared = engine.shared([job.shape.table for job in jobs])
     sizes = shared.sizes if shared else (0,) * len(jobs)
     # The largest first: none of them should be all that is left at the end.
     left = deque(sorted(range(len(jobs)), key=lambda at: -sizes[at]))
@@ -104,9 +106,13 @@ def read_all(
         progress(rows + sum(helper.rows for helper in helpers), note)
 
     try:
-        if shared and _can_be_known_elsewhere(jobs):
+        if shared and jobs:
             start = _start(engine, shared, place, jobs[0].shape.identities)
-            helpers += [_Helper(start, jobs, left, found) for _ in range(_wanted(sizes))]
+            for _ in range(min(_connections() - 1, sum(sizes) // WORTH_A_HELPER)):
+                try:
+                    helpers.append(_Helper(start, jobs, left, found))
+                except OSError as error:
+                    _gave_up(error)
         # In this order: a helper that fails gives its job back, and then is not busy any more.
         while any(helper.is_busy() for helper in helpers) or left:
             try:
@@ -123,10 +129,13 @@ def read_all(
     return [found[at] for at in range(len(jobs))]
 
 
-def _wanted(sizes: Sequence[int]) -> int:
-    """Return how many helpers read along: one connection is this process's."""
-    connections_ = min(backup_settings().connections, os.cpu_count() or 1)
-    return max(0, min(connections_ - 1, sum(sizes) // WORTH_A_HELPER))
+def _gave_up(error: Exception) -> None:
+    logger.warning("a helper gave up, its work is done here: %s", error)
+
+
+def _connections() -> int:
+    """Return how many may read at a time, this process's included."""
+    return min(backup_settings().connections, os.cpu_count() or 1)
 
 
 def _can_be_known_elsewhere(jobs: Sequence[Job]) -> bool:
@@ -158,14 +167,14 @@ def _columns(shape: Shape) -> list[list[str]]:
 
 
 class _Helper:
-    """A process that reads along, and the thread that asks it."""
+    """A process that reads along, and the thread that asks it. Raises OSError if there is none."""
 
     def __init__(
         self, start: str, jobs: Sequence[Job], left: deque[int], found: dict[int, Read]
     ) -> None:
         self.rows = 0
         self._jobs, self._left, self._found = jobs, left, found
-        # A session of its own: Ctrl-C is for this process, which then stops it.
+        self._stopped = False
         self._process = subprocess.Popen(
             [sys.executable, "-c", _PROGRAM],
             stdin=subprocess.PIPE,
@@ -176,6 +185,7 @@ class _Helper:
                 "DJANGO_SETTINGS_MODULE": str(django_settings.SETTINGS_MODULE),
                 "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
             },
+            # Ctrl-C is for this process, which then stops it.
             start_new_session=True,
         )
         self._thread = threading.Thread(target=self._run, args=[start], daemon=True)
@@ -187,29 +197,35 @@ class _Helper:
 
     def stop(self) -> None:
         """End it, whatever it is at."""
+        self._stopped = True
         self._process.kill()
         self._thread.join()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            with suppress(OSError):
-                cast(TextIO, pipe).close()
 
     def _run(self, start: str) -> None:
         try:
-            self._say(start)
-            self._hear()  # that it sees what this process sees
-            while True:
-                try:
-                    at = self._left.popleft()
-                except IndexError:
-                    return
-                try:
-                    self._found[at] = self._ask(self._jobs[at])
-                except BaseException:
-                    self._left.append(at)
-                    raise
-        except Exception as error:  # noqa: BLE001 - its work is done here, and tells the same
-            logger.warning("a helper gave up, its work is done here: %s", error)
+            with self._process:
+                self._say(start)
+                self._hear()  # that it sees what this process sees
+                while True:
+                    try:
+                        at = self._left.popleft()
+                    except IndexError:
+                        return
+                    self._read(at)
+        except Exception as error:  # noqa: BLE001 - this process tells what is wrong with a row
+            if not self._stopped:
+                _gave_up(error)
+
+    def _read(self, at: int) -> None:
+        rows = self.rows
+        try:
+            self._found[at] = self._ask(self._jobs[at])
+        except Exception:
+            self.rows = rows
+            self._process.kill()
+            self._process.wait()  # two must not write to one file
+            self._left.append(at)
+            raise
 
     def _ask(self, job: Job) -> Read:
         member = None if job.member is None else str(job.member.absolute())

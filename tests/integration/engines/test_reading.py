@@ -147,7 +147,7 @@ def test_helpers_read_a_place_too(demo: Project, helped: list[str], after: Wait)
     assert found == alone
 
 
-@pytest.mark.parametrize("elsewhere", ["another database", "nowhere", "no settings"])
+@pytest.mark.parametrize("elsewhere", ["another database", "nowhere", "no settings", "other code"])
 def test_what_helpers_can_not_read_is_read_here(
     demo: Project,
     make_project: MakeProject,
@@ -163,8 +163,10 @@ def test_what_helpers_can_not_read_is_read_here(
         monkeypatch.setenv("DATABASE_URL", other)
     elif elsewhere == "nowhere":
         monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
-    else:
+    elif elsewhere == "no settings":
         settings.SETTINGS_MODULE = "no.such.settings"
+    else:
+        monkeypatch.setattr(reading, "_columns", lambda shape: [["as", "it", "was"]])
     engine = engine_for("default")
     with engine.snapshot():
         alone = read_here(tmp_path / "alone")
@@ -172,6 +174,17 @@ def test_what_helpers_can_not_read_is_read_here(
         found = read_all(engine, jobs(), lambda rows, note: None)
 
     assert [read.dumped.digest for read in found] == [read.dumped.digest for read in alone]
+
+
+def test_where_no_process_can_be_started_all_is_read_here(
+    demo: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    engine = engine_for("default")
+    with engine.snapshot():
+        found = read_all(engine, jobs(), lambda rows, note: None)
+
+    assert sum(read.dumped.count for read in found) > 100
 
 
 def test_what_a_killed_helper_was_at_is_read_here(
