@@ -10,7 +10,6 @@ from typing import Any
 from django.apps import apps
 from django.db import IntegrityError, connections, transaction
 from django.db.migrations.recorder import MigrationRecorder
-from django.db.models import AutoField
 from django.utils.module_loading import import_string
 
 from backup_tasks import history, placement, restore
@@ -79,9 +78,7 @@ class IntoLive:
             plan = merge.plan()
             _refuse([*refusals(plan), *_file_refusals(files)], self._manifest)
             merge.write()
-            for model in self._models:
-                if isinstance(model._meta.pk, AutoField):
-                    self._engine.count_on(model._meta.db_table, model._meta.pk.column)
+            self._engine.count_on(self._models)
             result = {**plan, "files": files, "refused": []}
             result["digests_equal"] = self._prove(merge, before)
             record(result)

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import AutoField, Model
 
 from backup_tasks.space import Need
 
@@ -112,6 +113,17 @@ class Engine(ABC):
         """Inside `loading`: fill the tables with live's rows of one moment, as they are, for what
         is loaded to refer to. They are not promoted."""
 
+    def count_on(self, models: Iterable[type[Model]]) -> None:
+        """Let the next primary key that the database gives be above all that there are; a counter
+        that is above them already stays (T9)."""
+        for model in models:
+            if isinstance(pk := model._meta.pk, AutoField):
+                self._count_on(model._meta.db_table, pk.column)
+
+    @abstractmethod
+    def _count_on(self, table: str, column: str) -> None:
+        """Do so for one table."""
+
     @abstractmethod
     def promote(
         self,
@@ -156,11 +168,6 @@ class MergingEngine(Engine):
         Nobody else writes to the tables in `writing` meanwhile; None if nothing of live is to be
         changed. Foreign keys are checked at the end. Raises LockNotGranted.
         """
-
-    @abstractmethod
-    def count_on(self, table: str, column: str) -> None:
-        """Let the next number that the database gives be above all that the column holds; a counter
-        that is above them already stays (T9)."""
 
 
 @contextmanager

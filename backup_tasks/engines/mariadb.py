@@ -225,6 +225,9 @@ class MariaDB(Engine):
         with self.live.cursor() as cursor:
             return bool(tables_in(cursor, place, [MIGRATIONS]))
 
+    def _count_on(self, table: str, column: str) -> None:
+        """MariaDB counts on from the highest number that was inserted."""
+
     def promote(
         self,
         place: str,

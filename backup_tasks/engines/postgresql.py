@@ -204,7 +204,7 @@ class PostgreSQL(MergingEngine):
             transactions="pg_stat_activity",
         )
 
-    def count_on(self, table: str, column: str) -> None:
+    def _count_on(self, table: str, column: str) -> None:
         with self.live.cursor() as cursor:
             columns.count_on(cursor, table, column)
 

@@ -170,7 +170,7 @@ class SQLite(MergingEngine):
                 "other programs kept the database locked", obj=str(self._live)
             ) from error
 
-    def count_on(self, table: str, column: str) -> None:
+    def _count_on(self, table: str, column: str) -> None:
         """SQLite counts on from the highest number that was inserted."""
 
     def promote(

@@ -94,7 +94,9 @@ def write_as_by_default(connection: BaseDatabaseWrapper) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT set_config('DateStyle', 'ISO', true),"
-            " set_config('extra_float_digits', '1', true)"
+            " set_config('extra_float_digits', '1', true),"
+            " set_config('IntervalStyle', 'postgres', true),"
+            " set_config('bytea_output', 'hex', true)"
         )
 
 

@@ -51,6 +51,12 @@ class Query:
         self.columns.append(Column(sql=sql, field=field, read=self._reader(alias, field)))
         return len(self.columns) - 1
 
+    def add_text(self, alias: str, field: Field) -> int:
+        """Read the text that the database has for a column's value; return its place in the row."""
+        sql = f"{alias}.{self._quote(field.column)}::text"
+        self.columns.append(Column(sql=sql, field=field, read=None))
+        return len(self.columns) - 1
+
     def join(self, alias: str, field: Field) -> str:
         """Follow a foreign key from `alias`; return the alias of the row it refers to."""
         key = (alias, field.name)

@@ -7,7 +7,7 @@ ignored by it and keep what an exact restore needs:
 
 `fields` has its keys sorted. `pk` stands beside `model` where the primary key is the row's
 identity. `_pk` is the primary key, `_fk` the stored value of each foreign key that `fields` gives
-by natural key, `_raw` the stored text of JSON columns whose wire form does not tell it all. The
+by natural key, `_raw` the stored text of columns whose wire form does not tell it all. The
 line without its `_` members is the canonical row: its digest is the same wherever the data is.
 """
 
@@ -19,6 +19,7 @@ from operator import itemgetter
 from typing import Any, cast
 
 import orjson
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -89,9 +90,15 @@ class Shape:
             (at, field.name) for at, field in enumerate(self.written) if wire.is_json(field)
         ]
         self._decoded = [
-            (at, decode)
+            (at, field.name, decode)
             for at, field in enumerate(self.written)
             if not wire.is_json(field) and (decode := wire.decoder(field, connection))
+        ]
+        self._is_postgresql = connection.vendor == "postgresql"
+        self._texts = [
+            (field.name, self.query.add_text("t", field))
+            for field in self.written
+            if self._is_postgresql and wire.is_told_by_text(field)
         ]
 
     def _names_itself(self, pk: Field) -> bool:
@@ -144,7 +151,9 @@ class Shape:
             if slot.key and values[slot.key.found] is not None:
                 fields[slot.name] = [values[part] for part in slot.key.parts]
         try:
-            if raw := self._read_json(fields):
+            raw = self._read_json(fields)
+            raw |= {name: values[at] for name, at in self._texts if values[at] is not None}
+            if raw:
                 tail["_raw"] = raw
             head = self.head(None if self.pk_at is None else values[self.pk_at])
             head += orjson.dumps(fields)
@@ -190,17 +199,18 @@ class Shape:
             if self._pk is not None:
                 fields[self._pk.name] = data["_pk"] if "_pk" in data else data["pk"]
             values = [*self._values_of(fields)]
-            for at, decode in self._decoded:
-                if values[at] is not None:
+            raw = data.get("_raw", {})
+            for at, name, decode in self._decoded:
+                if self._is_postgresql and name in raw:
+                    values[at] = raw[name]
+                elif values[at] is not None:
                     values[at] = decode(values[at])
-            if self._json_at:
-                raw = data.get("_raw", {})
-                for at, name in self._json_at:
-                    if name in raw:
-                        values[at] = raw[name]
-                    elif values[at] is not None:
-                        values[at] = wire.json_text(values[at], self.connection.vendor)
-        except (KeyError, TypeError, ValueError) as error:
+            for at, name in self._json_at:
+                if name in raw:
+                    values[at] = raw[name]
+                elif values[at] is not None:
+                    values[at] = wire.json_text(values[at], self.connection.vendor)
+        except (KeyError, TypeError, ValueError, ValidationError) as error:
             raise LoadFailed(
                 f"a row of the package can't be read: {type(error).__name__} {error}",
                 obj=f"{self.label} {line[:200]!r}",

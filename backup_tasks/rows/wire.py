@@ -11,7 +11,8 @@ same value gives the same bytes on every database:
     UUID                    canonical string
     binary                  base64
     JSON                    JSON itself, keys sorted; its stored text goes along when that says more
-    anything else           what the field's `value_to_string` makes of it
+    anything else           what the field's `value_to_string` makes of it; the text that PostgreSQL
+                            has for arrays, ranges and the like goes along
 """
 
 from __future__ import annotations
@@ -56,6 +57,15 @@ def plain_field(field: models.Field[Any, Any]) -> models.Field[Any, Any]:
 def is_json(field: models.Field[Any, Any]) -> bool:
     """Whether the column holds JSON, which travels as text to keep what Python would lose."""
     return isinstance(plain_field(field), models.JSONField)
+
+
+def is_told_by_text(field: models.Field[Any, Any]) -> bool:
+    """Whether PostgreSQL's text of a value tells more than what Python reads: an array knows bounds
+    and NULL, a range infinity, an interval months."""
+    field = plain_field(field)
+    return isinstance(field, models.DurationField) or any(
+        kind.__module__.startswith("django.contrib.postgres.") for kind in type(field).__mro__
+    )
 
 
 def encoder(field: models.Field[Any, Any]) -> Encode | None:

@@ -8,7 +8,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from django.core.management.color import no_style
 from django.db import DataError, IntegrityError, ProgrammingError, connections
 
 from backup_tasks import history, placement, references, restore
@@ -68,9 +67,7 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
             for shape, entry in zip(shapes, manifest.models, strict=True):
                 work.progress(done, manifest.totals.rows, shape.label)
                 done += _load_model(engine, shape, entry, folder)
-            with connection.cursor() as cursor:
-                for statement in connection.ops.sequence_reset_sql(no_style(), models):
-                    cursor.execute(statement)
+            engine.count_on(models)
         if restore.keeps_other_files(manifest):
             references.write(connection, models, folder)
     return done
