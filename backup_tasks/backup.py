@@ -73,10 +73,10 @@ def dump(folder: Path, *, params: Mapping[str, Any], progress: Progress) -> Mani
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     engine = engine_for(settings.database)
-    with engine.snapshot():
+    scope = scope_of(params, settings).scope
+    with engine.snapshot([model._meta.db_table for model in scope.included]):
         connection = connections[settings.database]
         created_at = datetime.now(UTC)
-        scope = scope_of(params, settings).scope
         identities, warnings = settled_identities(connection, scope.included, settings.natural_keys)
         warnings += columns_left_out(connection, scope.included)
         shapes = [Shape(model, identities, connection) for model in scope.included]

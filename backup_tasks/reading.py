@@ -119,6 +119,8 @@ def read_all(
                 at = left.popleft()
             except IndexError:
                 time.sleep(_PAUSE)
+                # A server may end a transaction that says nothing for long.
+                connections[engine.alias].is_usable()
                 count(0)
                 continue
             note = jobs[at].shape.label

@@ -49,8 +49,11 @@ class Engine(ABC):
         return connections[self.alias]
 
     @abstractmethod
-    def snapshot(self) -> AbstractContextManager[None]:
-        """Inside, the alias reads one consistent state of live, whatever others write."""
+    def snapshot(self, tables: Sequence[str] = ()) -> AbstractContextManager[None]:
+        """Inside, the alias reads one consistent state of live, whatever others write.
+
+        Of the tables also where others would empty or rewrite them, which no snapshot knows.
+        """
 
     def shared(self, tables: Sequence[str]) -> Shared | None:
         """Inside `snapshot`, or another transaction: let other connections see what it sees, until

@@ -93,7 +93,7 @@ class MariaDB(Engine):
             connection.close()
 
     @contextmanager
-    def snapshot(self) -> Iterator[None]:
+    def snapshot(self, tables: Sequence[str] = ()) -> Iterator[None]:
         connection = self._connection()
         connection.settings_dict["OPTIONS"]["isolation_level"] = "repeatable read"
         with standing_in(self.alias, connection), transaction.atomic(self.alias):

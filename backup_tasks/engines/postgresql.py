@@ -54,15 +54,20 @@ class PostgreSQL(MergingEngine):
         return connection
 
     @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        with self._reading(self._connection()):
+    def snapshot(self, tables: Sequence[str] = ()) -> Iterator[None]:
+        with self.live.cursor() as cursor:
+            there = structure.tables_in(cursor, self._live_schema, tables)
+        held = [f"{quoted(self._live_schema)}.{quoted(table)}" for table in there]
+        with self._reading(self._connection(), held=held):
             yield
 
     @contextmanager
-    def _reading(self, connection: BaseDatabaseWrapper, token: str = "") -> Iterator[None]:
+    def _reading(
+        self, connection: BaseDatabaseWrapper, *, token: str = "", held: Sequence[str] = ()
+    ) -> Iterator[None]:
         with standing_in(self.alias, connection), transaction.atomic(self.alias):
             with connections[self.alias].cursor() as cursor:
-                snapshots.begin(cursor, token)
+                snapshots.begin(cursor, token, held)
             yield
 
     def shared(self, tables: Sequence[str]) -> Shared:
@@ -71,7 +76,7 @@ class PostgreSQL(MergingEngine):
 
     @contextmanager
     def joined(self, token: str, place: str | None) -> Iterator[None]:
-        with self._reading(self._connection(place), token):
+        with self._reading(self._connection(place), token=token):
             yield
 
     def place(self, purpose: str, run_id: str) -> str:
@@ -232,7 +237,7 @@ class PostgreSQL(MergingEngine):
         with transaction.atomic(self.alias), self.live.cursor() as cursor:
             record()
             live, began = self._live_schema, time.monotonic()
-            there = _tables_in(cursor, live, tables)
+            there = structure.tables_in(cursor, live, tables)
             shown = views.over(cursor, live, there)
             stored = [view.name for view in shown if view.materialized]
             self._create_schema(cursor, keep)
@@ -254,15 +259,6 @@ class PostgreSQL(MergingEngine):
             views.renew(cursor, shown)
             _keep_migrations(cursor, live, place, keep, apps)
         return time.monotonic() - began
-
-
-def _tables_in(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
-    cursor.execute(
-        "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace"
-        " AND relkind IN ('r', 'p') AND relname = ANY(%s) ORDER BY relname",
-        [quoted(schema), list(tables)],
-    )
-    return [name for (name,) in cursor.fetchall()]
 
 
 def _neighbours(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:

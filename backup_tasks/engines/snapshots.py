@@ -9,10 +9,17 @@ from backup_tasks.engines.base import Shared, quoted
 from backup_tasks.errors import DoesNotFit
 
 
-def begin(cursor: Any, token: str = "") -> None:
+def begin(cursor: Any, token: str, held: Sequence[str]) -> None:
     """Let the transaction, which must not have read yet, see one state until its end: a new one, or
-    the one that the token tells of. Raises DoesNotFit, django.db errors."""
+    the one that the token tells of. Raises DoesNotFit, django.db errors.
+
+    To a snapshot, a table that is emptied by TRUNCATE or rewritten by ALTER is empty, however old
+    the snapshot is. So nobody may do that to the tables in `held` (`pg_dump` does the same), and
+    the snapshot is taken by the first query after that.
+    """
     cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    if held:
+        cursor.execute(f"LOCK TABLE {', '.join(held)} IN ACCESS SHARE MODE")
     if token:
         snapshot, _, server = token.partition(" ")
         cursor.execute("SET TRANSACTION SNAPSHOT %s", [snapshot])

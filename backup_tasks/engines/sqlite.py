@@ -44,7 +44,7 @@ class SQLite(MergingEngine):
         return connection
 
     @contextmanager
-    def snapshot(self) -> Iterator[None]:
+    def snapshot(self, tables: Sequence[str] = ()) -> Iterator[None]:
         connection = self._connection(self._live, "query_only = ON")
         with standing_in(self.alias, connection), transaction.atomic(self.alias):
             with connection.cursor() as cursor:  # the first read is what begins it

@@ -67,6 +67,16 @@ _FACETS = (
 )
 
 
+def tables_in(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
+    """Return those of the tables that are there."""
+    cursor.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace"
+        " AND relkind IN ('r', 'p') AND relname = ANY(%s) ORDER BY relname",
+        [quoted(schema), list(tables)],
+    )
+    return [name for (name,) in cursor.fetchall()]
+
+
 def copy(cursor: Any, source: str, target: str, tables: Sequence[str]) -> None:
     """Make empty copies of the tables in the schema `target`. Inside a transaction."""
     _look_in(cursor, source)

@@ -42,9 +42,11 @@ def server_lines(shape: Shape) -> Iterator[Lines] | None:
     Raises DumpFailed, django.db errors. The connection must be in a transaction; until its end,
     the server writes days and numbers as it does by default.
     """
-    if shape.connection.vendor != "postgresql" or not settings.USE_TZ:
+    if shape.connection.vendor != "postgresql":
         return None
     write_as_by_default(shape.connection)
+    if not settings.USE_TZ:
+        return None
     columns = shape.query.columns
     finished_here = {
         slot.at
