@@ -10,6 +10,7 @@ error, it is this process's. A helper that is asked by nobody any more ends.
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -18,8 +19,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -78,9 +79,22 @@ class Read:
 def read(job: Job, progress: Callable[[int], None]) -> Read:
     """Read one model, here. Raises what `dump_model` raises."""
     with ExitStack() as stack:
+        stack.enter_context(_no_collector())
         target = stack.enter_context(job.member.open("wb")) if job.member else None
         dumped = dump_model(job.shape, target, progress)
     return Read(dumped=dumped, dangling=dangling(job.shape.connection, job.shape.model))
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Python's collector of cycles stays out: millions of values are made here, and no cycle."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def read_all(
@@ -178,14 +192,14 @@ class _Helper:
         self._jobs, self._left, self._found = jobs, left, found
         self._stopped = False
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM],
+            [sys.executable, "-P", "-c", _PROGRAM],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env={
                 **os.environ,
                 "DJANGO_SETTINGS_MODULE": str(django_settings.SETTINGS_MODULE),
-                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
             },
             # Ctrl-C is for this process, which then stops it.
             start_new_session=True,
