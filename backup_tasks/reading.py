@@ -106,7 +106,8 @@ def read_all(
     """
     shared = None
     if _connections() > 1 and _can_be_known_elsewhere(jobs):
-        shared = engine.shared([job.shape.table for job in jobs])
+        tables = [job.shape.table for job in jobs]
+        shared = engine.shared(tables, least=WORTH_A_HELPER)
     sizes = shared.sizes if shared else (0,) * len(jobs)
     # The largest first: none of them should be all that is left at the end.
     left = deque(sorted(range(len(jobs)), key=lambda at: -sizes[at]))
@@ -120,7 +121,7 @@ def read_all(
         progress(rows + sum(helper.rows for helper in helpers), note)
 
     try:
-        if shared and jobs:
+        if shared:
             start = _start(engine, shared, place, jobs[0].shape.identities)
             for _ in range(min(_connections() - 1, sum(sizes) // WORTH_A_HELPER)):
                 try:
@@ -139,6 +140,7 @@ def read_all(
                 continue
             note = jobs[at].shape.label
             found[at] = read(jobs[at], count)
+        count(0)
     finally:
         for helper in helpers:
             helper.stop()
@@ -272,29 +274,33 @@ def help_out(orders: TextIO, answers: TextIO) -> None:
     def answer(**values: Any) -> None:
         answers.write(json.dumps(values) + "\n")
 
-    start = json.loads(orders.readline())
-    engine = engine_for(start["alias"])
-    identities = {
-        cast(Model, apps.get_model(name)): Identity(
-            paths=tuple(known["paths"]), source=known["source"], loadable=known["loadable"]
-        )
-        for name, known in start["identities"].items()
-    }
     try:
-        with engine.joined(start["token"], start["place"]):
-            answer(ready=True)
-            for line in orders:
-                order = json.loads(line)
-                model = cast(Model, apps.get_model(order["model"]))
-                shape = Shape(model, identities, connections[engine.alias])
-                if _columns(shape) != order["columns"]:
-                    raise DoesNotFit(
-                        "the code has changed since the worker was started", obj=order["model"]
-                    )
-                member = None if order["member"] is None else Path(order["member"])
-                read_here = read(Job(shape=shape, member=member), lambda rows: answer(rows=rows))
-                answer(dumped=asdict(read_here.dumped), dangling=read_here.dangling)
+        for found in _read_what_is_asked(orders, lambda rows: answer(rows=rows)):
+            answer(**found)
     except BrokenPipeError:  # nobody listens any more
         return
     except Exception as error:  # noqa: BLE001 - who asked tells it
         answer(error=f"{type(error).__name__}: {error}")
+
+
+def _read_what_is_asked(
+    orders: TextIO, progress: Callable[[int], None]
+) -> Iterator[dict[str, Any]]:
+    start = json.loads(orders.readline())
+    engine = engine_for(start["alias"])
+    identities = {
+        cast(Model, apps.get_model(name)): Identity(**{**known, "paths": tuple(known["paths"])})
+        for name, known in start["identities"].items()
+    }
+    with engine.joined(start["token"], start["place"]):
+        yield {"ready": True}
+        for order in map(json.loads, orders):
+            model = cast(Model, apps.get_model(order["model"]))
+            shape = Shape(model, identities, connections[engine.alias])
+            if _columns(shape) != order["columns"]:
+                raise DoesNotFit(
+                    "the code has changed since the worker was started", obj=order["model"]
+                )
+            member = None if order["member"] is None else Path(order["member"])
+            found = read(Job(shape=shape, member=member), progress)
+            yield {"dumped": asdict(found.dumped), "dangling": found.dangling}

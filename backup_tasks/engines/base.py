@@ -15,6 +15,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import AutoField, Model
 
+from backup_tasks.errors import DoesNotFit
 from backup_tasks.space import Need
 
 _ROWS_AT_ONCE = 1000
@@ -55,15 +56,15 @@ class Engine(ABC):
         Of the tables also where others would empty or rewrite them, which no snapshot knows.
         """
 
-    def shared(self, tables: Sequence[str]) -> Shared | None:
+    def shared(self, tables: Sequence[str], *, least: int) -> Shared | None:
         """Inside `snapshot`, or another transaction: let other connections see what it sees, until
-        it ends. None where no other connection can."""
+        it ends. None where none can, or the tables take less than so many bytes."""
         return None
 
     def joined(self, token: str, place: str | None) -> AbstractContextManager[None]:
         """Inside, the alias sees, in `place` (None: live), what the process sees that gave the
-        token. Raises django.db errors, DoesNotFit."""
-        raise NotImplementedError
+        token. Raises DoesNotFit if it can't, django.db errors."""
+        raise DoesNotFit("no other connection can see its snapshots", obj=f"database {self.alias}")
 
     @abstractmethod
     def place(self, purpose: str, run_id: str) -> str:

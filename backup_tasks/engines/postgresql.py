@@ -70,9 +70,9 @@ class PostgreSQL(MergingEngine):
                 snapshots.begin(cursor, token, held)
             yield
 
-    def shared(self, tables: Sequence[str]) -> Shared:
+    def shared(self, tables: Sequence[str], *, least: int) -> Shared | None:
         with connections[self.alias].cursor() as cursor:
-            return snapshots.share(cursor, tables)
+            return snapshots.share(cursor, tables, least)
 
     @contextmanager
     def joined(self, token: str, place: str | None) -> Iterator[None]:

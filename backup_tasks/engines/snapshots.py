@@ -29,23 +29,27 @@ def begin(cursor: Any, token: str, held: Sequence[str]) -> None:
     cursor.execute("SET LOCAL jit = off")
 
 
-def share(cursor: Any, tables: Sequence[str]) -> Shared:
-    """Let others join what the transaction sees, until it ends."""
+def share(cursor: Any, tables: Sequence[str], least: int) -> Shared | None:
+    """Let others join what the transaction sees, until it ends, if the tables take that much."""
     cursor.execute(
         "SELECT coalesce(pg_relation_size(to_regclass(name)), 0)"
         " FROM unnest(%s::text[]) WITH ORDINALITY t(name, number) ORDER BY number",
         [[quoted(table) for table in tables]],
     )
     sizes = [size for (size,) in cursor.fetchall()]
+    if sum(sizes) < least:
+        return None
     cursor.execute("SELECT pg_export_snapshot()")
     (snapshot,) = cursor.fetchone()
     return Shared(token=f"{snapshot} {_server(cursor)}", sizes=sizes)
 
 
 def _server(cursor: Any) -> str:
-    """Return what tells this database from all others, of any server."""
+    """Return what tells this database from all others, of any server, and who looks at which schema
+    of it."""
     cursor.execute(
-        "SELECT concat(extract(epoch FROM pg_postmaster_start_time()), ' ', current_database())"
+        "SELECT concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()), current_database(),"
+        " current_schema(), current_user)"
     )
     (found,) = cursor.fetchone()
     return str(found)

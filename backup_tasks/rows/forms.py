@@ -48,7 +48,8 @@ _FORMS: Mapping[object, Mapping[str, Form]] = {
         "timestamp with time zone": Form(
             json="'\"' || to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"
             " || '+00:00\"'",
-            sent="{0} AT TIME ZONE 'UTC'",
+            # An old table may have moments without a time zone: they are UTC's.
+            sent="{0}::timestamptz AT TIME ZONE 'UTC'",
             finish=finishing.moments,
         )
     },
@@ -78,11 +79,6 @@ def form_of(field: Field, connection: BaseDatabaseWrapper) -> Form | None:
     return _FORMS.get(wire.encoder(field), {}).get(_kind(field, connection))
 
 
-def is_jsonb(field: Field, connection: BaseDatabaseWrapper) -> bool:
-    """Whether the column holds JSON that the server has parsed."""
-    return wire.is_json(field) and _kind(field, connection) == "jsonb"
-
-
 def is_float(field: Field) -> bool:
     """Whether the column holds numbers of floating point, and nothing else."""
     plain = wire.plain_field(field)
@@ -100,22 +96,37 @@ def write_as_by_default(connection: BaseDatabaseWrapper) -> None:
         )
 
 
-def without_null(table: str, connection: BaseDatabaseWrapper) -> set[str]:
-    """Return the columns in which no row has NULL, as the server sees to; a model can be wrong.
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """What the server knows of a table's columns, by name; a model can be wrong."""
 
-    A table that others inherit from can't say it for their rows, nor can a constraint that was not
-    checked for the rows that were there.
+    jsonb: frozenset[str]
+    """Those that hold parsed JSON."""
+    full: frozenset[str]
+    """Those in which no row has NULL."""
+
+
+def stored_columns(table: str, connection: BaseDatabaseWrapper) -> Stored:
+    """Return what the server knows of the table's columns.
+
+    A table that others inherit from can't say for their rows that there is no NULL, nor can a
+    constraint that was not checked for the rows that were there.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
-            " WHERE c.oid = %s::regclass AND a.attnum > 0 AND a.attnotnull"
+            "SELECT a.attname, a.atttypid = 'jsonb'::regtype, a.attnotnull"
             " AND (c.relkind = 'p' OR NOT c.relhassubclass) AND NOT EXISTS"
             " (SELECT 1 FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'n'"
-            " AND NOT k.convalidated AND a.attnum = ANY (k.conkey))",
+            " AND NOT k.convalidated AND a.attnum = ANY (k.conkey))"
+            " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+            " WHERE c.oid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped",
             [connection.ops.quote_name(table)],
         )
-        return {name for (name,) in cursor.fetchall()}
+        found = cursor.fetchall()
+    return Stored(
+        jsonb=frozenset(name for name, jsonb, _ in found if jsonb),
+        full=frozenset(name for name, _, full in found if full),
+    )
 
 
 def has_odd_moments(query: Query) -> bool:

@@ -25,15 +25,14 @@ from backup_tasks.rows.forms import (
     form_of,
     has_odd_moments,
     is_float,
-    is_jsonb,
-    without_null,
+    stored_columns,
     write_as_by_default,
 )
 from backup_tasks.rows.query import Column, Query
 from backup_tasks.rows.shape import BYTES_AT_ONCE, Lines, Shape, Slot
 
 _FEW = 1 << 20
-"""Bytes of a table whose keys fit in work_mem, whatever that is."""
+"""Bytes of a table that the server hashes, rather than the rows that refer to it."""
 
 
 def server_lines(shape: Shape) -> Iterator[Lines] | None:
@@ -47,19 +46,24 @@ def server_lines(shape: Shape) -> Iterator[Lines] | None:
     write_as_by_default(shape.connection)
     if not settings.USE_TZ:
         return None
+    known = stored_columns(shape.table, shape.connection)
     columns = shape.query.columns
     finished_here = {
         slot.at
         for slot in shape.slots
         if slot.key is None
-        and (is_jsonb(columns[slot.at].field, shape.connection) or is_float(columns[slot.at].field))
+        and (
+            columns[slot.at].field.column in known.jsonb
+            if slot.is_json
+            else is_float(columns[slot.at].field)
+        )
     }
     if not all(
         at in finished_here or form_of(column.field, shape.connection)
         for at, column in enumerate(columns)
     ):
         return None
-    return None if has_odd_moments(shape.query) else _copied(shape)
+    return None if has_odd_moments(shape.query) else _copied(shape, known.full)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +98,8 @@ class _Part:
         return list(map(self._format.__mod__, zip(*columns, strict=True)))
 
 
-def _copied(shape: Shape) -> Iterator[Lines]:
-    head, rest = _parts(shape)
+def _copied(shape: Shape, full: Collection[str]) -> Iterator[Lines]:
+    head, rest = _parts(shape, full)
     values = [*head.values, *rest.values]
     for rows in _sent(shape, values):
         cells = finishing.cells(rows)
@@ -106,8 +110,8 @@ def _copied(shape: Shape) -> Iterator[Lines]:
             columns.append(_json(column, value.json, raw, shape) if value.json else column)
         heads = head.filled(columns[: len(head.values)], len(rows))
         rests = rest.filled(columns[len(head.values) :], len(rows))
-        for at, stored in raw.items():
-            rests[at] = rests[at][:-1] + b',"_raw":' + orjson.dumps(stored) + b"}"
+        for at, texts in raw.items():
+            rests[at] = rests[at][:-1] + b',"_raw":' + orjson.dumps(texts) + b"}"
         yield heads, rests
 
 
@@ -166,15 +170,15 @@ def _finish_copy(libpq: Any, connection: BaseDatabaseWrapper) -> None:
         raise connection.Database.errors.error_from_result(failure)  # type: ignore[attr-defined]  # psycopg
 
 
-def _parts(shape: Shape) -> tuple[_Part, _Part]:
+def _parts(shape: Shape, full: Collection[str]) -> tuple[_Part, _Part]:
     """Return the canonical row without its closing brace, and the rest of the line."""
     columns = shape.query.columns
-    full = without_null(shape.table, shape.connection)
     pk = None if shape.pk_at is None else _value(columns[shape.pk_at], shape, full)
     head, rest = _Part(), _Part()
-    before, null, after = shape.head(None).partition(b"null")
+    before, key, after = shape.head(None).partition(b'"pk":null')
     head.text(before)
-    if null and pk:
+    if key and pk:
+        head.text(b'"pk":')
         head.value(pk)
         head.text(after)
     for number, slot in enumerate(shape.slots):

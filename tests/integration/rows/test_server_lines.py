@@ -1,6 +1,7 @@
 """The lines made of what PostgreSQL sends, and those that Python writes, are the same bytes."""
 
 import datetime as dt
+import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -202,6 +203,63 @@ def test_null_is_null_where_only_the_model_says_that_there_is_none(table: str) -
     with transaction.atomic():
         assert compared(shape)
         assert b'"text":null' in _only_head(shape)
+
+
+@pytest.mark.parametrize("loadable", [True, False])
+@pytest.mark.usefixtures("database")
+def test_a_model_may_be_called_null(loadable: bool) -> None:
+    with isolate_apps("tests.testapp"):
+
+        class Nullable(models.Model):
+            null = models.TextField(unique=True)
+
+            class Meta:
+                app_label = "testapp"
+
+            def __str__(self) -> str:
+                return self.null
+
+    identity = Identity(paths=("null",), loadable=loadable) if loadable else Identity()
+    with connections["default"].schema_editor() as editor:
+        editor.create_model(Nullable)
+    Nullable._base_manager.create(null="null")
+
+    with transaction.atomic():
+        assert compared(Shape(Nullable, {Nullable: identity}, connections["default"]))
+
+
+@pytest.mark.usefixtures("database")
+def test_columns_of_other_types_than_the_model_says_are_read_as_they_are() -> None:
+    """As an unmanaged model over an old table has them."""
+    shape = _created(_model(null=True))
+    with connections["default"].cursor() as cursor:
+        cursor.execute(
+            "ALTER TABLE written ALTER moment TYPE timestamp USING moment AT TIME ZONE 'UTC',"
+            " ALTER big TYPE integer, ALTER text TYPE varchar(9), ALTER token TYPE text"
+        )
+        cursor.execute(
+            "INSERT INTO written (moment, big, text, token) VALUES"
+            " ('2026-02-03 04:05:06.07', 7, 'x', '00000000-0000-0000-0000-000000000000')"
+        )
+
+    with transaction.atomic():
+        head = json.loads(_only_head(shape) + b"}")["fields"]
+
+    assert head["moment"] == "2026-02-03T04:05:06.070000+00:00"
+    assert (head["big"], head["text"]) == (7, "x")
+    assert head["token"] == "00000000-0000-0000-0000-000000000000"
+
+
+@pytest.mark.usefixtures("database")
+def test_json_that_the_server_has_not_parsed_is_left_to_python() -> None:
+    shape = _created(_model(null=True))
+    with connections["default"].cursor() as cursor:
+        cursor.execute("ALTER TABLE written ALTER data TYPE json")
+        cursor.execute('INSERT INTO written (data) VALUES (E\'{\n\t"b": 1.0,\n\t"a": 2}\')')
+
+    with transaction.atomic():
+        assert server_lines(shape) is None
+        assert dump_model(shape, None, lambda rows: None).count == 1
 
 
 def _only_head(shape: Shape) -> bytes:
