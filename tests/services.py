@@ -18,6 +18,7 @@ from django.db import connections
 from edms import environment
 from edms.local.errors import ServiceUnavailable
 from edms.local.instance import Instance
+from tests import nursery
 
 ENGINES = ("sqlite", "postgres")
 """What the whole suite runs on."""
@@ -41,6 +42,11 @@ class Project(Instance):
     """An EDMS of a test's own: migrated, with the system's defaults, in a folder of its own."""
 
     engine: str
+
+    def manage(
+        self, *arguments: str | Path, stdin: str | None = None, timeout: float = 300
+    ) -> CompletedProcess[str]:
+        return nursery.manage(*arguments, env=self.env, stdin=stdin, timeout=timeout)
 
     def succeed(self, *arguments: str | Path) -> CompletedProcess[str]:
         """Run a management command that must end with exit code 0."""

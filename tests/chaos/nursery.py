@@ -1,10 +1,9 @@
-"""Runs commands that are to be killed, in children that are forked when the imports are paid for.
+"""A nursery of commands that are to be killed. It has no threads and no connections.
 
-`python -m tests.chaos.nursery` has no threads and no connections. It reads an order, a JSON object,
-from each line of its standard input, and answers with another. A child counts its *moments*: each
-SQL statement, commit and rollback, each file that is opened, renamed, linked or removed, each
-folder that is made or removed, and the boundaries of steps. It kills itself right before the one
-it is told, or a little later. The product's code is not changed for that.
+A child counts its *moments*: each SQL statement, commit and rollback, each file that is opened,
+renamed, linked or removed, each folder that is made or removed, and the boundaries of steps. It
+kills itself right before the one it is told, or a little later. The product's code is not changed
+for that.
 """
 
 import gc
@@ -14,14 +13,13 @@ import pkgutil
 import signal
 import sys
 import threading
-import time
-import traceback
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from tests.chaos.faults import Fault, pretend_free, small_disk
+from tests.nursery import serve
 
 _FILES = frozenset(
     ("open", "os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "sqlite3.connect")
@@ -151,29 +149,6 @@ def bounded(step: str, verb: Any, moments: Moments, limit: int | None) -> Any:
     return work
 
 
-def fork(order: dict[str, Any]) -> dict[str, Any]:
-    """Carry out an order; say how it ended."""
-    began = time.monotonic()
-    child = os.fork()
-    if child == 0:
-        code = 70
-        try:
-            output = os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-            os.dup2(output, 1)
-            os.dup2(output, 2)
-            code = run_in_child(order)
-        except BaseException:  # noqa: BLE001  # told to whoever reads the output
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return {"code": code, "seconds": time.monotonic() - began}
-
-
 if __name__ == "__main__":
     prepare()
-    print(json.dumps("ready"), flush=True)
-    for line in sys.stdin:
-        print(json.dumps(fork(json.loads(line))), flush=True)
+    serve(run_in_child)

@@ -4,17 +4,15 @@ import contextlib
 import hashlib
 import json
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from edms.local.instance import ROOT
 from tests.acceptance.contents import contents
 from tests.chaos.clients import client_of, sessions
+from tests.nursery import Nursery
 from tests.services import Project
 
 KILLED = -signal.SIGKILL
@@ -46,7 +44,7 @@ class Subject:
     """An EDMS and its nursery."""
 
     project: Project
-    nursery: "subprocess.Popen[str]"
+    nursery: Nursery
     client: Any
     """A connection to the database."""
     packages: dict[str, Path] = field(default_factory=dict)
@@ -57,13 +55,14 @@ class Subject:
     def run(self, *command: str | Path, **order: Any) -> Ending:
         """Run a command in a child; `at`, `when`, `counting_from` and `later` order its death."""
         output, moments = self.project.folder / "output.txt", self.project.folder / "moments.json"
-        moments.unlink(missing_ok=True)
+        for told in (output, moments):
+            told.unlink(missing_ok=True)
         order |= {
             "command": [str(part) for part in command],
             "output": str(output),
             "moments": str(moments),
         }
-        answer = self._ask(order)
+        answer = self.nursery.ask(order)
         self._until_the_server_knows()
         return Ending(
             code=answer["code"],
@@ -71,17 +70,6 @@ class Subject:
             text=output.read_text(),
             moments=json.loads(moments.read_text()) if moments.exists() else [],
         )
-
-    def _ask(self, order: dict[str, Any]) -> Any:
-        stdin, stdout = self._pipes()
-        stdin.write(json.dumps(order) + "\n")
-        stdin.flush()
-        return json.loads(stdout.readline())
-
-    def _pipes(self) -> tuple[IO[str], IO[str]]:
-        assert self.nursery.stdin is not None
-        assert self.nursery.stdout is not None
-        return self.nursery.stdin, self.nursery.stdout
 
     def _until_the_server_knows(self) -> None:
         """A server goes on for a moment with what a dead client told it last."""
@@ -189,22 +177,11 @@ def _has_other_half(name: str, packages: set[str]) -> bool:
 @contextlib.contextmanager
 def subject_of(project: Project) -> Iterator[Subject]:
     """Start a nursery for the project."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.chaos.nursery"],
-        cwd=ROOT,
-        env=project.env,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as nursery:
-        assert nursery.stdout is not None
-        assert nursery.stdout.readline() == '"ready"\n'
-        with client_of(project) as client:
-            try:
-                yield Subject(project=project, nursery=nursery, client=client)
-            finally:
-                assert nursery.stdin is not None
-                nursery.stdin.close()
+    with (
+        contextlib.closing(Nursery("tests.chaos.nursery", project.env)) as nursery,
+        client_of(project) as client,
+    ):
+        yield Subject(project=project, nursery=nursery, client=client)
 
 
 def project_in(folder: Path, engine: str, url: str) -> Project:
