@@ -47,8 +47,9 @@ class BackupSettings:
     """Alias of the database that is backed up; the ledger lives in it too."""
 
     connections: int = 4
-    """How many database connections read at a time where there are many rows (PostgreSQL), each
-    with a process of its own; never more than there are processors. 1: no others."""
+    """How many database connections read or load at a time where there are many rows (PostgreSQL),
+    each with a process of its own, never more than there are processors; and how many check foreign
+    keys. 1: no others."""
 
     exclude: Sequence[str] = ()
     """App labels or `app.Model` names that are left out. Each is named in the manifest."""

@@ -154,6 +154,7 @@ def _work(claim: ledger.Claim, listener: Progress | None) -> Work:
 
     return Work(
         run_id=claim.run.pk,
+        attempt=claim.step.attempt,
         kind=claim.run.kind,
         params=claim.run.params,
         results=claim.results,

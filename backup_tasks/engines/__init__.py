@@ -12,7 +12,14 @@ from django.db import connections
 from backup_tasks.engines.base import Engine, MergingEngine
 from backup_tasks.errors import DoesNotFit, Misconfigured
 
-__all__ = ["Engine", "MergingEngine", "engine_class", "engine_for", "merging_engine"]
+__all__ = [
+    "Engine",
+    "MergingEngine",
+    "able_to_merge",
+    "engine_class",
+    "engine_for",
+    "merging_engine",
+]
 
 _ENGINES = {
     "sqlite": "sqlite.SQLite",
@@ -28,11 +35,15 @@ def engine_for(alias: str) -> Engine:
 
 def merging_engine(alias: str) -> MergingEngine:
     """Return the adapter for a merge. Raises DoesNotFit where this kind of database has none."""
-    engine = engine_for(alias)
+    return able_to_merge(engine_for(alias))
+
+
+def able_to_merge(engine: Engine) -> MergingEngine:
+    """Return the adapter itself. Raises DoesNotFit where it can't merge."""
     if not isinstance(engine, MergingEngine):
         raise DoesNotFit(
-            f"a merge is not possible on {connections[alias].display_name}",
-            obj=f"database {alias}",
+            f"a merge is not possible on {connections[engine.alias].display_name}",
+            obj=f"database {engine.alias}",
             hint="Restore with --mode exact, or a part with --include.",
         )
     return engine

@@ -101,15 +101,26 @@ class Engine(ABC):
         """Remove a place and all that is in it. Nothing happens if it does not exist."""
 
     @abstractmethod
-    def loading(self, tables: Sequence[str]) -> AbstractContextManager[None]:
+    def loading(self, tables: Sequence[str], *, attempt: int) -> AbstractContextManager[str | None]:
         """Inside `at(place)`: empty the tables and keep constraints, indexes and triggers out of
-        the way; at the end build them again. One transaction: all of it, or nothing."""
+        the way; at the end build them again.
+
+        Gives a token with which others can load along, None where nobody can; then it is one
+        transaction. Else what fails leaves a place that no promote takes, and that the next load
+        makes whole. Raises LeaseLost if a later `attempt` has begun; django.db errors for rows that
+        break a constraint.
+        """
+
+    def loading_along(self, token: str, place: str) -> AbstractContextManager[None]:
+        """Inside, what another process is loading into the place can be loaded too: the token is
+        the one that it gave. Raises DoesNotFit if it can't, django.db errors."""
+        raise DoesNotFit("one connection at a time loads it", obj=f"database {self.alias}")
 
     @abstractmethod
     def write(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
-        """Inside `loading`: insert the rows, streaming; return their number.
+        """Inside `loading`: fill the table with the rows, streaming; return their number.
 
-        Raises django.db errors for a row that the table refuses.
+        Once a table. Raises django.db errors for a row that the table refuses.
         """
 
     @abstractmethod

@@ -187,7 +187,7 @@ class MariaDB(Engine):
                 cursor.execute(f"DROP DATABASE IF EXISTS {quoted(place)}")
 
     @contextmanager
-    def loading(self, tables: Sequence[str]) -> Iterator[None]:
+    def loading(self, tables: Sequence[str], *, attempt: int) -> Iterator[None]:
         connection = connections[self.alias]
         connection.disable_constraint_checking()
         with transaction.atomic(self.alias), connection.cursor() as cursor:

@@ -12,8 +12,9 @@ import psycopg.errors
 from django.db import IntegrityError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from backup_tasks.engines import columns, grants, snapshots, structure, suspension, views
+from backup_tasks.engines import bulk, columns, grants, snapshots, structure, views
 from backup_tasks.engines.base import MergingEngine, Shared, identifier, quoted, standing_in
+from backup_tasks.engines.bulk import Load
 from backup_tasks.engines.patience import once_granted
 from backup_tasks.errors import DoesNotFit
 
@@ -34,6 +35,8 @@ class PostgreSQL(MergingEngine):
     """Promote moves tables between schemas: its time does not depend on how much they hold."""
 
     isolation: ClassVar[str] = "repeatable read, read only"
+    _load: Load
+    """Inside `loading`."""
 
     def __init__(self, alias: str) -> None:
         super().__init__(alias)
@@ -137,36 +140,33 @@ class PostgreSQL(MergingEngine):
             cursor.execute(f"DROP SCHEMA {quoted(place)}")
 
     @contextmanager
-    def loading(self, tables: Sequence[str]) -> Iterator[None]:
-        with transaction.atomic(self.alias), connections[self.alias].cursor() as cursor:
-            names = ", ".join(map(quoted, tables))
-            again = suspension.suspend(cursor, tables)
-            if names:
-                # What else refers to them here, in staging, is not promoted.
-                cursor.execute(f"TRUNCATE {names} CASCADE")
+    def loading(self, tables: Sequence[str], *, attempt: int) -> Iterator[str | None]:
+        load = Load(self.alias, attempt)
+        load.begin(tables)
+        with self._filling_by(load):
+            yield load.token
+        load.end(tables, connections[self.alias].copy)
+
+    @contextmanager
+    def loading_along(self, token: str, place: str) -> Iterator[None]:
+        with self.at(place), self._filling_by(Load.joined(self.alias, token)):
             yield
-            for statement in again:
-                cursor.execute(statement)
-            for table in tables:
-                cursor.execute(f"ANALYZE {quoted(table)}")
+
+    @contextmanager
+    def _filling_by(self, load: Load) -> Iterator[None]:
+        self._load = load
+        try:
+            yield
+        finally:
+            del self._load
 
     def write(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
-        connection = connections[self.alias]
-        names = ", ".join(map(quoted, columns))
-        with connection.cursor() as cursor, connection.wrap_database_errors:
-            # Frozen rows are seen by a transaction that began before they were loaded, too: after
-            # a promote it would find the new tables empty. A partitioned table can't have it.
-            cursor.execute(
-                "SELECT relkind = 'r' FROM pg_class WHERE oid = %s::regclass", [quoted(table)]
-            )
-            option = "(FREEZE)" if cursor.fetchone() == (True,) else ""
-            with cursor.cursor.copy(f"COPY {quoted(table)} ({names}) FROM STDIN {option}") as copy:
-                for row in rows:
-                    copy.write_row(row)
-            return int(cursor.rowcount)
+        return self._load.write(table, columns, rows)
 
     def carry(self, tables: Sequence[str]) -> None:
-        with connections[self.alias].cursor() as cursor:
+        if not tables:
+            return
+        with self._load.filling(tables) as cursor:
             for table in tables:
                 names = columns.writable(cursor, table)
                 cursor.execute(
@@ -223,6 +223,7 @@ class PostgreSQL(MergingEngine):
         record: Callable[[], None],
     ) -> float:
         with transaction.atomic(self.alias), self.live.cursor() as cursor:
+            bulk.refuse_unfinished(cursor, place)
             views.build(cursor, self._live_schema, place, tables)
         return self._once_granted(lambda: self._swap(place, tables, apps, keep, record))
 

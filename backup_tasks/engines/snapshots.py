@@ -21,10 +21,10 @@ def begin(cursor: Any, token: str, held: Sequence[str]) -> None:
     if held:
         cursor.execute(f"LOCK TABLE {', '.join(held)} IN ACCESS SHARE MODE")
     if token:
-        snapshot, _, server = token.partition(" ")
+        snapshot, _, there = token.partition(" ")
         cursor.execute("SET TRANSACTION SNAPSHOT %s", [snapshot])
-        if _server(cursor) != server:
-            raise DoesNotFit("the settings lead to another database", obj=_server(cursor))
+        if server(cursor) != there:
+            raise DoesNotFit("the settings lead to another database", obj=server(cursor))
     # Compiling a query takes longer than it saves, for each of hundreds of models.
     cursor.execute("SET LOCAL jit = off")
 
@@ -41,10 +41,10 @@ def share(cursor: Any, tables: Sequence[str], least: int) -> Shared | None:
         return None
     cursor.execute("SELECT pg_export_snapshot()")
     (snapshot,) = cursor.fetchone()
-    return Shared(token=f"{snapshot} {_server(cursor)}", sizes=sizes)
+    return Shared(token=f"{snapshot} {server(cursor)}", sizes=sizes)
 
 
-def _server(cursor: Any) -> str:
+def server(cursor: Any) -> str:
     """Return what tells this database from all others, of any server, and who looks at which schema
     of it."""
     cursor.execute(

@@ -106,7 +106,7 @@ class SQLite(MergingEngine):
             Path(place + suffix).unlink(missing_ok=True)
 
     @contextmanager
-    def loading(self, tables: Sequence[str]) -> Iterator[None]:
+    def loading(self, tables: Sequence[str], *, attempt: int) -> Iterator[None]:
         connection = connections[self.alias]
         connection.disable_constraint_checking()
         with transaction.atomic(self.alias), connection.cursor() as cursor:

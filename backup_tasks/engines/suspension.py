@@ -4,14 +4,68 @@ faster than keeping it up row by row."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from backup_tasks.engines.base import quoted
 
 
+class Key(NamedTuple):
+    """A foreign key."""
+
+    table: str
+    name: str
+    definition: str
+    """As ALTER TABLE … ADD CONSTRAINT takes it."""
+
+    @property
+    def alter(self) -> str:
+        """The start of a statement about its table."""
+        return f"ALTER TABLE {quoted(self.table)}"
+
+
+def keys_of(cursor: Any, tables: Sequence[str]) -> list[Key]:
+    """Return the foreign keys that come from the tables, or lead to them."""
+    cursor.execute(
+        "SELECT c.relname, k.conname, pg_get_constraintdef(k.oid) FROM pg_constraint k"
+        " JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class o ON o.oid = k.confrelid"
+        " WHERE k.contype = 'f' AND k.conparentid = 0"
+        " AND c.relnamespace = current_schema()::regnamespace"
+        " AND (c.relname = ANY(%s)"
+        "  OR o.relname = ANY(%s) AND o.relnamespace = c.relnamespace)"
+        " ORDER BY c.relname, k.conname",
+        [list(tables), list(tables)],
+    )
+    return [Key(*row) for row in cursor.fetchall()]
+
+
+def drop_keys(cursor: Any, keys: Sequence[Key]) -> None:
+    """Drop foreign keys."""
+    for key in keys:
+        cursor.execute(f"{key.alter} DROP CONSTRAINT {quoted(key.name)}")
+
+
+def add_keys(cursor: Any, keys: Sequence[Key]) -> list[str]:
+    """Add foreign keys, unchecked where that is possible; return the statements that check them.
+    Those may run at the same time."""
+    cursor.execute(
+        "SELECT relname FROM pg_class"
+        " WHERE relnamespace = current_schema()::regnamespace AND relkind = 'p'"
+    )
+    partitioned = {name for (name,) in cursor.fetchall()}
+    later = []
+    for key in keys:
+        statement = f"{key.alter} ADD CONSTRAINT {quoted(key.name)} {key.definition}"
+        # One that was not valid, or not enforced, stays so.
+        if key.table not in partitioned and not key.definition.endswith(("VALID", "ENFORCED")):
+            statement += " NOT VALID"
+            later.append(f"{key.alter} VALIDATE CONSTRAINT {quoted(key.name)}")
+        cursor.execute(statement)
+    return later
+
+
 def suspend(cursor: Any, tables: Sequence[str]) -> list[str]:
-    """Drop foreign keys, secondary indexes and unique constraints, and switch off the project's
-    triggers; return the statements that bring them back, in the order to run them."""
+    """Drop secondary indexes and unique constraints, and switch off the project's triggers; return
+    the statements that bring them back, in the order to run them. No foreign key may need them."""
     names = list(tables)
     here = "c.relnamespace = current_schema()::regnamespace AND c.relname = ANY(%s)"
     cursor.execute(
@@ -21,17 +75,13 @@ def suspend(cursor: Any, tables: Sequence[str]) -> list[str]:
     )
     triggers = cursor.fetchall()
     cursor.execute(
-        "SELECT c.relname, k.conname, k.contype, pg_get_constraintdef(k.oid) FROM pg_constraint k"
-        f" JOIN pg_class c ON c.oid = k.conrelid WHERE {here} AND k.contype IN ('f', 'u', 'x')"
-        # Foreign keys go first and come last: they need the unique constraints they refer to.
-        " AND NOT EXISTS (SELECT 1 FROM pg_constraint f JOIN pg_class o ON o.oid = f.conrelid"
-        "  WHERE f.contype = 'f' AND f.conindid = k.conindid AND k.contype <> 'f'"
-        "  AND NOT o.relname = ANY(%s))"
-        " ORDER BY k.contype = 'f', c.relname, k.conname",
-        [names, names],
+        "SELECT c.relname, k.conname, pg_get_constraintdef(k.oid) FROM pg_constraint k"
+        f" JOIN pg_class c ON c.oid = k.conrelid WHERE {here} AND k.contype IN ('u', 'x')"
+        " ORDER BY c.relname, k.conname",
+        [names],
     )
     constraints = cursor.fetchall()
-    for table, name, _, _ in reversed(constraints):
+    for table, name, _ in constraints:
         cursor.execute(f"ALTER TABLE {quoted(table)} DROP CONSTRAINT {quoted(name)}")
     cursor.execute(
         "SELECT i.relname, pg_get_indexdef(i.oid) FROM pg_index x"
@@ -49,7 +99,7 @@ def suspend(cursor: Any, tables: Sequence[str]) -> list[str]:
         *(definition for _, definition in indexes),
         *(
             f"ALTER TABLE {quoted(table)} ADD CONSTRAINT {quoted(name)} {definition}"
-            for table, name, _, definition in constraints
+            for table, name, definition in constraints
         ),
         *(f"ALTER TABLE {quoted(table)} ENABLE TRIGGER {quoted(name)}" for table, name in triggers),
     ]

@@ -17,6 +17,8 @@ class Work:
     """What a step is given."""
 
     run_id: str
+    attempt: int
+    """Number of the step's attempt, the fencing token: a later one has a greater one."""
     kind: str
     """The run's kind, a `Run.Kind`."""
     params: Mapping[str, Any]

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from django.db import DataError, IntegrityError, ProgrammingError, connections
+from django.db import IntegrityError, connections
 
 from backup_tasks import history, placement, references, restore
 from backup_tasks.conf import backup_settings
-from backup_tasks.engines import Engine, MergingEngine, engine_for, merging_engine
-from backup_tasks.errors import DoesNotFit, HandoverChanged, LoadFailed, ValidationFailed
+from backup_tasks.engines import Engine, MergingEngine, able_to_merge, engine_for
+from backup_tasks.errors import DoesNotFit, ValidationFailed
 from backup_tasks.files import Tree, project_trees
+from backup_tasks.loading import Job, load_all
 from backup_tasks.merging.stubs import is_named, keys_of
-from backup_tasks.package.manifest import Manifest, ModelEntry
+from backup_tasks.package.manifest import Manifest
 from backup_tasks.package.names import file_member
 from backup_tasks.rows.natural_keys import Model
-from backup_tasks.rows.shape import BYTES_AT_ONCE, Shape
+from backup_tasks.rows.shape import Shape
 from backup_tasks.steps import Work
 
 
@@ -45,8 +45,8 @@ def load(work: Work) -> dict[str, object]:
 
 
 def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> int:
-    alias = engine.alias
-    with engine.at(engine.place("staging", work.run_id)):
+    alias, place = engine.alias, engine.place("staging", work.run_id)
+    with engine.at(place):
         connection = connections[alias]
         models_then = history.apps_of(manifest, backup_settings())
         shapes = restore.shapes_of(manifest, models_then, connection)
@@ -58,16 +58,29 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
             else restore.outside(models, backup_settings())
         )
         tables = [model._meta.db_table for model in (*models, *carried)]
-        with _constraints_held(manifest), engine.loading(tables):
+        with (
+            _constraints_held(manifest),
+            engine.loading(tables, attempt=work.attempt) as token,
+        ):
             if merging:
                 members = list(zip(shapes, _members(manifest, folder), strict=True))
-                carried = _carry_keys(merging_engine(alias), carried, members)
+                carried = _carry_keys(able_to_merge(engine), carried, members)
             engine.carry([model._meta.db_table for model in carried])
-            done = 0
-            for shape, entry in zip(shapes, manifest.models, strict=True):
-                work.progress(done, manifest.totals.rows, shape.label)
-                done += _load_model(engine, shape, entry, folder)
+            jobs = [
+                Job(shape=shape, member=folder / entry.member, sha256=entry.sha256)
+                for shape, entry in zip(shapes, manifest.models, strict=True)
+                if entry.member
+            ]
+            total = manifest.totals.rows
+            done = load_all(
+                engine,
+                jobs,
+                lambda rows, note: work.progress(rows, total, note),
+                place=place,
+                token=token,
+            )
             engine.count_on(models)
+            work.progress(done, total, "checking foreign keys")
         if restore.keeps_other_files(manifest):
             references.write(connection, models, folder)
     return done
@@ -101,39 +114,6 @@ def _constraints_held(manifest: Manifest) -> Iterator[None]:
             obj=f"package {manifest.id}",
             hint="Live data was not touched. Keep the package; try another one.",
         ) from error
-
-
-def _load_model(engine: Engine, shape: Shape, entry: ModelEntry, folder: Path) -> int:
-    if entry.member is None:
-        return 0
-    try:
-        with (folder / entry.member).open("rb") as member:
-            rows = (shape.row(line) for line in _unaltered(member, entry))
-            return engine.write(shape.table, shape.columns, rows)
-    except FileNotFoundError as error:
-        raise HandoverChanged(
-            "the rows are gone from the workspace", obj=entry.label, hint="Start the run again."
-        ) from error
-    except (DataError, IntegrityError, ProgrammingError) as error:
-        raise LoadFailed(
-            f"the database refuses a row: {error}",
-            obj=entry.label,
-            hint="The package holds a value that this database can't. Live was not touched.",
-        ) from error
-
-
-def _unaltered(member: BinaryIO, entry: ModelEntry) -> Iterator[bytes]:
-    """Yield the lines; raise HandoverChanged if they are not those that were unpacked."""
-    hashed = sha256()
-    while lines := member.readlines(BYTES_AT_ONCE):
-        hashed.update(b"".join(lines))
-        yield from lines
-    if hashed.hexdigest() != entry.sha256:
-        raise HandoverChanged(
-            "the rows in the workspace are not those of the package",
-            obj=entry.label,
-            hint="Something wrote to the workspace. Start the run again.",
-        )
 
 
 def _stage_files(work: Work, manifest: Manifest, folder: Path, tree: Tree) -> int:

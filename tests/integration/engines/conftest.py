@@ -1,13 +1,20 @@
-"""A small database per engine."""
+"""A small database per engine, and a project whose work is shared with helpers."""
 
-from collections.abc import Iterator
+import os
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
-from pytest_django import DjangoDbBlocker
+from pytest_django import DjangoDbBlocker, Settings
 
+from backup_tasks import sharing
 from tests.integration.engines.ground import Ground, make_ground, server_or_file
-from tests.services import EVERY_ENGINE, Server, as_default_database
+from tests.services import EVERY_ENGINE, MakeProject, Project, Server, as_default_database
+
+After = Callable[[ModuleType, str, Callable[[], bool]], None]
 
 
 @pytest.fixture(params=EVERY_ENGINE)
@@ -33,3 +40,69 @@ def ground(
         yield make_ground(project)
     if server:
         server.drop_database(name)
+
+
+@pytest.fixture
+def demo(
+    make_project: MakeProject,
+    django_db_blocker: DjangoDbBlocker,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Settings,
+) -> Iterator[Project]:
+    """A project on PostgreSQL, whose few rows are worth a helper."""
+    project = make_project("postgres", demo=True)
+    settings.SETTINGS_MODULE = "edms.settings"  # helpers don't have the settings of a test
+    monkeypatch.setattr(sharing, "WORTH_A_HELPER", 1)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    for name, value in project.env.items():
+        monkeypatch.setenv(name, value)
+    with django_db_blocker.unblock(), as_default_database(project):
+        yield project
+
+
+@pytest.fixture
+def helped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The models that helpers did."""
+    names: list[str] = []
+    ask = sharing._Helper._ask
+
+    def asked(helper: Any, job: sharing.Job) -> Any:
+        found = ask(helper, job)
+        names.append(job.shape.label)
+        return found
+
+    monkeypatch.setattr(sharing._Helper, "_ask", asked)
+    return names
+
+
+@pytest.fixture
+def kill_helpers(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From the call on, helpers are killed as soon as they are asked for a model."""
+    say = sharing._Helper._say
+
+    def killed(helper: Any, line: str) -> None:
+        say(helper, line)
+        if '"model"' in line:
+            helper._process.kill()
+
+    return lambda: monkeypatch.setattr(sharing._Helper, "_say", killed)
+
+
+@pytest.fixture
+def after(monkeypatch: pytest.MonkeyPatch) -> After:
+    """Let this process do nothing until something has happened: helpers take a second to start,
+    and there is little to do. Called with what it would do, and when it may."""
+
+    def wait(module: ModuleType, name: str, happened: Callable[[], bool]) -> None:
+        do = getattr(module, name)
+
+        def patiently(*arguments: Any) -> Any:
+            deadline = time.monotonic() + 60
+            while not happened():
+                assert time.monotonic() < deadline, "helpers did nothing"
+                time.sleep(0.05)
+            return do(*arguments)
+
+        monkeypatch.setattr(module, name, patiently)
+
+    return wait

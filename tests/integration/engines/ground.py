@@ -121,7 +121,7 @@ class Ground:
 
     def load(self, generation: int, moons: int) -> None:
         """Load rows of a generation into staging."""
-        with self.engine.at(self.staging), self.engine.loading(TABLES):
+        with self.engine.at(self.staging), self.engine.loading(TABLES, attempt=1):
             planets = [[id_, f"planet {id_}", generation] for id_ in (10, 20)]
             self.engine.write("planet", ["id", "name", "gen"], planets)
             rows = [[100 + number, generation, 10] for number in range(moons)]

@@ -124,7 +124,7 @@ def test_an_exchange_that_happened_is_not_taken_for_that_of_a_new_staging(ground
 def test_a_primary_key_of_zero_stays_what_it_is(ground: Ground) -> None:
     ground.make_staging(generation=2)
     with ground.engine.at(ground.staging):
-        with ground.engine.loading(["moon"]):
+        with ground.engine.loading(["moon"], attempt=1):
             ground.engine.write("moon", ["id", "gen", "planet_id"], [[0, 2, 10], [7, 2, 10]])
         with connections["default"].cursor() as cursor:
             cursor.execute("SELECT id FROM moon ORDER BY id")

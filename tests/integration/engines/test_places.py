@@ -7,7 +7,15 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.db.migrations.recorder import MigrationRecorder
 
-from tests.integration.engines.ground import RUN, SCHEMA, TABLES, Ground, run_all
+from backup_tasks.errors import DoesNotFit
+from tests.integration.engines.ground import (
+    RUN,
+    SCHEMA,
+    TABLES,
+    Ground,
+    generations,
+    run_all,
+)
 
 
 def count(table: str) -> int:
@@ -118,41 +126,55 @@ def test_loading_empties_the_tables_and_brings_everything_back(ground: Ground) -
             run_all("INSERT INTO moon (gen, planet_id) VALUES (3, 4711)")
 
 
-def test_loading_is_all_or_nothing(ground: Ground) -> None:
+def test_what_failed_to_load_is_never_promoted_and_the_next_attempt_is(ground: Ground) -> None:
+    before, structure = ground.live(), ground.structure()
     ground.make_staging(generation=2)
 
     def fail_within() -> None:
-        with ground.engine.at(ground.staging), ground.engine.loading(TABLES):
+        with ground.engine.at(ground.staging), ground.engine.loading(TABLES, attempt=1):
             ground.engine.write("planet", ["id", "name", "gen"], [[1, "x", 9]])
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fail_within()
-    with ground.engine.at(ground.staging):
-        assert (count("planet"), count("moon")) == (2, 4)
-        with pytest.raises(IntegrityError):
-            run_all("INSERT INTO planet (name, gen) VALUES ('planet 10', 3)")
+    _assert_nothing_was_loaded(ground)
+    assert ground.live() == before
+    ground.load(generation=3, moons=2)
+    ground.promote(ground.staging, ground.undo)
+    assert generations(ground) == {3}
+    assert ground.structure() == structure
 
 
 def test_a_row_that_the_table_refuses_loads_nothing(ground: Ground) -> None:
     ground.make_staging(generation=2)
 
     def load(rows: Sequence[Sequence[object]]) -> None:
-        with ground.engine.at(ground.staging), ground.engine.loading(TABLES):
+        with ground.engine.at(ground.staging), ground.engine.loading(TABLES, attempt=1):
             ground.engine.write("planet", ["id", "name", "gen"], rows)
 
     for rows in ([[1, "same", 9], [2, "same", 9]], [[1, "a", 9], [1, "b", 9]], [[1, None, 9]]):
         with pytest.raises(IntegrityError):
             load(rows)
+        _assert_nothing_was_loaded(ground)
+
+
+def _assert_nothing_was_loaded(ground: Ground) -> None:
+    """Staging is what it was, or, where a load is many transactions, it can't be promoted."""
+    if ground.project.engine == "postgres":
+        with pytest.raises(DoesNotFit, match="did not come to its end"):
+            ground.promote(ground.staging, ground.undo)
+        return
     with ground.engine.at(ground.staging):
-        assert count("planet") == 2
+        assert (count("planet"), count("moon")) == (2, 4)
+        with pytest.raises(IntegrityError):
+            run_all("INSERT INTO planet (name, gen) VALUES ('planet 10', 3)")
 
 
 def test_what_rows_refer_to_outside_is_carried_from_live(ground: Ground) -> None:
     ground.engine.create(ground.staging)
     with ground.engine.at(ground.staging):
         run_all(SCHEMA[ground.project.engine])
-        with ground.engine.loading(["planet", "moon"]):
+        with ground.engine.loading(["planet", "moon"], attempt=1):
             ground.engine.carry(["planet"])
             ground.engine.write("moon", ["id", "gen", "planet_id"], [[5, 2, 20]])
         with connections["default"].cursor() as cursor:

@@ -4,18 +4,18 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import psycopg
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connections, transaction
-from pytest_django import DjangoDbBlocker, Settings
+from pytest_django import Settings
 
-from backup_tasks import reading
+from backup_tasks import reading, sharing
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import Cancelled
@@ -23,61 +23,9 @@ from backup_tasks.reading import Job, Read, read_all
 from backup_tasks.rows.identities import settled_identities
 from backup_tasks.rows.scope import full_scope
 from backup_tasks.rows.shape import Shape
-from tests.services import MakeProject, Project, as_default_database
-
-Wait = Callable[[Callable[[], bool]], None]
-
-
-@pytest.fixture
-def demo(
-    make_project: MakeProject,
-    django_db_blocker: DjangoDbBlocker,
-    monkeypatch: pytest.MonkeyPatch,
-    settings: Settings,
-) -> Iterator[Project]:
-    """A project on PostgreSQL, whose few rows are worth two helpers."""
-    project = make_project("postgres", demo=True)
-    settings.SETTINGS_MODULE = "edms.settings"  # helpers don't have the settings of a test
-    monkeypatch.setattr(reading, "WORTH_A_HELPER", 1)
-    monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    for name, value in project.env.items():
-        monkeypatch.setenv(name, value)
-    with django_db_blocker.unblock(), as_default_database(project):
-        yield project
-
-
-@pytest.fixture
-def helped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The models that helpers have read."""
-    names: list[str] = []
-    ask = reading._Helper._ask
-
-    def asked(helper: Any, job: Job) -> Read:
-        found = ask(helper, job)
-        names.append(job.shape.label)
-        return found
-
-    monkeypatch.setattr(reading._Helper, "_ask", asked)
-    return names
-
-
-@pytest.fixture
-def after(monkeypatch: pytest.MonkeyPatch) -> Wait:
-    """Let this process read nothing until something has happened: helpers take a second to start,
-    and there is little to read."""
-    read = reading.read
-
-    def wait(happened: Callable[[], bool]) -> None:
-        def patiently(job: Job, progress: Callable[[int], None]) -> Read:
-            deadline = time.monotonic() + 60
-            while not happened():
-                assert time.monotonic() < deadline, "helpers did nothing"
-                time.sleep(0.05)
-            return read(job, progress)
-
-        monkeypatch.setattr(reading, "read", patiently)
-
-    return wait
+from backup_tasks.sharing import Terms
+from tests.integration.engines.conftest import After
+from tests.services import MakeProject, Project
 
 
 def jobs(folder: Path | None = None) -> list[Job]:
@@ -96,14 +44,19 @@ def read_here(folder: Path) -> list[Read]:
 
 
 def test_helpers_find_and_write_the_same(
-    demo: Project, helped: list[str], after: Wait, tmp_path: Path
+    demo: Project,
+    helped: list[str],
+    after: After,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)  # two of them
     engine = engine_for("default")
     seen: list[int] = []
     (tmp_path / "helped").mkdir()
     with engine.snapshot():
         alone = read_here(tmp_path / "alone")
-        after(lambda: len(helped) > 1)
+        after(reading, "read", lambda: len(helped) > 1)
         found = read_all(engine, jobs(tmp_path / "helped"), lambda rows, note: seen.append(rows))
 
     assert found == alone
@@ -117,31 +70,31 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_helpers_see_the_snapshot_not_what_was_written_since(
-    demo: Project, helped: list[str], after: Wait
+    demo: Project, helped: list[str], after: After
 ) -> None:
     engine = engine_for("default")
     with engine.snapshot():
         alone = [reading.read(job, lambda rows: None).dumped for job in jobs()]
         with psycopg.connect(demo.database_url) as other:
             other.execute("UPDATE users_user SET first_name = 'Somebody else'")
-        after(lambda: "users.user" in helped)
+        after(reading, "read", lambda: "users.user" in helped)
         found = read_all(engine, jobs(), lambda rows, note: None)
 
     assert [read.dumped for read in found] == alone
     assert get_user_model().objects.filter(first_name="Somebody else").exists()
 
 
-def test_helpers_read_a_place_too(demo: Project, helped: list[str], after: Wait) -> None:
+def test_helpers_read_a_place_too(demo: Project, helped: list[str], after: After) -> None:
     engine = engine_for("default")
     tables = [job.shape.table for job in jobs()]
     place = engine.place("staging", "x")
     engine.clone(place, tables)
-    with engine.at(place), engine.loading(tables):
+    with engine.at(place), engine.loading(tables, attempt=1):
         engine.carry(tables)
     get_user_model().objects.update(first_name="Only in live")
     with engine.at(place), transaction.atomic():
         alone = [reading.read(job, lambda rows: None) for job in jobs()]
-        after(lambda: "users.user" in helped)
+        after(reading, "read", lambda: "users.user" in helped)
         found = read_all(engine, jobs(), lambda rows, note: None, place=place)
 
     assert found == alone
@@ -157,7 +110,7 @@ def test_what_helpers_can_not_read_is_read_here(
     monkeypatch: pytest.MonkeyPatch,
     settings: Settings,
     caplog: pytest.LogCaptureFixture,
-    after: Wait,
+    after: After,
     elsewhere: str,
     tmp_path: Path,
 ) -> None:
@@ -171,7 +124,7 @@ def test_what_helpers_can_not_read_is_read_here(
     elif elsewhere == "no settings":
         settings.SETTINGS_MODULE = "no.such.settings"
     else:
-        monkeypatch.setattr(reading, "_columns", lambda shape: [["as", "it", "was"]])
+        monkeypatch.setattr(sharing, "_columns", lambda shape: [["as", "it", "was"]])
     engine = engine_for("default")
     with engine.snapshot():
         alone = read_here(tmp_path / "alone")
@@ -180,7 +133,7 @@ def test_what_helpers_can_not_read_is_read_here(
                 client.execute("CREATE SCHEMA elsewhere")
                 name = client.info.dbname
                 client.execute(f'ALTER DATABASE "{name}" SET search_path = elsewhere, public')
-        after(lambda: caplog.text.count("a helper gave up") == 2)
+        after(reading, "read", lambda: "a helper gave up" in caplog.text)
         found = read_all(engine, jobs(), lambda rows, note: None)
 
     assert [read.dumped.digest for read in found] == [read.dumped.digest for read in alone]
@@ -199,24 +152,17 @@ def test_where_no_process_can_be_started_all_is_read_here(
 
 def test_what_a_killed_helper_was_at_is_read_here(
     demo: Project,
-    monkeypatch: pytest.MonkeyPatch,
+    kill_helpers: Callable[[], None],
     caplog: pytest.LogCaptureFixture,
-    after: Wait,
+    after: After,
     tmp_path: Path,
 ) -> None:
-    say = reading._Helper._say
-
-    def killed(helper: Any, line: str) -> None:
-        say(helper, line)
-        if '"model"' in line:
-            helper._process.kill()
-
     engine = engine_for("default")
     (tmp_path / "helped").mkdir()
     with engine.snapshot():
         alone = read_here(tmp_path / "alone")
-        monkeypatch.setattr(reading._Helper, "_say", killed)
-        after(lambda: caplog.text.count("a helper gave up") == 2)
+        kill_helpers()
+        after(reading, "read", lambda: "a helper gave up" in caplog.text)
         found = read_all(engine, jobs(tmp_path / "helped"), lambda rows, note: None)
 
     assert found == alone
@@ -239,7 +185,7 @@ def test_no_helper_outlives_a_cancelled_run(demo: Project, monkeypatch: pytest.M
     with engine.snapshot(), pytest.raises(Cancelled):
         read_all(engine, jobs(), cancelled)
 
-    assert [process.poll() is None for process in started] == [False, False]
+    assert [process.poll() is None for process in started] == [False]
 
 
 def test_a_helper_ends_with_the_process_that_it_helps(demo: Project) -> None:
@@ -248,15 +194,22 @@ def test_a_helper_ends_with_the_process_that_it_helps(demo: Project) -> None:
     with engine.snapshot():
         shared = engine.shared([], least=0)
         assert shared
+        terms = Terms[Job, Read](
+            helping="backup_tasks.reading.helping",
+            token=shared.token,
+            place=None,
+            order=lambda job: {},
+            read=Mock(),
+        )
         helper = subprocess.Popen(
-            [sys.executable, "-c", reading._PROGRAM],
+            [sys.executable, "-c", sharing._PROGRAM],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         assert helper.stdin
         assert helper.stdout
-        helper.stdin.write(reading._start(engine, shared, None, jobs()[0].shape.identities) + "\n")
+        helper.stdin.write(sharing._start("default", terms, jobs()[0].shape.identities) + "\n")
         helper.stdin.flush()
         assert json.loads(helper.stdout.readline()) == {"ready": True}
         helper.stdin.close()

@@ -1,0 +1,244 @@
+"""A load of PostgreSQL is many transactions: what may happen between them."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from pytest_django import Settings
+
+from backup_tasks.engines import bulk, structure
+from backup_tasks.engines.bulk import Load
+from backup_tasks.errors import DoesNotFit, LeaseLost
+from tests.integration.engines.ground import TABLES, Ground, run_all
+
+ROWS: dict[str, tuple[list[str], list[list[Any]]]] = {
+    "planet": (["id", "name", "gen"], [[10, "planet 10", 3], [20, "planet 20", 3]]),
+    "moon": (["id", "gen", "planet_id"], [[100, 3, 10]]),
+}
+
+ADDED = """
+ALTER TABLE planet ADD COLUMN rank integer, ADD COLUMN during int4range;
+ALTER TABLE planet ADD CONSTRAINT rank_once UNIQUE (rank) DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE planet ADD CONSTRAINT one_at_a_time EXCLUDE USING gist (during WITH &&);
+CREATE INDEX planet_upper ON planet (upper(name) text_pattern_ops) WHERE gen > 0;
+CREATE UNIQUE INDEX planet_named ON planet (name, rank) INCLUDE (gen);
+ALTER TABLE moon ADD COLUMN sister_id bigint, ADD COLUMN home varchar(20);
+ALTER TABLE moon ADD CONSTRAINT sister FOREIGN KEY (sister_id) REFERENCES moon (id) NOT VALID;
+ALTER TABLE moon ADD CONSTRAINT home FOREIGN KEY (home) REFERENCES planet (name) ON DELETE CASCADE;
+CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER moon_changed AFTER UPDATE ON moon FOR EACH ROW EXECUTE FUNCTION nothing()
+"""
+
+
+@pytest.fixture
+def engine() -> str:
+    return "postgres"
+
+
+@pytest.fixture
+def several(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    """Little is worth another connection."""
+    monkeypatch.setattr(bulk, "_WORTH_A_CONNECTION", 1)
+    settings.BACKUP = {**settings.BACKUP, "CONNECTIONS": 3}
+
+
+@pytest.fixture
+def cloned(ground: Ground) -> Ground:
+    """Live has all kinds of things that a load puts aside; staging is its clone."""
+    with ground.client() as client:
+        client.execute(ADDED)
+    assert ground.engine.clone(ground.staging, [*TABLES, "probe"]) == []
+    return ground
+
+
+def write(ground: Ground) -> None:
+    for table, (columns, rows) in ROWS.items():
+        ground.engine.write(table, columns, rows)
+
+
+def is_loaded(ground: Ground) -> bool:
+    """Whether live holds the rows that `write` writes, and no others."""
+    live = ground.live()
+    return all([list(row[:3]) for row in live[table]] == rows for table, (_, rows) in ROWS.items())
+
+
+def unequal(ground: Ground) -> list[str]:
+    """How staging's structure differs from live's."""
+    with transaction.atomic(), connections["default"].cursor() as cursor:
+        return structure.differences(cursor, "public", ground.staging, [*TABLES, "probe"])
+
+
+@pytest.mark.usefixtures("several")
+def test_all_that_was_put_aside_comes_back_as_it_was(cloned: Ground) -> None:
+    with cloned.engine.at(cloned.staging), cloned.engine.loading(TABLES, attempt=1):
+        write(cloned)
+
+    assert unequal(cloned) == []
+
+
+@pytest.mark.usefixtures("several")
+@pytest.mark.parametrize("died", ["begun", "half", "written", "unchecked"])
+def test_what_a_dead_attempt_put_aside_comes_back_with_the_next(
+    cloned: Ground, died: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Foreign keys are gone for other connections too, or are back and unchecked."""
+    load = Load("default", 1)
+    with cloned.engine.at(cloned.staging):
+        load.begin(TABLES)
+        if died != "begun":
+            load.write("planet", *ROWS["planet"])
+        if died in ("written", "unchecked"):
+            load.write("moon", ["id", "gen", "planet_id"], [[100, 3, 10]])
+        if died == "unchecked":
+            with monkeypatch.context() as patched:
+                patched.setattr(Load, "_execute", lambda *_, **__: 1 / 0)
+                with pytest.raises(ZeroDivisionError):
+                    load.end(TABLES, connections["default"].copy)
+    assert unequal(cloned)
+    with pytest.raises(DoesNotFit, match="did not come to its end"):
+        cloned.promote(cloned.staging, cloned.undo)
+
+    with cloned.engine.at(cloned.staging), cloned.engine.loading(TABLES, attempt=2):
+        write(cloned)
+    assert unequal(cloned) == []
+    cloned.promote(cloned.staging, cloned.undo)
+    assert is_loaded(cloned)
+
+
+def test_an_attempt_that_lost_its_step_changes_nothing(cloned: Ground) -> None:
+    """It was stopped for a while, and does not know that a later one has come."""
+    late, current = Load("default", 1), Load("default", 2)
+    with cloned.engine.at(cloned.staging):
+        late.begin(TABLES)
+        late.write("planet", ["id", "name", "gen"], [[1, "late", 9]])
+        current.begin(TABLES)
+        for table, (columns, rows) in ROWS.items():
+            with pytest.raises(LeaseLost):
+                late.write(table, columns, rows)
+            current.write(table, columns, rows)
+        for _ in range(2):
+            with pytest.raises(LeaseLost):
+                late.end(TABLES, connections["default"].copy)
+            with pytest.raises(LeaseLost):
+                late.begin(TABLES)
+            current.end(TABLES, connections["default"].copy)
+    assert unequal(cloned) == []
+    cloned.promote(cloned.staging, cloned.undo)
+    assert is_loaded(cloned)
+
+
+def test_a_new_attempt_waits_for_what_an_earlier_one_is_about_to_commit(cloned: Ground) -> None:
+    late, current = Load("default", 1), Load("default", 2)
+    writing, go_on = threading.Event(), threading.Event()
+    raised: list[Exception] = []
+
+    def rows() -> Iterator[list[object]]:
+        yield [1, "late", 9]
+        writing.set()
+        assert go_on.wait(20)
+
+    def be_late() -> None:
+        with cloned.engine.at(cloned.staging):
+            late.write("planet", ["id", "name", "gen"], rows())
+            try:
+                late.write("moon", *ROWS["moon"])
+            except LeaseLost as error:
+                raised.append(error)
+        connections["default"].close()
+
+    with cloned.engine.at(cloned.staging):
+        late.begin(TABLES)
+        thread = threading.Thread(target=be_late)
+        thread.start()
+        assert writing.wait(20)
+        threading.Timer(0.3, go_on.set).start()
+        current.begin(TABLES)  # waits
+        assert go_on.is_set()
+        thread.join(20)
+        for table, (columns, found) in ROWS.items():
+            current.write(table, columns, found)
+        current.end(TABLES, connections["default"].copy)
+
+    assert len(raised) == 1
+    cloned.promote(cloned.staging, cloned.undo)
+    assert is_loaded(cloned)
+
+
+@pytest.mark.usefixtures("several")
+def test_a_row_that_refers_to_nothing_is_told_whoever_finds_it(cloned: Ground) -> None:
+    def load() -> None:
+        with cloned.engine.at(cloned.staging), cloned.engine.loading(TABLES, attempt=1):
+            cloned.engine.write("planet", *ROWS["planet"])
+            cloned.engine.write("moon", ["id", "gen", "planet_id"], [[1, 3, 4711]])
+
+    with pytest.raises(IntegrityError, match="4711"):
+        load()
+    with pytest.raises(DoesNotFit, match="did not come to its end"):
+        cloned.promote(cloned.staging, cloned.undo)
+
+
+@pytest.mark.usefixtures("several")
+def test_foreign_keys_are_checked_here_where_no_other_connection_is_to_be_had(
+    cloned: Ground,
+) -> None:
+    load = Load("default", 1)
+
+    there = connections["default"]
+
+    def refused() -> BaseDatabaseWrapper:
+        copy = there.copy()
+        copy.settings_dict["PORT"] = "1"
+        return copy
+
+    with cloned.engine.at(cloned.staging):
+        load.begin(TABLES)
+        for table, (columns, rows) in ROWS.items():
+            load.write(table, columns, rows)
+        load.end(TABLES, refused)
+
+    assert unequal(cloned) == []
+
+
+def test_a_partitioned_table_is_loaded(ground: Ground) -> None:
+    """Its foreign keys can't be added unchecked, its rows can't be frozen."""
+    with ground.client() as client:
+        client.execute(
+            "CREATE TABLE ring (id bigint PRIMARY KEY, planet_id bigint REFERENCES planet (id))"
+            " PARTITION BY RANGE (id);"
+            "CREATE TABLE ring_low PARTITION OF ring FOR VALUES FROM (0) TO (100);"
+            "CREATE TABLE ring_high PARTITION OF ring FOR VALUES FROM (100) TO (1000)"
+        )
+        before = client.execute(_KEYS).fetchall()
+    with ground.engine.loading([*TABLES, "ring"], attempt=1):
+        write(ground)
+        ground.engine.write("ring", ["id", "planet_id"], [[1, 10], [101, 20]])
+
+    with ground.client() as client:
+        assert client.execute(_KEYS).fetchall() == before
+        assert client.execute("SELECT count(*) FROM ring_high").fetchall() == [(1,)]
+
+
+_KEYS = (
+    "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), convalidated"
+    " FROM pg_constraint WHERE contype = 'f' ORDER BY 1, 2"
+)
+
+
+def test_what_refers_to_the_tables_from_outside_is_emptied(ground: Ground) -> None:
+    """It is not promoted, and its rows refer to nothing now."""
+    assert ground.engine.clone(ground.staging, [*TABLES, "probe"]) == []
+    with ground.engine.at(ground.staging):
+        run_all(
+            "INSERT INTO planet (id, name, gen) VALUES (1, 'x', 1);"
+            "INSERT INTO moon (id, gen, planet_id) VALUES (1, 1, 1);"
+            "INSERT INTO probe (moon_id) VALUES (1)"
+        )
+        with ground.engine.loading(TABLES, attempt=1):
+            write(ground)
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM probe")
+            assert cursor.fetchone() == (0,)
+    assert unequal(ground) == []
