@@ -13,15 +13,17 @@ from typing import Any
 from backup_tasks.engines.base import quoted
 
 _TABLES = (
-    "SELECT c.oid, c.relname FROM pg_class c WHERE c.relnamespace = %s::regnamespace"
-    " AND c.relkind = 'r' AND c.relname = ANY(%s) ORDER BY c.relname"
+    "SELECT c.oid, c.relname, array_to_string(c.reloptions, ', '),"
+    " quote_literal(obj_description(c.oid, 'pg_class')) FROM pg_class c"
+    " WHERE c.relnamespace = %s::regnamespace AND c.relkind = 'r' AND c.relname = ANY(%s)"
+    " ORDER BY c.relname"
 )
 
-# What makes a table what it is, one SELECT of (what, name, definition) per kind. The first
-# parameter is the table's oid.
+# What makes tables what they are, one SELECT of (table, what, name, definition) per kind, of the
+# tables with these oids.
 _FACETS = (
     """
-    SELECT 'column', a.attname, concat_ws(' ', format_type(a.atttypid, a.atttypmod),
+    SELECT a.attrelid, 'column', a.attname, concat_ws(' ', format_type(a.atttypid, a.atttypmod),
            CASE WHEN a.attnotnull THEN 'not null' END, a.attidentity, a.attgenerated,
            CASE WHEN s.oid IS NULL THEN pg_get_expr(d.adbin, d.adrelid, true)
                 ELSE 'serial' END,
@@ -33,36 +35,40 @@ _FACETS = (
       LEFT JOIN pg_depend o ON o.refobjid = a.attrelid AND o.refobjsubid = a.attnum
             AND o.classid = 'pg_class'::regclass AND o.deptype = 'a'
       LEFT JOIN pg_class s ON s.oid = o.objid AND s.relkind = 'S'
-     WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
+     WHERE a.attrelid = ANY(%s) AND a.attnum > 0 AND NOT a.attisdropped
      ORDER BY a.attnum
     """,
     """
-    SELECT 'index', i.relname, pg_get_indexdef(i.oid, 0, true)
+    SELECT x.indrelid, 'index', i.relname, pg_get_indexdef(i.oid, 0, true)
       FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
-     WHERE x.indrelid = %s
+     WHERE x.indrelid = ANY(%s)
        AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = i.oid)
      ORDER BY i.relname
     """,
     """
-    SELECT CASE k.contype WHEN 'f' THEN 'foreign key' WHEN 'c' THEN 'check'
-                          ELSE 'constraint' END, k.conname, pg_get_constraintdef(k.oid, true)
-      FROM pg_constraint k WHERE k.conrelid = %s AND k.contype IN ('p', 'u', 'x', 'c', 'f')
+    SELECT k.conrelid, CASE k.contype WHEN 'f' THEN 'foreign key' WHEN 'c' THEN 'check'
+                                      ELSE 'constraint' END,
+           k.conname, pg_get_constraintdef(k.oid, true)
+      FROM pg_constraint k
+     WHERE k.conrelid = ANY(%s) AND k.contype IN ('p', 'u', 'x', 'c', 'f')
      ORDER BY k.contype = 'f', k.conname
     """,
     """
-    SELECT 'trigger', g.tgname, pg_get_triggerdef(g.oid, true) || ' ' || g.tgenabled::text
-      FROM pg_trigger g WHERE g.tgrelid = %s AND NOT g.tgisinternal ORDER BY g.tgname
+    SELECT g.tgrelid, 'trigger', g.tgname,
+           pg_get_triggerdef(g.oid, true) || ' ' || g.tgenabled::text
+      FROM pg_trigger g WHERE g.tgrelid = ANY(%s) AND NOT g.tgisinternal ORDER BY g.tgname
     """,
     """
-    SELECT 'policy', p.polname, concat_ws(' ', p.polcmd, p.polpermissive, p.polroles::text,
-           pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
-      FROM pg_policy p WHERE p.polrelid = %s ORDER BY p.polname
+    SELECT p.polrelid, 'policy', p.polname, concat_ws(' ', p.polcmd, p.polpermissive,
+           p.polroles::text, pg_get_expr(p.polqual, p.polrelid),
+           pg_get_expr(p.polwithcheck, p.polrelid))
+      FROM pg_policy p WHERE p.polrelid = ANY(%s) ORDER BY p.polname
     """,
     """
-    SELECT 'table', 'itself', concat_ws(' ', c.relpersistence, c.reltablespace::text,
+    SELECT c.oid, 'table', 'itself', concat_ws(' ', c.relpersistence, c.reltablespace::text,
            array_to_string(c.reloptions, ','), c.relrowsecurity, c.relforcerowsecurity,
            c.relreplident, obj_description(c.oid, 'pg_class'))
-      FROM pg_class c WHERE c.oid = %s
+      FROM pg_class c WHERE c.oid = ANY(%s)
     """,
 )
 
@@ -82,32 +88,31 @@ def copy(cursor: Any, source: str, target: str, tables: Sequence[str]) -> None:
     _look_in(cursor, source)
     cursor.execute(_TABLES, [quoted(source), list(tables)])
     found = cursor.fetchall()
+    facets = _facets(cursor, [oid for oid, *_ in found])
     later: list[str] = []
-    for oid, name in found:
+    for oid, name, options, comment in found:
         here, there = (f"{quoted(schema)}.{quoted(name)}" for schema in (target, source))
         cursor.execute(
             f"CREATE TABLE {here} (LIKE {there} INCLUDING ALL EXCLUDING INDEXES)"
-            f"{_storage(cursor, oid)}"
+            + (f" WITH ({options})" if options else "")
         )
-        later += _serials(cursor, oid, target, name)
-        facets = _facets(cursor, oid)
-        later += [definition for what, _, definition in facets if what == "index"]
+        later += [definition for what, _, definition in facets[oid] if what == "index"]
         later += [
             f"ALTER TABLE {quoted(name)} ADD CONSTRAINT {quoted(constraint)} {definition}"
-            for what, constraint, definition in facets
+            for what, constraint, definition in facets[oid]
             if what == "constraint"
         ]
-        later += _comment(cursor, oid, name)
-    for oid, name in found:
-        facets = _facets(cursor, oid)
+        later += [f"COMMENT ON TABLE {quoted(name)} IS {comment}"] if comment else []
+    later += _serials(cursor, [oid for oid, *_ in found], target)
+    for oid, name, *_ in found:
         later += [
             f"ALTER TABLE {quoted(name)} ADD CONSTRAINT {quoted(key)} {definition}"
-            for what, key, definition in facets
+            for what, key, definition in facets[oid]
             if what == "foreign key"
         ]
         later += [
             definition[:-2]
-            for what, _, definition in facets
+            for what, _, definition in facets[oid]
             if what == "trigger" and definition.endswith(" O")
         ]
     # The copies first; types, functions and extensions are found where live finds them.
@@ -133,10 +138,11 @@ def _described(cursor: Any, tables: Sequence[str], *path: str) -> set[tuple[str,
     """Describe the tables of the first schema of the path."""
     _look_in(cursor, *path)
     cursor.execute(_TABLES, [quoted(path[0]), list(tables)])
+    names = {oid: name for oid, name, *_ in cursor.fetchall()}
     return {
-        (name, what, facet, definition or "")
-        for oid, name in cursor.fetchall()
-        for what, facet, definition in _facets(cursor, oid)
+        (names[oid], what, facet, definition or "")
+        for oid, found in _facets(cursor, [*names]).items()
+        for what, facet, definition in found
     }
 
 
@@ -152,26 +158,29 @@ def _leading_out(cursor: Any, tables: Sequence[str], schema: str) -> set[tuple[s
     return set(cursor.fetchall())
 
 
-def _facets(cursor: Any, oid: int) -> list[tuple[str, str, str]]:
-    facets: list[tuple[str, str, str]] = []
+def _facets(cursor: Any, oids: Sequence[int]) -> dict[int, list[tuple[str, str, str]]]:
+    """Return (what, name, definition) of all that the tables have, by table."""
+    facets: dict[int, list[tuple[str, str, str]]] = {oid: [] for oid in oids}
     for query in _FACETS:
-        cursor.execute(query, [oid])
-        facets += cursor.fetchall()
+        cursor.execute(query, [list(oids)])
+        for oid, *facet in cursor.fetchall():
+            facets[oid].append(tuple(facet))
     return facets
 
 
-def _serials(cursor: Any, oid: int, target: str, table: str) -> list[str]:
+def _serials(cursor: Any, oids: Sequence[int], target: str) -> list[str]:
     """A serial column's default names its sequence: the copy gets one of its own."""
     cursor.execute(
-        "SELECT s.relname, a.attname, q.seqtypid::regtype, q.seqincrement FROM pg_depend o"
+        "SELECT c.relname, s.relname, a.attname, q.seqtypid::regtype, q.seqincrement"
+        " FROM pg_depend o JOIN pg_class c ON c.oid = o.refobjid"
         " JOIN pg_class s ON s.oid = o.objid AND s.relkind = 'S'"
         " JOIN pg_sequence q ON q.seqrelid = s.oid"
         " JOIN pg_attribute a ON a.attrelid = o.refobjid AND a.attnum = o.refobjsubid"
-        " WHERE o.refobjid = %s AND o.classid = 'pg_class'::regclass AND o.deptype = 'a'",
-        [oid],
+        " WHERE o.refobjid = ANY(%s) AND o.classid = 'pg_class'::regclass AND o.deptype = 'a'",
+        [list(oids)],
     )
     statements = []
-    for sequence, column, kind, step in cursor.fetchall():
+    for table, sequence, column, kind, step in cursor.fetchall():
         name = f"{quoted(target)}.{quoted(sequence)}"
         owner = f"{quoted(target)}.{quoted(table)}"
         default = f"nextval('{name.replace(chr(39), chr(39) * 2)}'::regclass)"
@@ -180,18 +189,6 @@ def _serials(cursor: Any, oid: int, target: str, table: str) -> list[str]:
             f"ALTER TABLE {owner} ALTER COLUMN {quoted(column)} SET DEFAULT {default}",
         ]
     return statements
-
-
-def _storage(cursor: Any, oid: int) -> str:
-    cursor.execute("SELECT array_to_string(reloptions, ', ') FROM pg_class WHERE oid = %s", [oid])
-    (options,) = cursor.fetchone()
-    return f" WITH ({options})" if options else ""
-
-
-def _comment(cursor: Any, oid: int, table: str) -> list[str]:
-    cursor.execute("SELECT quote_literal(obj_description(%s, 'pg_class'))", [oid])
-    (comment,) = cursor.fetchone()
-    return [f"COMMENT ON TABLE {quoted(table)} IS {comment}"] if comment else []
 
 
 def _look_in(cursor: Any, *schemas: str) -> None:
