@@ -107,8 +107,8 @@ class Engine(ABC):
 
         Gives a token with which others can load along, None where nobody can; then it is one
         transaction. Else what fails leaves a place that no promote takes, and that the next load
-        makes whole. Raises LeaseLost if a later `attempt` has begun; django.db errors for rows that
-        break a constraint.
+        makes whole; and LeaseLost is raised if a later `attempt` has begun. Raises django.db errors
+        for rows that break a constraint.
         """
 
     def loading_along(self, token: str, place: str) -> AbstractContextManager[None]:

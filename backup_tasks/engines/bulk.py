@@ -205,8 +205,10 @@ class Load:
         finally:
             left.clear()
             for connection in opened:
-                if connection.connection:
-                    connection.connection.cancel()
+                if at_work := connection.connection:
+                    # A server that can't be reached has nothing to cancel either.
+                    with suppress(DatabaseError, InterfaceError), connection.wrap_database_errors:
+                        at_work.cancel()
             for thread in threads:
                 thread.join()
 

@@ -13,6 +13,7 @@ import pkgutil
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -25,6 +26,9 @@ _FILES = frozenset(
     ("open", "os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "sqlite3.connect")
 )
 """Events of the interpreter's audit that a change of something on disk begins with."""
+
+
+UNFORESEEN = 70
 
 
 class Moments:
@@ -98,6 +102,16 @@ def run_in_child(order: dict[str, Any]) -> int:
     return code
 
 
+def run(order: dict[str, Any]) -> int:
+    """As `run_in_child`, with a code of its own for what no command would let happen: 1 is what a
+    command that refuses ends with."""
+    try:
+        return run_in_child(order)
+    except BaseException:  # noqa: BLE001  # told to whoever reads the output
+        traceback.print_exc()
+        return UNFORESEEN
+
+
 def watch(moments: Moments, order: dict[str, Any]) -> None:
     """Let the child tell `moments` what it is about to do; and wait less than it would."""
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -151,4 +165,4 @@ def bounded(step: str, verb: Any, moments: Moments, limit: int | None) -> Any:
 
 if __name__ == "__main__":
     prepare()
-    serve(run_in_child)
+    serve(run)

@@ -181,6 +181,36 @@ def test_a_row_that_refers_to_nothing_is_told_whoever_finds_it(cloned: Ground) -
 
 
 @pytest.mark.usefixtures("several")
+def test_foreign_keys_are_checked_over_several_connections(cloned: Ground) -> None:
+    load = Load("default", 1)
+    at_work: list[str] = []
+    all_at_work = threading.Barrier(3, timeout=20)
+
+    def connect() -> BaseDatabaseWrapper:
+        connection = there.copy()
+        connection.execute_wrappers.append(meet)
+        return connection
+
+    def meet(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        """Each of the three keys is checked while the others are."""
+        if "VALIDATE" in sql:
+            at_work.append(sql)
+            all_at_work.wait()
+        return execute(sql, params, many, context)
+
+    with cloned.engine.at(cloned.staging):
+        there = connections["default"]
+        load.begin(TABLES)
+        for table, (columns, rows) in ROWS.items():
+            load.write(table, columns, rows)
+        with there.execute_wrapper(meet):
+            load.end(TABLES, connect)
+
+    assert len(at_work) == 3
+    assert unequal(cloned) == []
+
+
+@pytest.mark.usefixtures("several")
 def test_foreign_keys_are_checked_here_where_no_other_connection_is_to_be_had(
     cloned: Ground,
 ) -> None:
