@@ -131,6 +131,28 @@ def test_a_transient_error_is_tried_again(
     assert outcomes == ["retry", "retry", "succeeded"]
 
 
+def test_every_attempt_has_a_greater_number_than_those_before(
+    start_run: StartRun, verbs: Verbs, no_waiting: None
+) -> None:
+    """What a step leaves outside the ledger is fenced with it, after a resumption too."""
+    run, numbers = start_run(), list[int]()
+    errors = [StorageUnavailable("no answer"), Permanent("refused", obj="x")]
+
+    def dump(work: Work) -> dict[str, Any]:
+        numbers.append(work.attempt)
+        if errors:
+            raise errors.pop(0)
+        return {}
+
+    verbs(dump=dump)
+
+    with pytest.raises(Permanent, match="refused"):
+        run_here(run, watcher=Notes(), wait=lambda seconds: None)
+    run = chains.resume(run.pk, on_workers=False)
+    assert run_here(run, watcher=Notes(), wait=lambda seconds: None).state == Run.State.SUCCEEDED
+    assert numbers == [1, 2, 3]
+
+
 def test_a_transient_error_that_stays_fails_the_run(
     start_run: StartRun, verbs: Verbs, no_waiting: None
 ) -> None:
