@@ -91,6 +91,19 @@ def verbs(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     return put
 
 
+def failing(error: Exception, *, times: int) -> Callable[[Work], dict[str, Any]]:
+    """A verb that fails so often, then works."""
+    left = [times]
+
+    def verb(work: Work) -> dict[str, Any]:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise error
+        return {"tries": times + 1}
+
+    return verb
+
+
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Transient errors are retried at once, three times."""

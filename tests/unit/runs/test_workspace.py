@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from pytest_django import Settings
 
 from backup_tasks import ledger, workspace
 from backup_tasks.conf import backup_settings
@@ -20,6 +21,17 @@ def started() -> Run:
 @pytest.fixture
 def folder() -> Path:
     return backup_settings().workspace
+
+
+def test_a_workspace_is_made_below_folders_that_do_not_exist_yet(
+    settings: Settings, tmp_path: Path
+) -> None:
+    settings.BACKUP = {**settings.BACKUP, "WORKSPACE": str(tmp_path / "a" / "b")}
+
+    assert workspace.make("backup-1") == tmp_path / "a" / "b" / "backup-1"
+    workspace.remove("backup-1")
+    workspace.remove("backup-1")
+    assert not (tmp_path / "a" / "b" / "backup-1").exists()
 
 
 def test_nothing_of_a_dry_run_stays(folder: Path) -> None:
