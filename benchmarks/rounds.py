@@ -83,7 +83,7 @@ def measure_postgres(
         if rival is not None:
             rival.stop()
         for data in (many, few, sample):
-            server.drop_database(data.instance.database_url.rsplit("/", 1)[-1])
+            server.drop_database(data.instance.database_name)
     return Measured(
         database="PostgreSQL",
         rows=many.rows,

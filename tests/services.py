@@ -99,13 +99,13 @@ class Templates:
             shutil.copyfile(template.database, folder / template.database.name)
         else:
             server = self.servers[engine]()
-            url = server.create_database(server.new_name(), template=_database_name(template))
+            url = server.create_database(server.new_name(), template=template.database_name)
         return Project(engine=engine, folder=folder, database_url=url, **instance)
 
     def discard(self, project: Project) -> None:
         """Drop the project's database; its folder is the test's."""
         if project.engine in self.servers:
-            self.servers[project.engine]().drop_database(_database_name(project))
+            self.servers[project.engine]().drop_database(project.database_name)
 
     def _template(self, engine: str, *, demo: bool) -> Project:
         folder = self.folder / f"{engine}-{'demo' if demo else 'migrated'}"
@@ -124,7 +124,7 @@ class Templates:
             if engine == "sqlite":
                 shutil.copyfile(base.database, template.database)
             else:
-                self.servers[engine]().create_database(name, template=_database_name(base))
+                self.servers[engine]().create_database(name, template=base.database_name)
             template.succeed("seed_demo")
         else:
             if engine in self.servers:
@@ -132,10 +132,6 @@ class Templates:
             template.succeed("migrate", "--no-input", "--verbosity", "0")
         made.touch()
         return template
-
-
-def _database_name(project: Project) -> str:
-    return project.database_url.rsplit("/", 1)[-1]
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from edms.local.processes import Child, run, start
 
@@ -37,6 +38,11 @@ class Instance:
     def database(self) -> Path:
         """The SQLite file, where the database is one."""
         return self.folder / "edms.sqlite3"
+
+    @property
+    def database_name(self) -> str:
+        """On its server, where it has one."""
+        return unquote(urlsplit(self.database_url).path).lstrip("/")
 
     @property
     def media(self) -> Path:

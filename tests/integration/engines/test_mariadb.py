@@ -14,7 +14,7 @@ pytestmark = pytest.mark.parametrize("engine", ["mariadb"])
 
 
 def test_a_missing_right_is_said_with_the_grant_to_run(ground: Ground) -> None:
-    name = ground.project.database_url.rsplit("/", 1)[-1]
+    name = ground.project.database_name
     user = f"u_{name}"[:30]
     with connected(ground.project.database_url) as root:
         root.execute(f"CREATE USER '{user}'@'%'")

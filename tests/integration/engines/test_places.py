@@ -212,7 +212,7 @@ def test_places_are_ours_only(ground: Ground, tmp_path: Path) -> None:
             client.execute("CREATE SCHEMA theirs")
             client.execute("COMMENT ON SCHEMA theirs IS 'place of backup_tasks for schema another'")
     elif ground.project.engine == "mariadb":
-        live = ground.project.database_url.rsplit("/", 1)[-1]
+        live = ground.project.database_name
         mark = "COMMENT 'place of backup_tasks for database another'"
         with ground.client() as client:
             client.execute(f"CREATE DATABASE {live}_staging_restore_20200101t000000_zzzzz")
