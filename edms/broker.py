@@ -9,7 +9,7 @@ caller expects: Redis has the message still, and delivers it again.
 
 from typing import Any
 
-from kombu.transport import TRANSPORT_ALIASES, redis
+from kombu.transport import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 
@@ -25,12 +25,6 @@ class Channel(redis.Channel):
 
 
 class Transport(redis.Transport):
-    """What `redis://` and `rediss://` mean after `use_for_redis`."""
+    """What `redis://` and `rediss://` mean, by `edms.celery`."""
 
     Channel = Channel
-
-
-def use_for_redis() -> None:
-    """Let every connection of this process to a Redis broker use this transport."""
-    for scheme in ("redis", "rediss"):
-        TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"

@@ -3,11 +3,11 @@
 import os
 
 from celery import Celery
-
-from edms.broker import use_for_redis
+from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "edms.settings")
-use_for_redis()
+# By name: a command that talks to no broker does not import the client of one.
+TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "edms.broker:Transport"))
 
 app = Celery("edms")
 app.config_from_object("celeryconfig")
