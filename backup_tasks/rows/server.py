@@ -119,16 +119,18 @@ def _json(
     texts: Sequence[bytes], name: str, raw: dict[int, dict[str, str]], shape: Shape
 ) -> list[bytes]:
     """Return the wire form of each; what must go along is put into `raw`, by row and name."""
-    column = []
+    if (canonicals := wire.json_wires(texts)) is not None:
+        return canonicals
+    column = bytearray()
     for at, text in enumerate(texts):
         try:
             canonical, stored = wire.json_wire(text, "postgresql") if text else (b"null", None)
         except (TypeError, ValueError) as error:
             raise shape.unreadable(text[:200], error) from error
-        column.append(canonical)
+        column += canonical + finishing.DELIMITER
         if stored is not None:
             raw.setdefault(at, {})[name] = stored
-    return column
+    return bytes(column[:-1]).split(finishing.DELIMITER)
 
 
 def _sent(shape: Shape, values: Sequence[_Value]) -> Iterator[list[bytes]]:

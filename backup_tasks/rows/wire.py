@@ -23,7 +23,7 @@ import decimal
 import json
 import math
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
@@ -137,6 +137,32 @@ def json_wire(text: str | bytes, vendor: str) -> tuple[bytes, str | None]:
             return canonical, None if value is not None and stored == text else text
     slow = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return slow.encode(), text
+
+
+_BETWEEN = "\0"
+"""What PostgreSQL's parsed JSON can't hold."""
+
+
+def json_wires(texts: Sequence[bytes]) -> list[bytes] | None:
+    """Return the canonical JSON of each of PostgreSQL's texts of parsed JSON (nothing: NULL); None
+    if one of them needs `json_wire`.
+
+    All at once: a call for each takes three to five times as long, most of it for the page of
+    memory that each result of orjson's fills.
+    """
+    if b"null" in texts:  # JSON's
+        return None
+    block = b"[" + b",".join([text or b"null" for text in texts]) + b"]"
+    try:
+        values = orjson.loads(block)
+        if _squeezed(block) != _squeezed(orjson.dumps(values)):
+            return None
+        parted = [_BETWEEN] * (2 * len(values) - 1)
+        parted[::2] = values
+        canonical = orjson.dumps(parted, option=orjson.OPT_SORT_KEYS)
+    except (TypeError, ValueError):
+        return None
+    return canonical[1:-1].split(b"," + orjson.dumps(_BETWEEN) + b",")
 
 
 def _squeezed(text: bytes | str) -> bytes:
