@@ -16,6 +16,7 @@ from tests.services import Project
 STEPS = ("snapshot", "dump", "pack")
 
 StartRun = Callable[..., Run]
+Verbs = Callable[..., list[str]]
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def again(run: Run) -> Run:
 
 
 @pytest.fixture
-def verbs(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+def verbs(monkeypatch: pytest.MonkeyPatch) -> Verbs:
     """Call it with `step=function` for verbs that stand in; the others do nothing. It returns the
     list of steps that will have been executed, in order."""
 

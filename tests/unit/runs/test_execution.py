@@ -1,6 +1,5 @@
 """One step: its claim, its result, what it may fail with."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,14 +11,13 @@ from backup_tasks.models import Run
 from backup_tasks.steps import Work
 from tests.unit.runs.conftest import (
     StartRun,
+    Verbs,
     again,
     by_another,
     failing,
     let_the_lease_run_out,
     step_of,
 )
-
-Verbs = Callable[..., list[str]]
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -18,9 +18,7 @@ from backup_tasks.errors import (
 from backup_tasks.foreground import run_here
 from backup_tasks.models import Run
 from backup_tasks.steps import Work
-from tests.unit.runs.conftest import StartRun, again, failing, step_of
-
-Verbs = Callable[..., list[str]]
+from tests.unit.runs.conftest import StartRun, Verbs, again, failing, step_of
 
 
 @pytest.fixture
