@@ -6,7 +6,7 @@ from django.db import DatabaseError, InterfaceError, connections, router
 from django_celery_results.backends import DatabaseBackend
 from django_celery_results.models import TaskResult
 
-from backup_tasks.causes import explain
+from backup_tasks.error_classification import explain
 from backup_tasks.errors import DatabaseUnavailable
 
 

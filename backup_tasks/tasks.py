@@ -18,10 +18,11 @@ from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerUnavailable
 
-from backup_tasks import chains, execution, ledger
+from backup_tasks import ledger
 from backup_tasks.conf import backup_settings
 from backup_tasks.errors import Cancelled, Transient
 from backup_tasks.models import Run, Step
+from backup_tasks.runs import chains, execution
 
 logger = logging.getLogger(__name__)
 

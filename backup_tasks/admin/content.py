@@ -12,10 +12,10 @@ from django.core.files.storage import FileSystemStorage
 from backup_tasks.admin.words import counted
 from backup_tasks.conf import backup_settings
 from backup_tasks.errors import BackupError
-from backup_tasks.files import storage_for
 from backup_tasks.models import Package, Step
 from backup_tasks.package.reader import read_manifest
-from backup_tasks.plan import live_counts
+from backup_tasks.restore.plan import live_counts
+from backup_tasks.storage.files import storage_for
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from backup_tasks import chains, ledger
+from backup_tasks import ledger
 from backup_tasks.admin.read_only import START_BACKUP, START_RESTORE
 from backup_tasks.models import Run, Step, UndoPoint
+from backup_tasks.runs import chains
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,18 +16,18 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
-from backup_tasks import catalog
 from backup_tasks.admin import content, starting
 from backup_tasks.admin.confirmation import RestoreConfirmation
 from backup_tasks.admin.read_only import START_BACKUP, START_RESTORE, ReadOnlyAdmin, require
 from backup_tasks.admin.runs import active_writer, protection
 from backup_tasks.admin.words import KINDS, ago
-from backup_tasks.causes import explain
 from backup_tasks.conf import backup_settings
+from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError
-from backup_tasks.files import storage_for
 from backup_tasks.models import Package, Run
-from backup_tasks.plan import rows_at_stake
+from backup_tasks.restore.plan import rows_at_stake
+from backup_tasks.storage import catalogue
+from backup_tasks.storage.files import storage_for
 
 _ERRORS = (BackupError, DatabaseError, InterfaceError)
 
@@ -153,8 +153,8 @@ class PackageAdmin(ReadOnlyAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         try:
-            found = catalog.refresh()
-            broken = catalog.broken()
+            found = catalogue.refresh()
+            broken = catalogue.broken()
         except _ERRORS as raised:
             starting.tell_error(request, explain(raised))
         else:
@@ -236,7 +236,7 @@ def _broken_on_this_machine() -> list[BackupError]:
     """Return what is wrong in the stores that are folders: reading those takes no network. The
     others are read when somebody asks for it."""
     found: list[BackupError] = []
-    for alias, store in catalog.stores():
+    for alias, store in catalogue.stores():
         if isinstance(storage_for(alias), FileSystemStorage):
             try:
                 found += store.listing().broken

@@ -16,17 +16,18 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from backup_tasks import chains, ledger
+from backup_tasks import ledger
 from backup_tasks.admin import content, starting, timeline
 from backup_tasks.admin.confirmation import TypedConfirmation
 from backup_tasks.admin.flower import run_in_flower
 from backup_tasks.admin.meaning import meaning_of, permission_for
 from backup_tasks.admin.read_only import START_BACKUP, START_RESTORE, ReadOnlyAdmin, require
 from backup_tasks.admin.words import KINDS, ago, badge, duration, moment
-from backup_tasks.causes import explain
 from backup_tasks.conf import backup_settings
+from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError
 from backup_tasks.models import Package, Run
+from backup_tasks.runs import chains
 
 _STARTED_BY = {
     "command": "the command line",

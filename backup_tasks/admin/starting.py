@@ -13,11 +13,12 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from backup_tasks import chains, ledger
+from backup_tasks import ledger
 from backup_tasks.admin.words import KINDS
-from backup_tasks.causes import explain
+from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError, Misconfigured, Transient
 from backup_tasks.models import Run
+from backup_tasks.runs import chains
 
 BROKER_SECONDS = 3
 """How long a page waits for the message broker."""

@@ -12,9 +12,9 @@ from django.utils.safestring import SafeString
 
 from backup_tasks import ledger
 from backup_tasks.admin.words import STEPS, badge, counted, duration, process
-from backup_tasks.chains import PARAMS
 from backup_tasks.ledger.rows import is_live
 from backup_tasks.models import Run, Step
+from backup_tasks.runs.chains import PARAMS
 
 _PATIENCE = timedelta(seconds=20)
 """A step that waits for longer wants an explanation."""

@@ -22,19 +22,19 @@ from __future__ import annotations
 
 from django.core.checks import Tags, register
 
-from backup_tasks.checks.names import (
-    check_hooks,
-    check_names,
-    check_natural_keys,
-    check_other_databases,
-)
-from backup_tasks.checks.places import (
+from backup_tasks.checks.locations import (
     check_engine,
     check_file_fields,
     check_folders,
     check_keys,
     check_memory,
     check_wal,
+)
+from backup_tasks.checks.names import (
+    check_hooks,
+    check_names,
+    check_natural_keys,
+    check_other_databases,
 )
 from backup_tasks.checks.settings import check_settings
 

@@ -22,9 +22,9 @@ __all__ = [
 ]
 
 _ENGINES = {
-    "sqlite": "sqlite.SQLite",
-    "postgresql": "postgresql.PostgreSQL",
-    "mysql": "mariadb.MariaDB",
+    "sqlite": "sqlite.engine.SQLite",
+    "postgresql": "postgresql.engine.PostgreSQL",
+    "mysql": "mariadb.engine.MariaDB",
 }
 
 
@@ -61,6 +61,6 @@ def engine_class(alias: str) -> type[Engine]:
             obj=f"database {alias}",
             hint="Supported are: SQLite, PostgreSQL, MariaDB.",
         )
-    module, name = _ENGINES[vendor].split(".")
+    module, name = _ENGINES[vendor].rsplit(".", 1)
     engine: type[Engine] = getattr(import_module(f"backup_tasks.engines.{module}"), name)
     return engine

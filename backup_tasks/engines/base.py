@@ -16,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import AutoField, Model
 
 from backup_tasks.errors import DoesNotFit
-from backup_tasks.space import Need
+from backup_tasks.storage.disk_space import Need
 
 _ROWS_AT_ONCE = 1000
 

@@ -10,14 +10,15 @@ from typing import Any, cast
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 
-from backup_tasks import chains, ledger
-from backup_tasks.causes import explain
+from backup_tasks import ledger
+from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError, ErrorRecord, Misconfigured, NotConfirmed
-from backup_tasks.foreground import run_here
+from backup_tasks.ledger.report import Report
 from backup_tasks.management.progress import ProgressDisplay
 from backup_tasks.management.tables import added_lines, counts_table
 from backup_tasks.models import Run
-from backup_tasks.report import Report
+from backup_tasks.runs import chains
+from backup_tasks.runs.foreground import run_here
 
 
 class Command(BaseCommand):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from backup_tasks.chains import PARAMS
 from backup_tasks.management.base import Command, outcome
 from backup_tasks.management.tables import added_lines, table
-from backup_tasks.plan import plan_restore
+from backup_tasks.restore.plan import plan_restore
+from backup_tasks.runs.chains import PARAMS
 
 
 def tell_plan(command: Command, kind: str, params: Mapping[str, Any]) -> None:

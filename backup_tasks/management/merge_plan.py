@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 
 from backup_tasks.errors import Misconfigured
 from backup_tasks.management.tables import table
-from backup_tasks.merging.policy import MISSING_USERS, ON_CONFLICT, Policy
+from backup_tasks.merge.policy import MISSING_USERS, ON_CONFLICT, Policy
 
 _COLUMNS = ("insert", "update", "unchanged", "kept", "only_in_target")
 

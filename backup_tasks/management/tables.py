@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from backup_tasks.report import Report
+from backup_tasks.ledger.report import Report
 
 _MOMENTS = (
     ("before", "before"),

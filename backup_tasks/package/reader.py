@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from backup_tasks.causes import storage_failed
+from backup_tasks.error_classification import storage_failed
 from backup_tasks.errors import BackupError, Misconfigured, PackageNotFound
 from backup_tasks.package import names
 from backup_tasks.package.cipher import decrypt_stream, is_age

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from backup_tasks.causes import storage_failed
+from backup_tasks.error_classification import storage_failed
 from backup_tasks.errors import BackupError, HandoverChanged, SourceChanged
 from backup_tasks.package import names, tar
 from backup_tasks.package.cipher import encrypt_stream

@@ -11,9 +11,9 @@ from django.db import DataError, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.errors import DumpFailed
+from backup_tasks.rows.codec import Shape
+from backup_tasks.rows.copy_dump import server_lines
 from backup_tasks.rows.digest import Digests
-from backup_tasks.rows.server import server_lines
-from backup_tasks.rows.shape import Shape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, cast
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from backup_tasks.rows import wire
+from backup_tasks.rows import value_encoding
 from backup_tasks.rows.natural_keys import Model
 
 Field: TypeAlias = "models.Field[Any, Any]"
@@ -108,14 +108,14 @@ class Query:
         return alias, field
 
     def _reader(self, alias: str, field: Field) -> Read | None:
-        if wire.is_json(field):
+        if value_encoding.is_json(field):
             return None
         column = field.get_col(alias)
         converters = [
             *self.connection.ops.get_db_converters(column),
             *column.get_db_converters(self.connection),
         ]
-        encode = wire.encoder(field)
+        encode = value_encoding.encoder(field)
         if not converters:
             return encode
 
@@ -130,7 +130,9 @@ class Query:
         """Return the statement. JSON comes as text, which tells more than its parsed form."""
         postgresql = self.connection.vendor == "postgresql"
         columns = [
-            f"{column.sql}::text" if postgresql and wire.is_json(column.field) else column.sql
+            f"{column.sql}::text"
+            if postgresql and value_encoding.is_json(column.field)
+            else column.sql
             for column in self.columns
         ]
         return f"SELECT {', '.join(columns)} FROM {self.source}{self.narrowed}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from backup_tasks import catalog, placement
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
-from backup_tasks.files import project_trees
+from backup_tasks.restore import file_swap
 from backup_tasks.steps import Work
+from backup_tasks.storage import catalogue
+from backup_tasks.storage.files import project_trees
 
 
 def discard(work: Work) -> dict[str, Any]:
@@ -18,7 +19,7 @@ def discard(work: Work) -> dict[str, Any]:
     place = engine.place("staging", work.run_id)
     engine.drop(place)
     for tree in project_trees():
-        placement.forget(tree, work.run_id)
+        file_swap.forget(tree, work.run_id)
     source = work.results.get("fetch") or work.results.get("verify", {})
-    catalog.mark_drilled(str(source.get("package", "")))
+    catalogue.mark_drilled(str(source.get("package", "")))
     return {"discarded": place}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from backup_tasks import backup
+from backup_tasks.backup.dump import dump_rows
 from backup_tasks.steps import Work
 
 
 def dump(work: Work) -> dict[str, Any]:
     """Return {"counts": {model: rows}, "warnings": […]} of the snapshot that was dumped."""
-    manifest = backup.dump(work.workspace / "out", params=work.params, progress=work.progress)
+    manifest = dump_rows(work.workspace / "out", params=work.params, progress=work.progress)
     return {
         "counts": {entry.label: entry.count for entry in manifest.models},
         "warnings": list(manifest.warnings),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from backup_tasks import history, restore
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import merging_engine
+from backup_tasks.restore import migration_compatibility
+from backup_tasks.restore.contents import expected_results, open_into, require_room, select
+from backup_tasks.restore.open import copy_here
 from backup_tasks.steps import Work
 
 
@@ -19,17 +21,17 @@ def fetch(work: Work) -> dict[str, Any]:
     if work.params.get("mode") == "merge":
         merging_engine(backup_settings().database)  # refused here rather than after a safety backup
     folder = work.workspace / "in"
-    opened = restore.bring(
+    opened = copy_here(
         str(work.params.get("package", "")),
         work.workspace / "package",
         allow_unsigned=bool(work.params.get("allow_unsigned")),
     )
-    whole = restore.open_into(folder, opened, work.params, work.progress)
-    selected = restore.selected(whole, work.params)
-    history.refuse_misfit(selected.manifest, backup_settings())
-    restore.require_room(folder, selected.manifest)
+    whole = open_into(folder, opened, work.params, work.progress)
+    selected = select(whole, work.params)
+    migration_compatibility.refuse_misfit(selected.manifest, backup_settings())
+    require_room(folder, selected.manifest)
     return {
         "package": opened.name,
         "added": dict(selected.added),
-        **restore.expectation(selected.manifest),
+        **expected_results(selected.manifest),
     }

@@ -9,18 +9,28 @@ from typing import BinaryIO, cast
 
 from django.db import IntegrityError, connections
 
-from backup_tasks import history, placement, references, restore
+from backup_tasks.backup import referenced_files
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import Engine, MergingEngine, able_to_merge, engine_for
 from backup_tasks.errors import DoesNotFit, ValidationFailed
-from backup_tasks.files import Tree, project_trees
-from backup_tasks.loading import Job, load_all
-from backup_tasks.merging.stubs import is_named, keys_of
+from backup_tasks.merge.referenced_keys import is_named, keys_of
 from backup_tasks.package.manifest import Manifest
 from backup_tasks.package.names import file_member
+from backup_tasks.restore import file_swap, migration_compatibility
+from backup_tasks.restore.contents import (
+    entries_of,
+    expected_files,
+    keeps_other_files,
+    models_beside,
+    models_referred_to,
+    shapes_of,
+    unpacked_manifest,
+)
+from backup_tasks.rows.codec import Shape
 from backup_tasks.rows.natural_keys import Model
-from backup_tasks.rows.shape import Shape
+from backup_tasks.rows.parallel_load import Job, load_all
 from backup_tasks.steps import Work
+from backup_tasks.storage.files import Tree, project_trees
 
 
 def load(work: Work) -> dict[str, object]:
@@ -29,12 +39,12 @@ def load(work: Work) -> dict[str, object]:
     Raises LoadFailed, ValidationFailed, HandoverChanged, DoesNotFit.
     """
     folder = work.workspace / "in"
-    manifest = restore.unpacked(folder, work.params)
+    manifest = unpacked_manifest(folder, work.params)
     engine = engine_for(backup_settings().database)
     rows = _load_rows(work, engine, manifest, folder) if manifest.models else 0
     trees = project_trees() if manifest.files is not None else []
     files = sum(_stage_files(work, manifest, folder, tree) for tree in trees)
-    expected = restore.expected_files(manifest)
+    expected = expected_files(manifest)
     if expected is not None and files != expected:
         raise DoesNotFit(
             f"the package holds {expected} files, {files} belong to storages of this project",
@@ -48,14 +58,14 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
     alias, place = engine.alias, engine.place("staging", work.run_id)
     with engine.at(place):
         connection = connections[alias]
-        models_then = history.apps_of(manifest, backup_settings())
-        shapes = restore.shapes_of(manifest, models_then, connection)
+        models_then = migration_compatibility.apps_of(manifest, backup_settings())
+        shapes = shapes_of(manifest, models_then, connection)
         models = [shape.model for shape in shapes]
         merging = work.params.get("mode") == "merge"
         carried = (
-            restore.outside_targets(models)
+            models_referred_to(models)
             if merging  # live keeps its rest, staging need not be all that live will be
-            else restore.outside(models, backup_settings())
+            else models_beside(models, backup_settings())
         )
         tables = [model._meta.db_table for model in (*models, *carried)]
         with (
@@ -81,8 +91,8 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
             )
             engine.count_on(models)
             work.progress(done, total, "checking foreign keys")
-        if restore.keeps_other_files(manifest):
-            references.write(connection, models, folder)
+        if keeps_other_files(manifest):
+            referenced_files.write(connection, models, folder)
     return done
 
 
@@ -118,11 +128,11 @@ def _constraints_held(manifest: Manifest) -> Iterator[None]:
 
 def _stage_files(work: Work, manifest: Manifest, folder: Path, tree: Tree) -> int:
     alias, count = tree.alias, 0
-    for entry in restore.entries_of(folder, manifest, alias):
-        placement.refuse_clash(tree, entry.name)
-    for entry in restore.entries_of(folder, manifest, alias):
+    for entry in entries_of(folder, manifest, alias):
+        file_swap.refuse_clash(tree, entry.name)
+    for entry in entries_of(folder, manifest, alias):
         count += 1
         work.progress(count, manifest.totals.files, f"files of storage {alias}")
         with (folder / file_member(alias, entry.name)).open("rb") as content:
-            tree.write(placement.staged(work.run_id, entry.name), cast(BinaryIO, content))
+            tree.write(file_swap.staged(work.run_id, entry.name), cast(BinaryIO, content))
     return count

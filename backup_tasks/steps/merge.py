@@ -7,12 +7,12 @@ from typing import Any
 
 from django.utils import timezone
 
-from backup_tasks import placement
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
-from backup_tasks.into_live import IntoLive
+from backup_tasks.merge.staged_merge import IntoLive
 from backup_tasks.models import UndoPoint
 from backup_tasks.package.streams import written_whole
+from backup_tasks.restore import file_swap
 from backup_tasks.steps import Work
 
 
@@ -42,7 +42,7 @@ def merge(work: Work) -> dict[str, Any]:
 
         into.merge(record)
     for tree in into.trees:
-        placement.put_other_files(tree, work.run_id)
+        file_swap.put_other_files(tree, work.run_id)
     UndoPoint.objects.filter(pk=work.run_id).update(files_done=True)
     engine.drop(engine.place("staging", work.run_id))
     return {"merged": True, "plan": json.loads(told.read_bytes())}

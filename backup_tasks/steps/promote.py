@@ -6,15 +6,16 @@ from typing import Any
 
 from django.utils import timezone
 
-from backup_tasks import history, placement, restore, undo_points
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
-from backup_tasks.files import Tree, project_trees
-from backup_tasks.meanwhile import told, written_meanwhile
 from backup_tasks.models import Run, UndoPoint
+from backup_tasks.restore import file_swap, migration_compatibility, undo_points
+from backup_tasks.restore.concurrent_writes import told, written_meanwhile
+from backup_tasks.restore.contents import entries_of, keeps_other_files, unpacked_manifest
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.scope import full_scope
 from backup_tasks.steps import Work
+from backup_tasks.storage.files import Tree, project_trees
 
 
 def promote(work: Work) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def promote(work: Work) -> dict[str, Any]:
     else:
         undo_points.refuse_superseded(point)
     for tree in trees:
-        placement.put_other_files(tree, work.run_id)
+        file_swap.put_other_files(tree, work.run_id)
     UndoPoint.objects.filter(pk=point.pk).update(files_done=True)
     engine.drop(place)
     written = written_meanwhile(engine, point.place, models, work.results, settings)
@@ -62,16 +63,16 @@ def _prepared(work: Work) -> tuple[list[Tree], list[Model]]:
     if work.kind == Run.Kind.REINIT:
         trees = project_trees()
         for tree in trees:
-            placement.make_plan(tree, work.run_id, ())
+            file_swap.make_plan(tree, work.run_id, ())
         return trees, list(full_scope(settings).included)
     folder = work.workspace / "in"
-    manifest = restore.unpacked(folder, work.params)
+    manifest = unpacked_manifest(folder, work.params)
     trees = project_trees() if manifest.files is not None else []
     for tree in trees:
-        entries = restore.entries_of(folder, manifest, tree.alias)
-        keep_others = restore.keeps_other_files(manifest)
-        placement.make_plan(tree, work.run_id, entries, keep_others=keep_others)
-    return trees, history.models_of(manifest, settings)
+        entries = entries_of(folder, manifest, tree.alias)
+        keep_others = keeps_other_files(manifest)
+        file_swap.make_plan(tree, work.run_id, entries, keep_others=keep_others)
+    return trees, migration_compatibility.models_of(manifest, settings)
 
 
 def _swap(work: Work, place: str, point: UndoPoint, trees: list[Tree]) -> float:
@@ -83,7 +84,7 @@ def _swap(work: Work, place: str, point: UndoPoint, trees: list[Tree]) -> float:
         undo_points.supersede_unfinished(engine, work.run_id)
         point.save(using=database, force_insert=True)
 
-    with placement.added(trees, work.run_id):
+    with file_swap.added(trees, work.run_id):
         return engine.promote(
             place, tables=point.tables, apps=point.apps, keep=point.place, record=record
         )

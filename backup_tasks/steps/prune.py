@@ -8,13 +8,15 @@ from typing import Any
 
 from django.utils import timezone
 
-from backup_tasks import catalog, leavings, placement
+from backup_tasks import cleanup
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
-from backup_tasks.files import project_trees
 from backup_tasks.models import Package, Run, UndoPoint
-from backup_tasks.retention import Kept, expendable
+from backup_tasks.restore import file_swap
 from backup_tasks.steps import Work
+from backup_tasks.storage import catalogue
+from backup_tasks.storage.files import project_trees
+from backup_tasks.storage.retention import Kept, expendable
 
 
 def prune(work: Work) -> dict[str, Any]:
@@ -26,18 +28,18 @@ def prune(work: Work) -> dict[str, Any]:
     return {
         "removed": _packages(dry=dry),
         "expired": _undo_points(dry=dry),
-        "left_behind": leavings.remove_all(dry=dry),
+        "left_behind": cleanup.remove_all(dry=dry),
     }
 
 
 def _packages(*, dry: bool) -> list[str]:
     settings = backup_settings()
     groups: dict[tuple[str, str], list[Kept]] = defaultdict(list)
-    for store, sidecar in catalog.refresh():
+    for store, sidecar in catalogue.refresh():
         if sidecar.project == settings.project:
             created_at = datetime.fromisoformat(sidecar.created_at)
             groups[store, sidecar.label].append(Kept(name=sidecar.name, created_at=created_at))
-    stores = dict(catalog.stores())
+    stores = dict(catalogue.stores())
     removed = []
     for (store, _), packages in sorted(groups.items()):
         for name in expendable(packages, settings.retention):
@@ -57,7 +59,7 @@ def _undo_points(*, dry: bool) -> list[str]:
     now = timezone.now()
     # A run that may be resumed sees by its point how far it came.
     expired = UndoPoint.objects.filter(expires_at__lt=now, files_done=True).exclude(
-        run__state=Run.State.FAILED, run__finished_at__gt=now - leavings.RESUMABLE
+        run__state=Run.State.FAILED, run__finished_at__gt=now - cleanup.RESUMABLE
     )
     names = [point.pk for point in expired]
     if not dry:
@@ -65,6 +67,6 @@ def _undo_points(*, dry: bool) -> list[str]:
             if point.place:  # of a merge, none is kept
                 engine.drop(point.place)
             for tree in project_trees():
-                placement.forget(tree, point.pk)
+                file_swap.forget(tree, point.pk)
             point.delete()
     return names

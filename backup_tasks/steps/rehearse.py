@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from backup_tasks import placement
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
-from backup_tasks.into_live import IntoLive
+from backup_tasks.merge.staged_merge import IntoLive
+from backup_tasks.restore import file_swap
 from backup_tasks.steps import Work
 
 
@@ -18,5 +18,5 @@ def rehearse(work: Work) -> dict[str, Any]:
     engine = engine_for(backup_settings().database)
     engine.drop(engine.place("staging", work.run_id))
     for tree in into.trees:
-        placement.forget(tree, work.run_id)
+        file_swap.forget(tree, work.run_id)
     return {"merged": False, "plan": plan}

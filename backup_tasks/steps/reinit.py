@@ -8,10 +8,11 @@ from django.core.management import call_command
 from django.db import connections
 from django.utils.module_loading import import_string
 
-from backup_tasks import history, restore
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.models import Run
+from backup_tasks.restore import migration_compatibility
+from backup_tasks.restore.contents import unpacked_manifest
 from backup_tasks.rows.dump import count_rows
 from backup_tasks.rows.scope import full_scope, label
 from backup_tasks.steps import Work
@@ -48,18 +49,18 @@ def _make(
 ) -> tuple[str, list[str]]:
     warnings: list[str] = []
     if work.kind in (Run.Kind.RESTORE, Run.Kind.DRILL):
-        manifest = restore.unpacked(work.workspace / "in", work.params)
-        if history.is_of_live(manifest, settings):
+        manifest = unpacked_manifest(work.workspace / "in", work.params)
+        if migration_compatibility.is_of_live(manifest, settings):
             work.progress(0, None, "cloning the structure")
             unequal = engine.clone(place, _tables(settings))
             if not unequal:
                 return "clone", []
             warnings = [f"the structure was migrated, not cloned: {line}" for line in unequal]
-        elif history.missing_migrations(manifest, settings):
+        elif migration_compatibility.missing_migrations(manifest, settings):
             work.progress(0, None, "migrating staging to the package's migrations")
             engine.create(place)
             with engine.at(place):
-                history.build(manifest, settings)
+                migration_compatibility.build(manifest, settings)
             return "migrations of the package", []
     work.progress(0, None, "migrating staging")
     engine.create(place)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from backup_tasks import backup, catalog, restore
+from backup_tasks.backup.dump import dump_rows, pack_and_publish
+from backup_tasks.restore.contents import check_contents
+from backup_tasks.restore.open import copy_here
 from backup_tasks.steps import Work
+from backup_tasks.storage import catalogue
 
 
 def safety(work: Work) -> dict[str, Any]:
@@ -15,11 +18,11 @@ def safety(work: Work) -> dict[str, Any]:
     """
     folder = work.workspace / "safety"
     params = {"type": "full", "label": "safety"}
-    manifest = backup.dump(folder, params=params, progress=work.progress)
-    name, written = backup.pack(folder, params=params, progress=work.progress)
-    opened = restore.bring(name, folder / "package", allow_unsigned=True)
-    if restore.check_contents(opened, folder, work.params, work.progress):
-        catalog.mark_verified(name)
+    manifest = dump_rows(folder, params=params, progress=work.progress)
+    name, written = pack_and_publish(folder, params=params, progress=work.progress)
+    opened = copy_here(name, folder / "package", allow_unsigned=True)
+    if check_contents(opened, folder, work.params, work.progress):
+        catalogue.mark_verified(name)
     return {
         "package": name,
         "size": written.size,

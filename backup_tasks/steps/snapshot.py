@@ -6,17 +6,17 @@ from typing import Any
 
 from django.db import connections
 
-from backup_tasks.backup import scope_of
+from backup_tasks.backup.dump import scope_of
+from backup_tasks.backup.options import Form, form_of
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import Misconfigured
-from backup_tasks.files import project_trees
-from backup_tasks.form import Form, form_of
 from backup_tasks.models import Run
 from backup_tasks.rows.dump import count_rows
-from backup_tasks.rows.part import Asked, Part
 from backup_tasks.rows.scope import full_scope, label
+from backup_tasks.rows.selection import Asked, Part
 from backup_tasks.steps import Work
+from backup_tasks.storage.files import project_trees
 
 
 def snapshot(work: Work) -> dict[str, Any]:

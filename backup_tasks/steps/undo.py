@@ -6,13 +6,13 @@ from typing import Any
 
 from django.utils import timezone
 
-from backup_tasks import placement, undo_points
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import NothingToUndo
-from backup_tasks.files import Tree, project_trees
 from backup_tasks.models import UndoPoint
+from backup_tasks.restore import file_swap, undo_points
 from backup_tasks.steps import Work
+from backup_tasks.storage.files import Tree, project_trees
 
 
 def undo(work: Work) -> dict[str, Any]:
@@ -39,12 +39,12 @@ def undo(work: Work) -> dict[str, Any]:
     else:
         undo_points.refuse_superseded(mine)
     for tree in trees:
-        if placement.has_plan(tree, work.run_id):
-            placement.put_other_files(tree, work.run_id)
+        if file_swap.has_plan(tree, work.run_id):
+            file_swap.put_other_files(tree, work.run_id)
     UndoPoint.objects.filter(pk=mine.pk).update(files_done=True)
     engine.drop(undone.place)
     for tree in trees:
-        placement.forget(tree, undone.pk)
+        file_swap.forget(tree, undone.pk)
     return {"undone": undone.pk, "lock_seconds": lock_seconds}
 
 
@@ -97,9 +97,9 @@ def _swap(work: Work, undone: UndoPoint, mine: UndoPoint, trees: list[Tree]) -> 
         UndoPoint.objects.filter(pk=undone.pk).update(undone_at=timezone.now())
 
     for tree in trees:
-        placement.make_undo_plan(tree, work.run_id, undone.pk)
-    changed = [tree for tree in trees if placement.has_plan(tree, work.run_id)]
-    with placement.added(changed, work.run_id):
+        file_swap.make_undo_plan(tree, work.run_id, undone.pk)
+    changed = [tree for tree in trees if file_swap.has_plan(tree, work.run_id)]
+    with file_swap.added(changed, work.run_id):
         return engine.promote(
             undone.place, tables=undone.tables, apps=undone.apps, keep=mine.place, record=record
         )

@@ -10,19 +10,20 @@ from typing import Any
 from django.db import connections, transaction
 from django.utils.module_loading import import_string
 
-from backup_tasks import history, restore
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import ValidationFailed
-from backup_tasks.files import project_trees
 from backup_tasks.models import Run
 from backup_tasks.package.manifest import Manifest, ModelEntry
-from backup_tasks.placement import staged
-from backup_tasks.reading import Job, read_all
+from backup_tasks.restore import migration_compatibility
+from backup_tasks.restore.contents import entries_of, shapes_of, unpacked_manifest
+from backup_tasks.restore.file_swap import staged
 from backup_tasks.rows.dump import Dumped, count_rows
 from backup_tasks.rows.integrity import dangling, taken_over
+from backup_tasks.rows.parallel_dump import Job, read_all
 from backup_tasks.rows.scope import full_scope, label, refers_to
 from backup_tasks.steps import Work
+from backup_tasks.storage.files import project_trees
 
 _NAMED = 3
 """Examples of what is wrong with a model."""
@@ -46,13 +47,15 @@ def validate(work: Work) -> dict[str, Any]:
             files: int | None = 0
         else:
             folder = work.workspace / "in"
-            manifest = restore.unpacked(folder, work.params)
+            manifest = unpacked_manifest(folder, work.params)
             counts, equal, problems = _validate_rows(work, manifest, engine, place)
             files, lost = _validate_files(work, manifest, folder)
             problems += lost
-            if not problems and (since := history.missing_migrations(manifest, settings)):
+            if not problems and (
+                since := migration_compatibility.missing_migrations(manifest, settings)
+            ):
                 work.progress(0, len(since), "migrating forward")
-                history.bring_forward(settings)
+                migration_compatibility.bring_forward(settings)
             if manifest.models:
                 problems += _project_checks(settings)
     if work.kind == Run.Kind.RESTORE:
@@ -72,8 +75,8 @@ def _validate_rows(
 ) -> tuple[dict[str, int], dict[str, bool], list[str]]:
     settings = backup_settings()
     connection = connections[settings.database]
-    history.refuse_moved(manifest, settings)
-    shapes = restore.shapes_of(manifest, history.apps_of(manifest, settings), connection)
+    migration_compatibility.refuse_moved(manifest, settings)
+    shapes = shapes_of(manifest, migration_compatibility.apps_of(manifest, settings), connection)
     same_vendor = manifest.database.get("vendor") == connection.vendor
     counts: dict[str, int] = {}
     equal: dict[str, bool] = {}
@@ -101,7 +104,7 @@ def _taken_over(work: Work, engine: Engine, place: str) -> Iterator[str]:
     """Where tables stay that refer to those of the package: say which of its rows would take the
     place of others that they mean."""
     settings = backup_settings()
-    manifest = restore.unpacked(work.workspace / "in", work.params)
+    manifest = unpacked_manifest(work.workspace / "in", work.params)
     if manifest.type != "partial":
         return
     entries = {entry.label: entry for entry in manifest.models}
@@ -135,7 +138,7 @@ def _validate_files(work: Work, manifest: Manifest, folder: Path) -> tuple[int |
     count = 0
     problems = []
     for tree in project_trees():
-        for entry in restore.entries_of(folder, manifest, tree.alias):
+        for entry in entries_of(folder, manifest, tree.alias):
             work.progress(count, manifest.totals.files, f"files of storage {tree.alias}")
             read = tree.entry(staged(work.run_id, entry.name))
             if (read.size, read.sha256) == (entry.size, entry.sha256):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from backup_tasks import catalog, restore
 from backup_tasks.models import Run
+from backup_tasks.restore.contents import check_contents, expected_results, open_into
+from backup_tasks.restore.open import copy_here
 from backup_tasks.steps import Work
+from backup_tasks.storage import catalogue
 
 
 def verify(work: Work) -> dict[str, Any]:
@@ -18,19 +20,19 @@ def verify(work: Work) -> dict[str, Any]:
     """
     name = str(work.results.get("pack", {}).get("package") or work.params.get("package", ""))
     own = "pack" in work.results
-    opened = restore.bring(
+    opened = copy_here(
         name,
         work.workspace / "package",
         allow_unsigned=own or bool(work.params.get("allow_unsigned")),
     )
     report: dict[str, Any] = {"package": opened.name, "checked": "contents"}
     if work.kind == Run.Kind.CYCLE:
-        manifest = restore.open_into(work.workspace / "in", opened, work.params, work.progress)
+        manifest = open_into(work.workspace / "in", opened, work.params, work.progress)
     else:
         scratch = work.workspace / "package"
-        found = restore.check_contents(opened, scratch, work.params, work.progress)
+        found = check_contents(opened, scratch, work.params, work.progress)
         if found is None:
             return report | {"checked": "bytes"}
         manifest = found
-    catalog.mark_verified(opened.name)
-    return report | restore.expectation(manifest)
+    catalogue.mark_verified(opened.name)
+    return report | expected_results(manifest)

@@ -12,11 +12,11 @@ from pytest_django import DjangoDbBlocker
 
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
+from backup_tasks.rows.codec import Shape
 from backup_tasks.rows.dump import dump_model
 from backup_tasks.rows.identities import settled_identities
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.scope import full_scope, label
-from backup_tasks.rows.shape import Shape
 from tests.services import ENGINES, MakeProject, Project, as_default_database
 
 CONTROL = ("backup_tasks", "django_celery_results", "sessions")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from backup_tasks import execution
-from backup_tasks.plan import plan_restore
+from backup_tasks.restore.plan import plan_restore
+from backup_tasks.runs import execution
 from backup_tasks.steps import Work
 from backup_tasks.steps.load import load
 from edms.documents.models import Document, Tag

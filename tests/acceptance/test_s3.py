@@ -10,8 +10,8 @@ from pytest_django import Settings
 
 from backup_tasks import ledger
 from backup_tasks.errors import BackupError, PackageNotFound, StorageRefused
-from backup_tasks.files import Tree
 from backup_tasks.models import Run
+from backup_tasks.storage.files import Tree
 from edms.documents.models import Document, DocumentVersion
 from tests.acceptance.contents import contents
 from tests.integration.rows.journey import run

@@ -117,8 +117,9 @@ def watch(moments: Moments, order: dict[str, Any]) -> None:
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.backends.utils import CursorWrapper
 
-    from backup_tasks import execution, ledger
-    from backup_tasks.chains import CHAINS
+    from backup_tasks import ledger
+    from backup_tasks.runs import execution
+    from backup_tasks.runs.chains import CHAINS
 
     def before(owner: Any, name: str, say: Callable[..., str]) -> None:
         original = getattr(owner, name)
@@ -138,7 +139,7 @@ def watch(moments: Moments, order: dict[str, Any]) -> None:
         execution.VERBS[step] = bounded(step, execution.verb_of(step), moments, limit)
     execution.RETRY = execution.Retry(times=2, first=0.05)
     if "lock_tries" in order:
-        from backup_tasks.engines import postgresql
+        from backup_tasks.engines.postgresql import engine as postgresql
 
         postgresql._LOCK_TRIES = order["lock_tries"]
     record = ledger.succeed

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from backup_tasks.chains import PARAMS, steps_of
+from backup_tasks.runs.chains import PARAMS, steps_of
 from tests.chaos.reading import Reader, reader_of
 from tests.chaos.subject import KILLED, State, Subject
 

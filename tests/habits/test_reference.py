@@ -17,8 +17,8 @@ from django.core.management.base import BaseCommand, CommandParser
 
 import celeryconfig
 from backup_tasks import errors, tasks
-from backup_tasks.chains import CHAINS
 from backup_tasks.conf import BackupSettings, Retention
+from backup_tasks.runs.chains import CHAINS
 from tests.habits.pages import ROOT, coded, page, rows
 
 COMPUTED = {"project", "workspace"}

@@ -7,9 +7,10 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from backup_tasks import chains, ledger
+from backup_tasks import ledger
 from backup_tasks.management.base import Command as Base
 from backup_tasks.management.base import outcome
+from backup_tasks.runs import chains
 
 
 class Command(Base):

@@ -7,11 +7,11 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from backup_tasks import catalog
 from backup_tasks.management.base import Command as Base
 from backup_tasks.management.base import outcome
 from backup_tasks.management.tables import size_text, table
 from backup_tasks.package.sidecar import Sidecar
+from backup_tasks.storage import catalogue
 
 
 class Command(Base):
@@ -21,7 +21,7 @@ class Command(Base):
         pass
 
     def perform(self, options: Mapping[str, Any]) -> None:
-        found = [_record(store, sidecar) for store, sidecar in catalog.refresh()]
+        found = [_record(store, sidecar) for store, sidecar in catalogue.refresh()]
         self.tell({**outcome(None), "packages": found}, _text(found))
 
 

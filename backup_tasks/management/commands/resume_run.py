@@ -7,8 +7,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from backup_tasks import chains, ledger
+from backup_tasks import ledger
 from backup_tasks.management.base import RunCommand
+from backup_tasks.runs import chains
 
 
 class Command(RunCommand):

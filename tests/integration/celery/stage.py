@@ -11,8 +11,9 @@ from celery.result import AsyncResult
 from django.db import connection
 from django_celery_results.models import TaskResult
 
-from backup_tasks import chains, tasks
+from backup_tasks import tasks
 from backup_tasks.models import Run, Step
+from backup_tasks.runs import chains
 
 PATIENCE = 60.0
 

@@ -19,7 +19,8 @@ from edms.celery import app
 
 django.setup()
 
-from backup_tasks import chains, errors, execution  # noqa: E402 - Django must be set up first
+from backup_tasks import errors  # noqa: E402 - Django must be set up first
+from backup_tasks.runs import chains, execution  # noqa: E402
 from backup_tasks.steps import Work  # noqa: E402
 
 CHOICES: dict[str, Any] = json.loads(os.environ["STAND_IN"])

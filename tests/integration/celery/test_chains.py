@@ -7,9 +7,10 @@ import pytest
 from django_celery_results.models import TaskResult
 from pytest_celery import CeleryTestWorker
 
-from backup_tasks import chains, tasks
+from backup_tasks import tasks
 from backup_tasks.errors import Cancelled, DumpFailed
 from backup_tasks.models import Run
+from backup_tasks.runs import chains
 from tests.integration.celery.stage import (
     Stage,
     outcomes,

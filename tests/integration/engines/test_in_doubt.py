@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from backup_tasks.cleanup import remove_all
 from backup_tasks.engines import engine_for
-from backup_tasks.engines.mariadb import MariaDB
-from backup_tasks.leavings import remove_all
+from backup_tasks.engines.mariadb.engine import MariaDB
 from backup_tasks.models import Run
 from tests.services import Project
 

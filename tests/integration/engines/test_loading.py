@@ -9,8 +9,8 @@ from django.db import IntegrityError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pytest_django import Settings
 
-from backup_tasks.engines import bulk, structure
-from backup_tasks.engines.bulk import Load
+from backup_tasks.engines.postgresql import bulk_load, table_definitions
+from backup_tasks.engines.postgresql.bulk_load import Load
 from backup_tasks.errors import DoesNotFit, LeaseLost
 from tests.integration.engines.ground import TABLES, Ground, run_all
 
@@ -41,7 +41,7 @@ def engine() -> str:
 @pytest.fixture
 def several(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     """Little is worth another connection."""
-    monkeypatch.setattr(bulk, "_WORTH_A_CONNECTION", 1)
+    monkeypatch.setattr(bulk_load, "_WORTH_A_CONNECTION", 1)
     settings.BACKUP = {**settings.BACKUP, "CONNECTIONS": 3}
 
 
@@ -68,7 +68,7 @@ def is_loaded(ground: Ground) -> bool:
 def unequal(ground: Ground) -> list[str]:
     """How staging's structure differs from live's."""
     with transaction.atomic(), connections["default"].cursor() as cursor:
-        return structure.differences(cursor, "public", ground.staging, [*TABLES, "probe"])
+        return table_definitions.differences(cursor, "public", ground.staging, [*TABLES, "probe"])
 
 
 @pytest.mark.usefixtures("several")

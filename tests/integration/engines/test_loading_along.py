@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from django.db import connections, transaction
 
-from backup_tasks import loading, reading, sharing
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import HandoverChanged, LoadFailed
-from backup_tasks.loading import Job, load_all
+from backup_tasks.rows import parallel_dump, parallel_load, worker_pool
+from backup_tasks.rows.parallel_load import Job, load_all
 from tests.integration.engines.conftest import After
 from tests.integration.engines.test_reading import jobs as all_to_read
 from tests.services import MakeProject, Project
@@ -22,8 +22,8 @@ Figures = tuple[int, str, str]
 """Number of rows, and their two digests."""
 
 
-def _figures(job: reading.Job) -> Figures:
-    found = reading.read(job, lambda rows: None).dumped
+def _figures(job: parallel_dump.Job) -> Figures:
+    found = parallel_dump.read(job, lambda rows: None).dumped
     return found.count, found.digest, found.exact
 
 
@@ -78,7 +78,7 @@ def test_helpers_load_the_same(
     package: Package, helped: list[str], after: After, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 3)  # two of them
-    after(loading, "_load", lambda: len(helped) > 1)
+    after(parallel_load, "_load", lambda: len(helped) > 1)
     rows = package.load()
 
     assert package.staged() == package.holds
@@ -99,10 +99,10 @@ def test_what_helpers_can_not_load_is_loaded_here(
     if why == "another database":
         monkeypatch.setenv("DATABASE_URL", make_project("postgres").database_url)
     elif why == "other code":
-        monkeypatch.setattr(sharing, "_columns", lambda shape: [["as", "it", "was"]])
+        monkeypatch.setattr(worker_pool, "_columns", lambda shape: [["as", "it", "was"]])
     else:
         kill_helpers()
-    after(loading, "_load", lambda: "a helper gave up" in caplog.text)
+    after(parallel_load, "_load", lambda: "a helper gave up" in caplog.text)
     package.load()
 
     assert package.staged() == package.holds
@@ -112,7 +112,7 @@ def test_rows_that_were_altered_in_the_workspace_are_refused_whoever_finds_it(
     package: Package, caplog: pytest.LogCaptureFixture, after: After
 ) -> None:
     package.sha256["users.user"] = "0" * 64
-    after(loading, "_load", lambda: "a helper gave up" in caplog.text)
+    after(parallel_load, "_load", lambda: "a helper gave up" in caplog.text)
 
     with pytest.raises(HandoverChanged, match=r"users\.user"):
         package.load()
@@ -124,7 +124,7 @@ def test_a_row_that_the_database_refuses_is_told_whoever_finds_it(
     member = package.folder / "users.user"
     member.write_bytes(member.read_bytes() * 2)
     package.sha256["users.user"] = hashlib.sha256(member.read_bytes()).hexdigest()
-    after(loading, "_load", lambda: "a helper gave up" in caplog.text)
+    after(parallel_load, "_load", lambda: "a helper gave up" in caplog.text)
 
     with pytest.raises(LoadFailed, match=r"users\.user.*duplicate key"):
         package.load()

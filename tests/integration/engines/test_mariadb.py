@@ -4,8 +4,8 @@ import pymysql.cursors
 import pytest
 from django.db import connections
 
-from backup_tasks.engines import mariadb
-from backup_tasks.engines.boundaries import ForeignKey
+from backup_tasks.engines.mariadb import engine as mariadb
+from backup_tasks.engines.mariadb.foreign_keys import ForeignKey
 from backup_tasks.errors import DoesNotFit, HandoverChanged, Misconfigured
 from edms.local.mariadb import connected
 from tests.integration.engines.ground import Ground, run_all

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from backup_tasks.engines import mariadb, postgresql
+from backup_tasks.engines.mariadb import engine as mariadb
+from backup_tasks.engines.postgresql import engine as postgresql
 from backup_tasks.errors import LockNotGranted
 from tests.integration.engines.ground import Ground, generations, run_all
 

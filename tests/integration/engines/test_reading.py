@@ -15,15 +15,15 @@ from django.contrib.auth import get_user_model
 from django.db import connections, transaction
 from pytest_django import Settings
 
-from backup_tasks import reading, sharing
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import Cancelled
-from backup_tasks.reading import Job, Read, read_all
+from backup_tasks.rows import parallel_dump, worker_pool
+from backup_tasks.rows.codec import Shape
 from backup_tasks.rows.identities import settled_identities
+from backup_tasks.rows.parallel_dump import Job, Read, read_all
 from backup_tasks.rows.scope import full_scope
-from backup_tasks.rows.shape import Shape
-from backup_tasks.sharing import Terms
+from backup_tasks.rows.worker_pool import Terms
 from tests.integration.engines.conftest import After
 from tests.services import MakeProject, Project
 
@@ -40,7 +40,7 @@ def jobs(folder: Path | None = None) -> list[Job]:
 def read_here(folder: Path) -> list[Read]:
     """What one process finds alone."""
     folder.mkdir()
-    return [reading.read(job, lambda rows: None) for job in jobs(folder)]
+    return [parallel_dump.read(job, lambda rows: None) for job in jobs(folder)]
 
 
 def test_helpers_find_and_write_the_same(
@@ -56,7 +56,7 @@ def test_helpers_find_and_write_the_same(
     (tmp_path / "helped").mkdir()
     with engine.snapshot():
         alone = read_here(tmp_path / "alone")
-        after(reading, "read", lambda: len(helped) > 1)
+        after(parallel_dump, "read", lambda: len(helped) > 1)
         found = read_all(engine, jobs(tmp_path / "helped"), lambda rows, note: seen.append(rows))
 
     assert found == alone
@@ -74,10 +74,10 @@ def test_helpers_see_the_snapshot_not_what_was_written_since(
 ) -> None:
     engine = engine_for("default")
     with engine.snapshot():
-        alone = [reading.read(job, lambda rows: None).dumped for job in jobs()]
+        alone = [parallel_dump.read(job, lambda rows: None).dumped for job in jobs()]
         with psycopg.connect(demo.database_url) as other:
             other.execute("UPDATE users_user SET first_name = 'Somebody else'")
-        after(reading, "read", lambda: "users.user" in helped)
+        after(parallel_dump, "read", lambda: "users.user" in helped)
         found = read_all(engine, jobs(), lambda rows, note: None)
 
     assert [read.dumped for read in found] == alone
@@ -93,8 +93,8 @@ def test_helpers_read_a_place_too(demo: Project, helped: list[str], after: After
         engine.carry(tables)
     get_user_model().objects.update(first_name="Only in live")
     with engine.at(place), transaction.atomic():
-        alone = [reading.read(job, lambda rows: None) for job in jobs()]
-        after(reading, "read", lambda: "users.user" in helped)
+        alone = [parallel_dump.read(job, lambda rows: None) for job in jobs()]
+        after(parallel_dump, "read", lambda: "users.user" in helped)
         found = read_all(engine, jobs(), lambda rows, note: None, place=place)
 
     assert found == alone
@@ -124,7 +124,7 @@ def test_what_helpers_can_not_read_is_read_here(
     elif elsewhere == "no settings":
         settings.SETTINGS_MODULE = "no.such.settings"
     else:
-        monkeypatch.setattr(sharing, "_columns", lambda shape: [["as", "it", "was"]])
+        monkeypatch.setattr(worker_pool, "_columns", lambda shape: [["as", "it", "was"]])
     engine = engine_for("default")
     with engine.snapshot():
         alone = read_here(tmp_path / "alone")
@@ -133,7 +133,7 @@ def test_what_helpers_can_not_read_is_read_here(
                 client.execute("CREATE SCHEMA elsewhere")
                 name = client.info.dbname
                 client.execute(f'ALTER DATABASE "{name}" SET search_path = elsewhere, public')
-        after(reading, "read", lambda: "a helper gave up" in caplog.text)
+        after(parallel_dump, "read", lambda: "a helper gave up" in caplog.text)
         found = read_all(engine, jobs(), lambda rows, note: None)
 
     assert [read.dumped.digest for read in found] == [read.dumped.digest for read in alone]
@@ -162,7 +162,7 @@ def test_what_a_killed_helper_was_at_is_read_here(
     with engine.snapshot():
         alone = read_here(tmp_path / "alone")
         kill_helpers()
-        after(reading, "read", lambda: "a helper gave up" in caplog.text)
+        after(parallel_dump, "read", lambda: "a helper gave up" in caplog.text)
         found = read_all(engine, jobs(tmp_path / "helped"), lambda rows, note: None)
 
     assert found == alone
@@ -195,21 +195,21 @@ def test_a_helper_ends_with_the_process_that_it_helps(demo: Project) -> None:
         shared = engine.shared([], least=0)
         assert shared
         terms = Terms[Job, Read](
-            helping="backup_tasks.reading.helping",
+            helping="backup_tasks.rows.parallel_dump.helping",
             token=shared.token,
             place=None,
             order=lambda job: {},
             read=Mock(),
         )
         helper = subprocess.Popen(
-            [sys.executable, "-c", sharing._PROGRAM],
+            [sys.executable, "-c", worker_pool._PROGRAM],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         assert helper.stdin
         assert helper.stdout
-        helper.stdin.write(sharing._start("default", terms, jobs()[0].shape.identities) + "\n")
+        helper.stdin.write(worker_pool._start("default", terms, jobs()[0].shape.identities) + "\n")
         helper.stdin.flush()
         assert json.loads(helper.stdout.readline()) == {"ready": True}
         helper.stdin.close()

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from backup_tasks.rows.server import server_lines
-from backup_tasks.rows.shape import Line, Lines, Shape
+from backup_tasks.rows.codec import Line, Lines, Shape
+from backup_tasks.rows.copy_dump import server_lines
 
 
 def compared(shape: Shape) -> bool:

@@ -12,11 +12,11 @@ from django.conf import settings
 from django.db import connection, models
 from django.test import override_settings
 
-from backup_tasks import chains
-from backup_tasks.foreground import run_here
 from backup_tasks.models import Run
 from backup_tasks.package.manifest import Manifest, ModelEntry
 from backup_tasks.package.reader import unpack
+from backup_tasks.runs import chains
+from backup_tasks.runs.foreground import run_here
 from tests.services import Project, as_default_database
 from tests.testapp.models import Absent
 from tests.testapp.zoo import rows_of

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from pytest_django import DjangoDbBlocker
 
 from backup_tasks.engines import engine_for
+from backup_tasks.rows.codec import Shape
 from backup_tasks.rows.dump import dump_model
 from backup_tasks.rows.identities import settled_identities
 from backup_tasks.rows.natural_keys import Model
-from backup_tasks.rows.shape import Shape
 from tests.integration.rows.both_ways import compared
 from tests.integration.rows.drawn import KINDS, as_mariadb_has
 from tests.services import MakeProject, as_default_database

@@ -17,12 +17,12 @@ from pytest_django import DjangoDbBlocker
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import DumpFailed
+from backup_tasks.rows.codec import Shape
+from backup_tasks.rows.copy_dump import server_lines
 from backup_tasks.rows.dump import dump_model
 from backup_tasks.rows.identities import settled_identities
 from backup_tasks.rows.natural_keys import Identity, Model
 from backup_tasks.rows.scope import full_scope
-from backup_tasks.rows.server import server_lines
-from backup_tasks.rows.shape import Shape
 from tests.integration.rows.both_ways import compared
 from tests.services import MakeProject, Project, as_default_database
 

@@ -18,9 +18,9 @@ from pytest_django import DjangoDbBlocker
 
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import DumpFailed
+from backup_tasks.rows.codec import Shape
 from backup_tasks.rows.dump import Dumped, dump_model
 from backup_tasks.rows.identities import settled_identities
-from backup_tasks.rows.shape import Shape
 from tests.integration.rows.drawn import KINDS, as_mariadb_has
 from tests.services import Project, as_default_database
 from tests.testapp.models import Everything, Plain, UniqueOnly

@@ -10,9 +10,10 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from redis import Redis
 
-from backup_tasks import chains, foreground, ledger
+from backup_tasks import ledger
 from backup_tasks.errors import PackageNotFound
 from backup_tasks.models import Package, Run
+from backup_tasks.runs import chains, foreground
 from edms.celery import app
 from edms.local.ports import free_port
 from edms.users.models import User

@@ -11,9 +11,10 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
-from backup_tasks import chains, ledger
+from backup_tasks import ledger
 from backup_tasks.errors import DatabaseUnavailable
 from backup_tasks.models import Package, Run, Step
+from backup_tasks.runs import chains
 from edms.documents.models import Tag
 from tests.services import Project
 from tests.unit.admin.conftest import SignedIn, run_here

@@ -6,10 +6,11 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from backup_tasks import chains, ledger
+from backup_tasks import ledger
 from backup_tasks.admin import starting
 from backup_tasks.conf import backup_settings
 from backup_tasks.models import Package, Run
+from backup_tasks.runs import chains
 from tests.services import Project
 from tests.unit.admin.conftest import SignedIn, path_of, run_here
 

@@ -17,7 +17,7 @@ from django.db.utils import ConnectionHandler
 from pytest_django import DjangoDbBlocker, Settings
 
 from backup_tasks import checks
-from backup_tasks.checks.places import check_wal
+from backup_tasks.checks.locations import check_wal
 from backup_tasks.engines.base import standing_in
 from tests.s3 import Bucket
 

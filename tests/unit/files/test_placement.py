@@ -11,9 +11,9 @@ import pytest
 from django.core.files.storage import FileSystemStorage
 from pytest_django import Settings
 
-from backup_tasks import placement
 from backup_tasks.errors import DoesNotFit, HandoverChanged
-from backup_tasks.files import Entry, Tree
+from backup_tasks.restore import file_swap
+from backup_tasks.storage.files import Entry, Tree
 from tests.s3 import Bucket
 
 OLD = {"same": b"1", "changed": b"old", "a/gone": b"2", "b/changed.txt": b"old too"}
@@ -61,15 +61,15 @@ def wanted(content: Content) -> Iterator[Entry]:
 
 def prepare(tree: Tree, old: Content = OLD, new: Content = NEW) -> None:
     put(tree, old)
-    put(tree, new, lambda name: placement.staged(RUN, name))
-    placement.make_plan(tree, RUN, wanted(new))
+    put(tree, new, lambda name: file_swap.staged(RUN, name))
+    file_swap.make_plan(tree, RUN, wanted(new))
 
 
 def change(tree: Tree, run: str = RUN) -> None:
     """The whole of it, as promote does it; the rows change in between."""
-    with placement.added([tree], run):
+    with file_swap.added([tree], run):
         pass
-    placement.put_other_files(tree, run)
+    file_swap.put_other_files(tree, run)
 
 
 def test_the_storage_holds_just_the_wanted_files_afterwards(tree: Tree) -> None:
@@ -82,24 +82,24 @@ def test_the_storage_holds_just_the_wanted_files_afterwards(tree: Tree) -> None:
 def test_undo_brings_the_old_files_back_and_can_be_undone(tree: Tree) -> None:
     prepare(tree)
     change(tree)
-    placement.make_undo_plan(tree, UNDO, RUN)
+    file_swap.make_undo_plan(tree, UNDO, RUN)
     change(tree, UNDO)
     assert held(tree) == OLD
-    placement.forget(tree, RUN)
-    placement.make_undo_plan(tree, REDO, UNDO)
+    file_swap.forget(tree, RUN)
+    file_swap.make_undo_plan(tree, REDO, UNDO)
     change(tree, REDO)
     assert held(tree) == NEW
 
 
 def test_new_files_are_there_before_the_rows_change_and_old_ones_until_then(tree: Tree) -> None:
     prepare(tree)
-    with placement.added([tree], RUN):
+    with file_swap.added([tree], RUN):
         assert held(tree) == {**NEW, **OLD}
 
 
 def test_rows_that_do_not_change_after_all_leave_the_files_as_they_were(tree: Tree) -> None:
     prepare(tree)
-    with pytest.raises(ZeroDivisionError), placement.added([tree], RUN):
+    with pytest.raises(ZeroDivisionError), file_swap.added([tree], RUN):
         raise ZeroDivisionError
     assert held(tree) == OLD
     change(tree)
@@ -110,10 +110,10 @@ def test_what_is_staged_and_kept_is_not_among_the_projects_files_and_can_be_forg
     tree: Tree,
 ) -> None:
     prepare(tree)
-    assert placement.runs_with_files(tree) == [RUN]
+    assert file_swap.runs_with_files(tree) == [RUN]
     change(tree)
-    placement.forget(tree, RUN)
-    assert placement.runs_with_files(tree) == []
+    file_swap.forget(tree, RUN)
+    assert file_swap.runs_with_files(tree) == []
     assert held(tree) == NEW
 
 
@@ -126,10 +126,10 @@ def test_half_a_plan_is_never_taken_for_one(tree: Tree, monkeypatch: pytest.Monk
         monkeypatch.setattr(type(tree.storage), "_save", _crash)
 
     with pytest.raises(Crash):
-        placement.make_plan(tree, RUN, wanted(NEW))
+        file_swap.make_plan(tree, RUN, wanted(NEW))
 
     monkeypatch.undo()
-    assert not placement.has_plan(tree, RUN)
+    assert not file_swap.has_plan(tree, RUN)
 
 
 def _crash(*_: Any, **__: Any) -> Any:
@@ -142,7 +142,7 @@ def test_a_crash_at_any_step_leaves_every_row_its_file_and_the_next_attempt_ends
 ) -> None:
     """P9: a failed copy blocked any rerun."""
     for crash_at in count(step=1 if isinstance(tree.storage, FileSystemStorage) else 4):
-        placement.forget(tree, RUN)
+        file_swap.forget(tree, RUN)
         tree.remove_folder("")
         prepare(tree)
         rows, crashed = _attempt(tree, monkeypatch, crash_at, when)
@@ -183,9 +183,9 @@ def _attempt(
         patch.setattr(Tree, "move", stumbling(Tree.move))
         patch.setattr(Tree, "copy", stumbling(Tree.copy))
         try:
-            with placement.added([tree], RUN):
+            with file_swap.added([tree], RUN):
                 rows = "new"
-            placement.put_other_files(tree, RUN)
+            file_swap.put_other_files(tree, RUN)
         except Crash:
             return rows, True
     return rows, False
@@ -198,8 +198,8 @@ def test_a_crash_before_the_rows_changed_can_be_taken_back(
     prepare(tree)
     rows, crashed = _attempt(tree, monkeypatch, crash_at=1, when="before")
     assert (rows, crashed) == ("old", True)
-    placement.take_back_added(tree, RUN)
-    placement.forget(tree, RUN)
+    file_swap.take_back_added(tree, RUN)
+    file_swap.forget(tree, RUN)
     assert held(tree) == OLD
 
 
@@ -219,11 +219,11 @@ def test_names_that_sort_in_other_ways_are_not_lost(tree: Tree, changed: str) ->
 
 def test_a_file_that_disappeared_is_an_error_that_names_it(tree: Tree) -> None:
     prepare(tree)
-    with placement.added([tree], RUN):
+    with file_swap.added([tree], RUN):
         pass
     tree.storage.delete("c/fresh")
     with pytest.raises(HandoverChanged) as refused:
-        placement.put_other_files(tree, RUN)
+        file_swap.put_other_files(tree, RUN)
     assert "c/fresh" in str(refused.value)
 
 
@@ -238,7 +238,7 @@ def test_a_file_whose_name_is_a_folder_in_live_is_refused_before_anything_change
         prepare(tree, old, new)
 
     assert held(tree) == old
-    assert not placement.has_plan(tree, RUN)
+    assert not file_swap.has_plan(tree, RUN)
     assert all(name in refused.value.what for name in (*old, *new))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from backup_tasks.errors import StorageRefused
-from backup_tasks.space import Need, require
+from backup_tasks.storage.disk_space import Need, require
 
 
 def test_what_fits_is_not_refused(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from backup_tasks.errors import HandoverChanged, Misconfigured, PackageDamaged, StorageRefused
-from backup_tasks.package.folder import check_beside, publish_to_path, sidecar_beside
 from backup_tasks.package.sidecar import Sidecar
+from backup_tasks.storage.folder import check_beside, publish_to_path, sidecar_beside
 
 from .content import Content, tree
 

@@ -19,7 +19,7 @@ from backup_tasks.errors import (
     StorageUnavailable,
 )
 from backup_tasks.package.sidecar import Sidecar
-from backup_tasks.package.store import Store
+from backup_tasks.storage.store import Store
 
 from .content import Content
 

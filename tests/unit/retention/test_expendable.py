@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backup_tasks.conf import Retention
-from backup_tasks.retention import Kept, expendable
+from backup_tasks.storage.retention import Kept, expendable
 
 NOW = dt.datetime(2026, 11, 22, 2, 30, tzinfo=dt.UTC)
 DEFAULT = Retention()

@@ -4,8 +4,8 @@ import pytest
 from django.apps import apps
 
 from backup_tasks.errors import DoesNotFit, Misconfigured
-from backup_tasks.rows.part import Asked, Part, part_of, refuse_dependent
 from backup_tasks.rows.scope import CONTROL_APPS, Scope, label
+from backup_tasks.rows.selection import Asked, Part, part_of, refuse_dependent
 
 CONTROL = "a control table"
 

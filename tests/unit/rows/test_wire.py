@@ -2,7 +2,7 @@
 
 import pytest
 
-from backup_tasks.rows.wire import json_wire, json_wires
+from backup_tasks.rows.value_encoding import json_wire, json_wires
 
 USUAL = [
     b'{"b": {"z": null, "a": true}, "aa": [1.5, -7, "x, y: z"]}',

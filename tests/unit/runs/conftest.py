@@ -8,8 +8,9 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from backup_tasks import execution, ledger
+from backup_tasks import ledger
 from backup_tasks.models import Run, Step
+from backup_tasks.runs import execution
 from backup_tasks.steps import Work
 from tests.services import Project
 

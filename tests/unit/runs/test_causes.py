@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.db import DataError, InterfaceError, OperationalError, ProgrammingError
 
-from backup_tasks.causes import explain
+from backup_tasks.error_classification import explain
 from backup_tasks.errors import (
     BackupError,
     DatabaseUnavailable,

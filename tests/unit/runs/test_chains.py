@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from backup_tasks import chains, ledger
+from backup_tasks import ledger
 from backup_tasks.errors import AnotherRunActive, Misconfigured
 from backup_tasks.models import Run
+from backup_tasks.runs import chains
 from tests.services import Project
 from tests.unit.runs.conftest import again, claimed
 

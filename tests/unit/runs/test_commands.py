@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from backup_tasks import chains, execution, ledger
+from backup_tasks import ledger
 from backup_tasks.errors import PackageDamaged, StorageUnavailable, ValidationFailed
+from backup_tasks.ledger.report import build
 from backup_tasks.management.progress import ProgressDisplay
 from backup_tasks.management.tables import counts_table, size_text
 from backup_tasks.models import Run
-from backup_tasks.report import build
+from backup_tasks.runs import chains, execution
 from backup_tasks.steps import Work
 from edms.celery import app
 from tests.integration.celery.stage import forget_connections

@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 
-from backup_tasks import chains, execution, ledger, workspace
+from backup_tasks import ledger
 from backup_tasks.errors import Cancelled, DatabaseUnavailable
 from backup_tasks.models import Run
+from backup_tasks.runs import chains, execution
 from backup_tasks.steps import Work
+from backup_tasks.storage import workspace
 from tests.unit.runs.conftest import (
     StartRun,
     Verbs,

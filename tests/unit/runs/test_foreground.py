@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from backup_tasks import chains, execution, workspace
 from backup_tasks.errors import (
     BackupError,
     Cancelled,
@@ -15,9 +14,11 @@ from backup_tasks.errors import (
     Permanent,
     StorageUnavailable,
 )
-from backup_tasks.foreground import run_here
 from backup_tasks.models import Run
+from backup_tasks.runs import chains, execution
+from backup_tasks.runs.foreground import run_here
 from backup_tasks.steps import Work
+from backup_tasks.storage import workspace
 from tests.unit.runs.conftest import StartRun, Verbs, again, failing, step_of
 
 

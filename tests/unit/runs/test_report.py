@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from backup_tasks import report
+from backup_tasks.ledger import report
 
 CYCLE: dict[str, dict[str, Any]] = {
     "snapshot": {"counts": {"d.document": 5, "u.user": 10}, "files": 5},

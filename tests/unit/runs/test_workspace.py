@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from backup_tasks import ledger, workspace
+from backup_tasks import ledger
+from backup_tasks.cleanup import remove_all
 from backup_tasks.conf import backup_settings
-from backup_tasks.leavings import remove_all
 from backup_tasks.models import Run
+from backup_tasks.storage import workspace
 
 
 def started() -> Run:

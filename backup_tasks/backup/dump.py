@@ -1,0 +1,293 @@
+"""How a package is made: dump, then pack. Steps run the two one by one; a safety backup runs them
+in one go.
+
+Both work in a folder of the run's workspace:
+
+    manifest.json       everything but the files (dump)
+    database/*.jsonl    the rows (dump)
+    references.jsonl    {"storage", "name", "field"} of each file that a row refers to (dump)
+    files.jsonl         the files that there are (pack)
+    NAME.tar…           the package, until it is published (pack)
+"""
+
+from __future__ import annotations
+
+import platform
+import secrets
+import shutil
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import django
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.recorder import MigrationRecorder
+
+import backup_tasks
+from backup_tasks.backup import referenced_files
+from backup_tasks.backup.options import Form, form_of
+from backup_tasks.conf import BackupSettings, backup_settings
+from backup_tasks.engines import Engine, engine_for
+from backup_tasks.errors import Misconfigured
+from backup_tasks.package.index import FileEntry, write_index
+from backup_tasks.package.manifest import (
+    Exclusion,
+    FieldEntry,
+    Manifest,
+    ModelEntry,
+    PackageType,
+)
+from backup_tasks.package.names import (
+    INDEX,
+    MANIFEST,
+    package_name,
+    row_member,
+)
+from backup_tasks.package.sidecar import Sidecar
+from backup_tasks.package.streams import Written, written_whole
+from backup_tasks.package.writer import write_package
+from backup_tasks.progress import Progress
+from backup_tasks.rows.codec import Shape
+from backup_tasks.rows.identities import settled_identities
+from backup_tasks.rows.natural_keys import Model
+from backup_tasks.rows.parallel_dump import Job, read_all
+from backup_tasks.rows.scope import Scope, columns_left_out, full_scope, label
+from backup_tasks.rows.selection import Asked, Part, part_of, refuse_dependent
+from backup_tasks.storage import catalogue
+from backup_tasks.storage.files import project_trees
+from backup_tasks.storage.folder import publish_to_path, sidecar_beside
+
+
+def dump_rows(folder: Path, *, params: Mapping[str, Any], progress: Progress) -> Manifest:
+    """Write the rows, as one consistent snapshot has them, and a manifest without files.
+
+    `params`: type, label, include, exclude, include_users. Raises DumpFailed, Misconfigured,
+    DoesNotFit.
+    """
+    settings = backup_settings()
+    kind: PackageType = "partial" if Asked.by(params) else params.get("type") or "full"
+    withdraw(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    engine = engine_for(settings.database)
+    scope = scope_of(params, settings).scope
+    with engine.snapshot([model._meta.db_table for model in scope.included]):
+        connection = connections[settings.database]
+        created_at = datetime.now(UTC)
+        identities, warnings = settled_identities(connection, scope.included, settings.natural_keys)
+        warnings += columns_left_out(connection, scope.included)
+        shapes = [Shape(model, identities, connection) for model in scope.included]
+        entries = tuple(_dump_models(engine, shapes, folder, progress))
+        if _holds_files(params):
+            warnings += referenced_files.write(connection, scope.included, folder)
+        migrations = tuple(sorted(MigrationRecorder(connection).applied_migrations()))
+        database = _database(connection, engine.isolation)
+    manifest = Manifest(
+        id=secrets.token_hex(8),
+        label=str(params.get("label") or ""),
+        type=kind,
+        created_at=created_at.isoformat(),
+        host=socket.gethostname(),
+        project=settings.project,
+        versions={
+            "python": platform.python_version(),
+            "django": django.get_version(),
+            "backup_tasks": backup_tasks.__version__,
+        },
+        database=database,
+        migrations=migrations,
+        models=entries,
+        excluded=tuple(Exclusion(label=name, reason=why) for name, why in scope.excluded),
+        files=None,
+        warnings=warnings,
+    )
+    with written_whole(folder / MANIFEST) as file:
+        file.write(manifest.to_json())
+    return manifest
+
+
+def scope_of(params: Mapping[str, Any], settings: BackupSettings) -> Part:
+    """Return what a package made with these parameters holds. Raises Misconfigured, DoesNotFit."""
+    whole = full_scope(settings, users=params.get("include_users") is not False)
+    asked = Asked.by(params)
+    if params.get("type") == "files":
+        if asked:
+            raise Misconfigured(
+                "--include and --exclude name models, and a package of files holds none",
+                hint="Leave them out, or make a package of another type.",
+            )
+        left = ((label(model), "the package holds files only") for model in whole.included)
+        return Part(scope=Scope(included=(), excluded=(*left, *whole.excluded)), added={})
+    if not asked:
+        return Part(scope=whole, added={})
+    part = part_of(whole, asked)
+    refuse_dependent(part, whole)
+    return part
+
+
+def _holds_files(params: Mapping[str, Any]) -> bool:
+    return params.get("type") != "database"
+
+
+def _dump_models(
+    engine: Engine, shapes: list[Shape], folder: Path, progress: Progress
+) -> Iterator[ModelEntry]:
+    members = [row_member(number, shape.label) for number, shape in enumerate(shapes, start=1)]
+    (folder / "database").mkdir()
+    jobs = [
+        Job(shape=shape, member=folder / member)
+        for shape, member in zip(shapes, members, strict=True)
+    ]
+    found = read_all(engine, jobs, lambda rows, note: progress(rows, None, note))
+    for shape, member, read in zip(shapes, members, found, strict=True):
+        dumped = read.dumped
+        yield ModelEntry(
+            label=shape.label,
+            table=shape.table,
+            count=dumped.count,
+            digest=dumped.digest,
+            exact=dumped.exact,
+            member=member if dumped.count else None,
+            size=dumped.size,
+            sha256=dumped.sha256 if dumped.count else "",
+            natural_key=shape.identity.paths or None,
+            identity="natural" if shape.identity.loadable else "primary key",
+            fields=tuple(field_entries(shape.model)),
+            dangling=read.dangling,
+        )
+
+
+def field_entries(model: Model) -> Iterator[FieldEntry]:
+    """Yield the model's columns, as the manifest lists them."""
+    for field in model._meta.local_concrete_fields:
+        yield FieldEntry(
+            name=field.name,
+            column=field.column,
+            type=field.get_internal_type(),
+            relation=label(cast(Model, field.related_model)) if field.is_relation else None,
+        )
+
+
+def _database(connection: BaseDatabaseWrapper, isolation: str) -> dict[str, str]:
+    version = ".".join(map(str, connection.get_database_version()))
+    return {"vendor": connection.vendor, "version": version, "isolation": isolation}
+
+
+def pack_and_publish(
+    folder: Path, *, params: Mapping[str, Any], progress: Progress
+) -> tuple[str, Written]:
+    """Add the files to what `dump` left, write the package, and publish it.
+
+    Returns its name (or its path, if it was written to one) and its size and SHA-256. A second call
+    after a crash publishes nothing twice: the name is made of the snapshot's time and the id.
+    Raises SourceChanged (tried again by the caller) if a file changes while it is packed.
+    """
+    settings = backup_settings()
+    form = form_of(params, settings)
+    manifest = Manifest.from_json((folder / MANIFEST).read_bytes())
+    index = None
+    if _holds_files(params):
+        index = folder / INDEX
+        with referenced_files.of(folder) as referred:
+            wanted = referred if manifest.type == "partial" else None
+            found = write_index(_files(progress, wanted), index)
+        missing = referenced_files.missing(folder, index)
+        manifest = replace(manifest, files=found, warnings=manifest.warnings + missing)
+    name = form.output.name if form.output else _name(manifest, form)
+    if published := _published(manifest, name, form):
+        return str(form.output or name), published
+    target = folder / "packed" / name
+    target.parent.mkdir(exist_ok=True)
+    trees = {tree.alias: tree for tree in project_trees()}
+    done = 0
+
+    def count(size: int) -> None:
+        nonlocal done
+        done += size
+        progress(done, manifest.totals.content_size, "packing")
+
+    written = write_package(
+        target,
+        manifest=manifest,
+        rows=folder,
+        index=index,
+        open_file=lambda storage, file: trees[storage].open(file),
+        compression=form.compression,
+        recipients=settings.recipients if form.encrypted else (),
+        progress=count,
+    )
+    sidecar = _sidecar(manifest, name, written, form, settings)
+    if form.output:
+        publish_to_path(target, form.output, sidecar)
+        name = str(form.output)
+    else:
+        alias, store = catalogue.stores()[0]
+        store.publish(target, sidecar)
+        catalogue.record(sidecar, alias)
+    target.unlink()
+    return name, written
+
+
+def withdraw(folder: Path) -> None:
+    """Remove from the store what an attempt that died, and packed in `folder`, has left there: data
+    without a sidecar, which is no package."""
+    _, store = catalogue.stores()[0]
+    for packed in folder.glob("packed/*"):
+        store.withdraw(packed.name)
+
+
+def _published(manifest: Manifest, name: str, form: Form) -> Written | None:
+    """What an earlier attempt published, and could not say so any more."""
+    _, store = catalogue.stores()[0]
+    if form.output:
+        sidecar = sidecar_beside(form.output)
+    else:
+        sidecar = store.sidecar(name) if store.exists(name) else None
+    if sidecar is None or sidecar.id != manifest.id:
+        return None
+    return Written(size=sidecar.size, sha256=sidecar.sha256)
+
+
+def _files(progress: Progress, wanted: Callable[[str, str], bool] | None) -> Iterator[FileEntry]:
+    """Yield every file of the project, or each that is wanted, by storage and name. One that is
+    deleted meanwhile is not there (P13)."""
+    for tree in project_trees():
+        for number, name in enumerate(tree.names(), start=1):
+            if wanted and not wanted(tree.alias, name):
+                continue
+            progress(number, None, f"reading the files of storage {tree.alias}")
+            try:
+                entry = tree.entry(name)
+            except FileNotFoundError:
+                continue
+            yield FileEntry(storage=tree.alias, name=name, size=entry.size, sha256=entry.sha256)
+
+
+def _name(manifest: Manifest, form: Form) -> str:
+    return package_name(
+        project=manifest.project,
+        created_at=datetime.fromisoformat(manifest.created_at),
+        label=manifest.label,
+        id=manifest.id,
+        compression=form.compression,
+        encrypted=form.encrypted,
+    )
+
+
+def _sidecar(
+    manifest: Manifest, name: str, written: Written, form: Form, settings: BackupSettings
+) -> Sidecar:
+    sidecar = Sidecar.of(
+        manifest,
+        name=name,
+        written=written,
+        compression=form.compression,
+        recipients=settings.recipients if form.encrypted else (),
+    )
+    if settings.signing_key is None:
+        return sidecar
+    return sidecar.signed(Path(settings.signing_key).read_text())

@@ -1,0 +1,143 @@
+"""Checks of folders, storages, key files and the database: what is where."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Error, Info, Warning
+from django.core.files.storage import FileSystemStorage, Storage, storages
+from django.db import connections, models
+
+from backup_tasks.checks.installed import backed_up
+from backup_tasks.checks.settings import check_settings, with_sound_settings
+from backup_tasks.conf import BackupSettings, backup_settings
+from backup_tasks.engines import engine_class
+from backup_tasks.errors import Misconfigured
+from backup_tasks.storage.files import is_unset, misplaced
+
+_OTHERS = stat.S_IROTH | stat.S_IWOTH
+
+
+@with_sound_settings
+def check_folders(settings: BackupSettings) -> Iterator[CheckMessage]:
+    """E003, E004."""
+    for alias in settings.file_storages:
+        if alias not in django_settings.STORAGES:
+            hint = f"STORAGES has: {', '.join(django_settings.STORAGES)}."
+            problem = f"BACKUP['FILE_STORAGES'] names no storage: {alias!r}"
+            yield Error(problem, hint=hint, id="backup_tasks.E004")
+        elif not is_unset(alias) and (problem := misplaced(alias)):
+            yield Error(
+                f"storage {alias}: {problem}",
+                hint="A restore replaces what is in the folder of the files: give the files, the "
+                "store and the workspace folders of their own, none within another.",
+                id="backup_tasks.E003",
+            )
+
+
+@with_sound_settings
+def check_engine(settings: BackupSettings) -> Iterator[CheckMessage]:
+    """E008."""
+    try:
+        engine_class(settings.database)
+    except Misconfigured as error:
+        yield Error(f"{error.obj}: {error.what}", hint=error.hint, id="backup_tasks.E008")
+
+
+@with_sound_settings
+def check_keys(settings: BackupSettings) -> Iterator[CheckMessage]:
+    """W001, I002."""
+    keys = [("IDENTITIES", path) for path in settings.identities]
+    keys += [("SIGNING_KEY", settings.signing_key)] if settings.signing_key else []
+    for key, name in keys:
+        try:
+            mode = Path(name).stat().st_mode
+        except OSError as error:
+            problem = f"can't be read: {error.strerror}"
+            hint = "Put the key there, or leave the setting out where no worker needs it."
+        else:
+            if not mode & _OTHERS:
+                continue
+            problem = "can be read or changed by every user of this machine"
+            hint = f"chmod 600 {name}"
+        yield Warning(f"BACKUP['{key}']: {name} {problem}", hint=hint, id="backup_tasks.W001")
+    if settings.recipients and not settings.signing_key:
+        yield Info(
+            "Packages are encrypted, but nobody signs them: whoever can write to the store can "
+            "put a package of their own there, encrypted to the same public keys.",
+            hint="Set BACKUP['SIGNING_KEY'], and BACKUP['TRUSTED_KEYS'] where packages are read.",
+            id="backup_tasks.I002",
+        )
+
+
+@with_sound_settings
+def check_file_fields(settings: BackupSettings) -> Iterator[CheckMessage]:
+    """W003."""
+    aliases = [a for a in settings.file_storages if a in django_settings.STORAGES]
+    saved = [storages[alias] for alias in aliases if not is_unset(alias)]
+    for model in backed_up(settings):
+        for field in model._meta.local_fields:
+            if isinstance(field, models.FileField) and not any(
+                _same(field.storage, storage) for storage in saved
+            ):
+                yield Warning(
+                    f"{model._meta.label}.{field.name}: its files are in no package",
+                    hint="Add the alias of its storage to BACKUP['FILE_STORAGES'], and give the "
+                    "storage a folder (MEDIA_ROOT); or exclude the model, or silence this check if "
+                    "something else backs the files up.",
+                    obj=model,
+                    id="backup_tasks.W003",
+                )
+
+
+def _same(one: Storage, other: Storage) -> bool:
+    """Whether two storages hold the same files. `default_storage` stands for another object."""
+    if one == other:
+        return True
+    folders = [
+        storage.location if isinstance(storage, FileSystemStorage) else None
+        for storage in (one, other)
+    ]
+    return folders[0] is not None and folders[0] == folders[1]
+
+
+def check_wal(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """W002. Asks the database, so it runs with `check --database` and `migrate` only."""
+    if check_settings():
+        return []
+    alias = backup_settings().database
+    connection = connections[alias]
+    if alias not in (databases or ()) or connection.vendor != "sqlite":
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA journal_mode")
+        (mode,) = cursor.fetchone()
+    if mode in ("wal", "memory"):
+        return []
+    return [
+        Warning(
+            f"database {alias}: SQLite is in journal mode {mode!r}, so nobody can write while a "
+            "backup reads, and heartbeats of the step itself must wait",
+            hint='Set OPTIONS = {"init_command": "PRAGMA journal_mode=WAL"} in DATABASES.',
+            id="backup_tasks.W002",
+        )
+    ]
+
+
+@with_sound_settings
+def check_memory(settings: BackupSettings) -> Iterator[CheckMessage]:
+    """W006."""
+    for alias in dict.fromkeys([*settings.file_storages, *settings.stores]):
+        if alias in django_settings.STORAGES and not getattr(
+            storages[alias], "max_memory_size", True
+        ):
+            yield Warning(
+                f"storage {alias} keeps a file that is read in memory, whatever its size",
+                hint="Give it a limit, above which it uses a temporary file: in STORAGES, "
+                'OPTIONS = {"max_memory_size": 1 << 20}.',
+                id="backup_tasks.W006",
+            )

@@ -1,0 +1,1 @@
+"""MariaDB: staging and undo are databases beside the live one, on the same server."""

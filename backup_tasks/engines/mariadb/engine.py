@@ -1,0 +1,300 @@
+"""MariaDB: a place is a second database on the same server.
+
+DDL is in no transaction here. What makes a promote atomic is that one RENAME TABLE moves all tables
+or none, whatever dies meanwhile (MariaDB 10.6 and later). The table `django_migrations` goes with
+them, so a kept place that holds it tells that the promote happened: docs/adr/0013.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar, cast
+
+from django.db import DatabaseError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from backup_tasks.engines.base import Engine, identifier, insert, standing_in
+from backup_tasks.engines.lock_retry import once_granted
+from backup_tasks.engines.mariadb.foreign_keys import full, quoted
+from backup_tasks.engines.mariadb.rename_swap import (
+    MIGRATIONS,
+    Exchange,
+    refuse_other_storage,
+    refuse_triggers,
+    tables_in,
+    triggers_of,
+)
+from backup_tasks.errors import Misconfigured
+
+_OLDEST = (10, 6)
+_NAME_LENGTH = 64
+
+_LOCK_SECONDS = 1
+"""For each table; whole seconds are what the server counts in."""
+_LOCK_TRIES = 10
+_LOCKED = frozenset({1205, 1213})
+"""A lock that was not granted in time, a deadlock."""
+_DENIED = frozenset({1044, 1142})
+
+
+class MariaDB(Engine):
+    """Promote renames tables: its time does not depend on how much they hold."""
+
+    isolation: ClassVar[str] = "repeatable read, read only"
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(alias)
+        server = cast(Any, self.live)
+        if not server.mysql_is_mariadb or server.mysql_version < _OLDEST:
+            raise Misconfigured(
+                f"{server.display_name} {'.'.join(map(str, server.mysql_version))} is not "
+                "supported: it does not rename many tables as one, or has no comments on databases",
+                obj=f"database {alias}",
+                hint=f"MariaDB {'.'.join(map(str, _OLDEST))} and later are.",
+            )
+        with self.live.cursor() as cursor:
+            cursor.execute("SELECT DATABASE()")
+            (self._database,) = cursor.fetchone()
+
+    def _connection(self, database: str | None = None) -> BaseDatabaseWrapper:
+        """A new connection like the live one, to another database if one is given, that reads long
+        results row by row: Django's own would hold a whole table in memory."""
+        connection = self.live.copy()
+        if database:
+            connection.settings_dict["NAME"] = database
+
+        def streaming() -> Any:
+            connection.ensure_connection()
+            driver = connection.connection
+            usual, driver.cursorclass = driver.cursorclass, _streaming_cursor(connection)
+            try:
+                return connection.cursor()
+            finally:
+                driver.cursorclass = usual
+
+        connection.chunked_cursor = streaming  # type: ignore[method-assign]  # of this one only
+        return connection
+
+    @contextmanager
+    def _apart(self, database: str | None = None) -> Iterator[Any]:
+        """A cursor for DDL, which would end a transaction that the alias is in."""
+        connection = self._connection(database)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET foreign_key_checks = 0")
+                cursor.execute(f"SET lock_wait_timeout = {_LOCK_SECONDS}")
+                cursor.execute(f"SET innodb_lock_wait_timeout = {_LOCK_SECONDS}")
+                yield cursor
+        finally:
+            connection.close()
+
+    @contextmanager
+    def snapshot(self, tables: Sequence[str] = ()) -> Iterator[None]:
+        connection = self._connection()
+        connection.settings_dict["OPTIONS"]["isolation_level"] = "repeatable read"
+        with standing_in(self.alias, connection), transaction.atomic(self.alias):
+            with connection.cursor() as cursor:
+                cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+                found = connection.introspection.django_table_names(only_existing=True)
+                refuse_other_storage(cursor, self._database, found)
+            yield
+
+    def place(self, purpose: str, run_id: str) -> str:
+        """It starts with the name of live's database, so that one GRANT is enough for all."""
+        name = f"{self._database}_{identifier(purpose, run_id)}"
+        if len(name) <= _NAME_LENGTH:
+            return name
+        ending = hashlib.sha256(name.encode()).hexdigest()[:16]
+        return f"{name[: _NAME_LENGTH - 17]}_{ending}"
+
+    def places(self) -> list[str]:
+        with self.live.cursor() as cursor:
+            cursor.execute(
+                "SELECT schema_name FROM information_schema.schemata"
+                " WHERE BINARY schema_comment = %s ORDER BY schema_name",
+                [self._mark()],
+            )
+            return [name for (name,) in cursor.fetchall()]
+
+    def _mark(self) -> str:
+        """What tells our databases from everybody else's, another project's included (P2)."""
+        return f"place of backup_tasks for database {self._database}"
+
+    def create(self, place: str) -> None:
+        self.drop(place)
+        with self._apart() as cursor:
+            cursor.execute(
+                "SELECT default_character_set_name, default_collation_name"
+                " FROM information_schema.schemata WHERE schema_name = %s",
+                [self._database],
+            )
+            characters, collation = cursor.fetchone()
+            try:
+                cursor.execute(
+                    f"CREATE DATABASE {quoted(place)} CHARACTER SET {characters}"
+                    f" COLLATE {collation} COMMENT %s",
+                    [self._mark()],
+                )
+            except DatabaseError as error:
+                if error.args[0] in _DENIED:
+                    raise self._may_not_create(cursor) from error
+                raise
+
+    def _may_not_create(self, cursor: Any) -> Misconfigured:
+        cursor.execute("SELECT CURRENT_USER()")
+        user, _, host = cursor.fetchone()[0].rpartition("@")
+        pattern = re.sub(r"([_%])", r"\\\1", f"{self._database}_") + "%"
+        return Misconfigured(
+            "the database's user may not create the databases in which restores are built and "
+            "replaced tables are kept",
+            obj=f"database {self.alias}",
+            hint=f"GRANT ALL PRIVILEGES ON {quoted(pattern)}.* TO '{user}'@'{host}';",
+        )
+
+    def clone(self, place: str, tables: Sequence[str]) -> list[str]:
+        self.create(place)
+        names = sorted({*tables, MIGRATIONS})
+        with self._apart(place) as cursor:
+            wanted = _made_by(cursor, self._database, names)
+            for statement in wanted.values():
+                cursor.execute(statement)
+            cursor.execute(
+                f"INSERT INTO {MIGRATIONS} SELECT * FROM {quoted(self._database)}.{MIGRATIONS}"
+            )
+            made = _made_by(cursor, place, names)
+            triggers = triggers_of(cursor, self._database, names)
+        return [
+            *(
+                f"{name}: made otherwise: {made[name]}"
+                for name in names
+                if made[name] != wanted[name]
+            ),
+            *(f"{name}: its trigger {trigger} is not copied" for name, trigger in triggers),
+        ]
+
+    @contextmanager
+    def at(self, place: str) -> Iterator[None]:
+        with standing_in(self.alias, self._connection(place)):
+            yield
+
+    def drop(self, place: str) -> None:
+        if place in self.places():
+            with self._apart() as cursor:
+                cursor.execute(f"DROP DATABASE IF EXISTS {quoted(place)}")
+
+    @contextmanager
+    def loading(self, tables: Sequence[str], *, attempt: int) -> Iterator[None]:
+        connection = connections[self.alias]
+        connection.disable_constraint_checking()
+        with transaction.atomic(self.alias), connection.cursor() as cursor:
+            cursor.execute("SELECT DATABASE()")
+            (place,) = cursor.fetchone()
+            refuse_triggers(cursor, place, tables)
+            # Else a primary key of 0 would become the next number.
+            cursor.execute("SET sql_mode = concat(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')")
+            for table in tables:
+                # TRUNCATE would be faster, and can't be rolled back.
+                cursor.execute(f"DELETE FROM {quoted(table)}")
+            yield
+        connection.enable_constraint_checking()
+
+    def write(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+        # The driver makes statements of many rows of these.
+        return insert(connections[self.alias], quoted(table), map(quoted, columns), rows)
+
+    def carry(self, tables: Sequence[str]) -> None:
+        with connections[self.alias].cursor() as cursor:
+            for table in tables:
+                cursor.execute(
+                    "SELECT column_name FROM information_schema.columns"
+                    " WHERE table_schema = %s AND table_name = %s AND generation_expression IS NULL"
+                    " ORDER BY ordinal_position",
+                    [self._database, table],
+                )
+                columns = ", ".join(quoted(name) for (name,) in cursor.fetchall())
+                cursor.execute(
+                    f"INSERT INTO {quoted(table)} ({columns})"
+                    f" SELECT {columns} FROM {quoted(self._database)}.{quoted(table)}"
+                )
+
+    def in_doubt(self, place: str) -> bool:
+        with self.live.cursor() as cursor:
+            return bool(tables_in(cursor, place, [MIGRATIONS]))
+
+    def _count_on(self, table: str, column: str) -> None:
+        """MariaDB counts on from the highest number that was inserted."""
+
+    def promote(
+        self,
+        place: str,
+        *,
+        tables: Sequence[str],
+        apps: Sequence[str],
+        keep: str,
+        record: Callable[[], None],
+    ) -> float:
+        exchange = Exchange(live=self._database, place=place, keep=keep, tables=tables)
+        with self._apart() as cursor:
+            exchange.refuse_misfit(cursor)
+        try:
+            if not self.in_doubt(keep):
+                self.create(keep)
+                self._merge_migrations(place, apps)
+            return self._persist(exchange, record)
+        finally:
+            if not self.in_doubt(keep):
+                self.drop(keep)
+
+    def _merge_migrations(self, place: str, apps: Sequence[str]) -> None:
+        """Give the place's table of migrations live's rows for all other apps."""
+        others = f"app NOT IN ({', '.join(['%s'] * (len(apps) + 1))})"
+        given = [*apps, ""]  # a list of none would be no SQL
+        with self._apart(place) as cursor:
+            cursor.execute(f"DELETE FROM {MIGRATIONS} WHERE {others}", given)
+            cursor.execute(
+                f"INSERT INTO {MIGRATIONS} (app, name, applied) SELECT app, name, applied"
+                f" FROM {quoted(self._database)}.{MIGRATIONS} WHERE {others} ORDER BY id",
+                given,
+            )
+
+    def _persist(self, exchange: Exchange, record: Callable[[], None]) -> float:
+        """Exchange the tables, and commit what is recorded, as soon as others let us.
+
+        The record's transaction is open meanwhile: whoever has lost the step renames nothing.
+        """
+
+        def attempt() -> float:
+            with transaction.atomic(self.alias), self._apart() as cursor:
+                record()
+                began = time.monotonic()
+                exchange.run(cursor)
+            return time.monotonic() - began
+
+        return once_granted(
+            attempt,
+            refused=lambda error: error.args[0] in _LOCKED,
+            tries=_LOCK_TRIES,
+            alias=self.alias,
+            transactions="information_schema.innodb_trx",
+        )
+
+
+def _streaming_cursor(connection: BaseDatabaseWrapper) -> Any:
+    """The driver's class of cursors that leave the rows with the server until they are wanted."""
+    return cast(Any, connection).Database.cursors.SSCursor
+
+
+def _made_by(cursor: Any, database: str, tables: Sequence[str]) -> dict[str, str]:
+    """Return by table the statement that makes it, foreign keys and comments included, without the
+    number that its next row would get."""
+    statements = {}
+    for name in tables:
+        cursor.execute(f"SHOW CREATE TABLE {full(database, name)}")
+        statements[name] = re.sub(
+            r"^(\) ENGINE=\w+) AUTO_INCREMENT=\d+", r"\1", cursor.fetchone()[1], flags=re.MULTILINE
+        )
+    return statements

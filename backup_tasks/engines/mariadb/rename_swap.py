@@ -1,0 +1,204 @@
+"""One RENAME TABLE that puts the MariaDB tables of a place into live, and live's into another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from backup_tasks.engines.mariadb.foreign_keys import ForeignKey, full, keys_between, settle
+from backup_tasks.errors import DoesNotFit, HandoverChanged
+
+MIGRATIONS = "django_migrations"
+"""Goes with the tables, and so tells where they are."""
+
+_MENDING_SECONDS = 10
+"""How long a table that stayed is waited for, once the others are renamed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """Which tables go where."""
+
+    live: str
+    place: str
+    keep: str
+    tables: Sequence[str]
+
+    def happened(self, cursor: Any) -> bool:
+        """Whether the tables were renamed: all of them were, or none."""
+        return bool(tables_in(cursor, self.keep, [MIGRATIONS]))
+
+    def refuse_misfit(self, cursor: Any) -> None:
+        """Raise HandoverChanged or DoesNotFit for what can't be exchanged; nothing has changed."""
+        there = tables_in(cursor, self.place, self.tables)
+        if self.happened(cursor):
+            if there:
+                raise HandoverChanged(
+                    f"the old tables are there already, and so are new ones in {self.place}",
+                    obj=f"database {self.keep}",
+                    hint="Start a new run.",
+                )
+            return
+        if missing := sorted(set(self.tables).difference(there)):
+            raise HandoverChanged(
+                f"tables are missing: {', '.join(missing)}",
+                obj=f"database {self.place}",
+                hint="Somebody dropped them. Start a new run.",
+            )
+        for database in (self.live, self.place):
+            refuse_triggers(cursor, database, self.tables)
+            refuse_other_storage(cursor, database, self.tables)
+        keys = self._keys_afterwards(cursor)
+        refuse_references_from_elsewhere(keys, self)
+        wanted, _ = self._settled(keys)
+        self._refuse_lost(cursor, wanted, new=self.place)
+
+    def run(self, cursor: Any) -> None:
+        """Do it, or finish what was begun. Outside a transaction, with foreign_key_checks off.
+
+        Once sent, the statements are run to their end by the server, whether this program lives or
+        not. Raises DoesNotFit, everything as before, for rows that would refer to nothing.
+        """
+        if self.happened(cursor):
+            _, statements = self._settled(self._keys(cursor))
+            for statement in statements:
+                cursor.execute(statement)
+        else:
+            self._rename(cursor)
+        wanted, _ = self._settled(self._keys(cursor))
+        try:
+            self._refuse_lost(cursor, wanted, new=self.live)
+        except DoesNotFit:
+            # Somebody wrote them since they were looked for.
+            replace(self, place=self.keep, keep=self.place)._rename(cursor)
+            raise
+
+    def _rename(self, cursor: Any) -> None:
+        _, statements = self._settled(self._keys_afterwards(cursor))
+        names = ", ".join(
+            f"{full(source, table)} TO {full(target, table)}"
+            for source, table, target in self._moves(cursor)
+        )
+        block = [f"RENAME TABLE {names}"]
+        if statements:
+            block += [f"SET lock_wait_timeout = {_MENDING_SECONDS}", *statements]
+        cursor.execute("BEGIN NOT ATOMIC " + "".join(f"{each}; " for each in block) + "END")
+
+    def _moves(self, cursor: Any) -> list[tuple[str, str, str]]:
+        """Source, table and target of each renaming, in their order."""
+        tables = [*self.tables, MIGRATIONS]
+        return [
+            *((self.live, name, self.keep) for name in tables_in(cursor, self.live, tables)),
+            *((self.place, name, self.live) for name in tables_in(cursor, self.place, tables)),
+        ]
+
+    def _keys(self, cursor: Any) -> list[ForeignKey]:
+        return keys_between(cursor, (self.live, self.place, self.keep))
+
+    def _keys_afterwards(self, cursor: Any) -> list[ForeignKey]:
+        """What the foreign keys will be when the tables are renamed."""
+        moved = {(source, name): target for source, name, target in self._moves(cursor)}
+
+        def new(database: str, table: str) -> str:
+            return moved.get((database, table), database)
+
+        return [
+            replace(
+                key,
+                database=new(key.database, key.table),
+                parent_database=new(key.parent_database, key.parent),
+            )
+            for key in self._keys(cursor)
+        ]
+
+    def _settled(self, keys: Sequence[ForeignKey]) -> tuple[list[ForeignKey], list[str]]:
+        return settle(keys, self.live, (self.place, self.keep), self.tables)
+
+    def _refuse_lost(self, cursor: Any, wanted: Iterable[ForeignKey], *, new: str) -> None:
+        """Raise DoesNotFit for rows that refer to nothing, the new tables being in `new`."""
+
+        def where(table: str) -> str:
+            return new if table in self.tables else self.live
+
+        lost = [
+            f"{count} of {key.table} to {key.parent}"
+            for key in wanted
+            if (count := key.lost(cursor, where(key.table), where(key.parent)))
+        ]
+        if lost:
+            raise DoesNotFit(
+                "rows of tables that the package does not hold, or rows that refer to such, would "
+                f"refer to nothing: {', '.join(lost)}",
+                obj=f"database {self.live}",
+                hint="Restore a package that holds these rows, or remove the rows that refer to "
+                "them.",
+            )
+
+
+def tables_in(cursor: Any, database: str, tables: Sequence[str]) -> list[str]:
+    """Return those of the tables that the database has."""
+    if not tables:
+        return []
+    cursor.execute(
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = %s"
+        f" AND table_type = 'BASE TABLE' AND table_name IN ({', '.join(['%s'] * len(tables))})"
+        " ORDER BY table_name",
+        [database, *tables],
+    )
+    return [name for (name,) in cursor.fetchall()]
+
+
+def triggers_of(cursor: Any, database: str, tables: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the table and the name of each trigger."""
+    cursor.execute(
+        "SELECT event_object_table, trigger_name FROM information_schema.triggers"
+        " WHERE trigger_schema = %s ORDER BY trigger_name",
+        [database],
+    )
+    return [(table, name) for table, name in cursor.fetchall() if table in tables]
+
+
+def refuse_triggers(cursor: Any, database: str, tables: Sequence[str]) -> None:
+    """Raise DoesNotFit for triggers: MariaDB renames no table with one to another database."""
+    if found := triggers_of(cursor, database, tables):
+        named = ", ".join(f"{trigger} (of {table})" for table, trigger in found)
+        raise DoesNotFit(
+            f"MariaDB can't move tables that have triggers to another database: {named}",
+            obj=f"database {database}",
+            hint="Keep what SHOW CREATE TRIGGER says, drop them, run this again, and create them "
+            "anew.",
+        )
+
+
+def refuse_other_storage(cursor: Any, database: str, tables: Sequence[str]) -> None:
+    """Raise DoesNotFit for tables that are not InnoDB's: they know no transactions."""
+    cursor.execute(
+        "SELECT table_name, engine FROM information_schema.tables WHERE table_schema = %s"
+        " AND table_type = 'BASE TABLE' AND engine <> 'InnoDB' ORDER BY table_name",
+        [database],
+    )
+    found = [f"{table} ({engine})" for table, engine in cursor.fetchall() if table in tables]
+    if found:
+        raise DoesNotFit(
+            f"tables without transactions, of which no consistent copy can be made: "
+            f"{', '.join(found)}",
+            obj=f"database {database}",
+            hint="ALTER TABLE … ENGINE = InnoDB, or exclude their models.",
+        )
+
+
+def refuse_references_from_elsewhere(keys: Iterable[ForeignKey], exchange: Exchange) -> None:
+    """Raise DoesNotFit for foreign keys of other databases that would lead to a kept table."""
+    known = (exchange.live, exchange.place, exchange.keep)
+    found = [
+        f"{key.name} of {key.database}.{key.table}"
+        for key in keys
+        if key.database not in known and key.parent_database == exchange.keep
+    ]
+    if found:
+        raise DoesNotFit(
+            f"foreign keys of other databases would go on using the old tables: {', '.join(found)}",
+            obj=f"database {exchange.live}",
+            hint="Drop them, run this again, and create them anew.",
+        )

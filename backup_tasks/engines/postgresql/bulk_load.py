@@ -1,0 +1,227 @@
+"""How the tables of a PostgreSQL place are filled, over several connections at a time.
+
+What one connection has not committed, the others can't see. So each table is a transaction of its
+own: its indexes, unique constraints and triggers are put aside, it is emptied, filled, and all is
+built again. Foreign keys lead from table to table: they are put aside before the first and come
+back after the last. Until then they are kept in a table of the place, where the next attempt finds
+them, whatever became of this one; and a place that lacks them is not promoted.
+
+That table also says which attempt loads. Every transaction looks there first, and the first one of
+an attempt waits for those of earlier ones. So a process that has lost its step, and does not know
+it yet, changes nothing any more (docs/adr/0007).
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from django.db import DatabaseError, IntegrityError, InterfaceError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from backup_tasks.conf import backup_settings
+from backup_tasks.engines.base import quoted, standing_in
+from backup_tasks.engines.postgresql import deferred_constraints
+from backup_tasks.engines.postgresql.deferred_constraints import Key
+from backup_tasks.engines.postgresql.snapshots import server
+from backup_tasks.errors import DoesNotFit, LeaseLost
+
+_STATE = "backup_tasks_load"
+
+_WORTH_A_CONNECTION = 32 << 20
+"""Bytes of tables for each connection that checks foreign keys."""
+
+Connect = Callable[[], BaseDatabaseWrapper]
+"""Returns a new connection to the place."""
+
+
+class Load:
+    """One attempt to load the place that the alias leads to, in one of the processes that do."""
+
+    def __init__(self, alias: str, attempt: int) -> None:
+        self._alias, self._attempt = alias, attempt
+
+    @classmethod
+    def joined(cls, alias: str, token: str) -> Load:
+        """Return what another process began. Raises DoesNotFit if that is somewhere else."""
+        attempt, _, there = token.partition(" ")
+        with connections[alias].cursor() as cursor:
+            here = server(cursor)
+        if here != there:
+            raise DoesNotFit("the settings lead to another database", obj=here)
+        return cls(alias, int(attempt))
+
+    @property
+    def token(self) -> str:
+        """What another process needs to join."""
+        with connections[self._alias].cursor() as cursor:
+            return f"{self._attempt} {server(cursor)}"
+
+    def begin(self, tables: Sequence[str]) -> None:
+        """Put foreign keys aside and empty the tables. Raises LeaseLost."""
+        with suppress(IntegrityError), self._transaction() as cursor:  # made by two at once
+            cursor.execute(
+                f"CREATE TABLE IF NOT EXISTS {_STATE} (attempt bigint, finished bool, keys text)"
+            )
+        with self._transaction() as cursor:
+            # Before anything is read: what is read then is what the one before has left.
+            cursor.execute(f"LOCK TABLE {_STATE} IN EXCLUSIVE MODE")
+            attempt, kept = self._state(cursor)
+            if attempt > self._attempt:
+                raise self._lost()
+            there = deferred_constraints.keys_of(cursor, tables)
+            # What an attempt put aside tells how a key was: it may have come back unchecked.
+            keys = {key[:2]: key for key in (*there, *kept)}
+            self._keep(cursor, [*keys.values()], finished=False)
+            deferred_constraints.drop_keys(cursor, there)
+            # What else refers to them here, in staging, is not promoted.
+            emptied = {*tables, *(key.table for key in there)}
+            if emptied:
+                cursor.execute(f"TRUNCATE {', '.join(map(quoted, sorted(emptied)))} CASCADE")
+
+    @contextmanager
+    def filling(self, tables: Sequence[str]) -> Iterator[Any]:
+        """One transaction, in which the tables are empty and without indexes until its end. Gives
+        a cursor. Raises LeaseLost, and django.db errors for what breaks a constraint."""
+        with self._holding() as cursor:
+            again = deferred_constraints.suspend(cursor, tables)
+            # Rows can be written frozen to what was emptied in the same transaction.
+            cursor.execute(f"TRUNCATE {', '.join(map(quoted, tables))}")
+            yield cursor
+            for statement in again:
+                cursor.execute(statement)
+            for table in tables:
+                cursor.execute(f"ANALYZE {quoted(table)}")
+
+    def write(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+        """Fill a table; return the number of rows. Raises what `filling` raises."""
+        names = ", ".join(map(quoted, columns))
+        wrapped = connections[self._alias].wrap_database_errors
+        with self.filling([table]) as cursor, wrapped:
+            # Frozen rows are seen by a transaction that began before they were loaded, too: after
+            # a promote it would find the new tables empty. A partitioned table can't have it.
+            cursor.execute(
+                "SELECT relkind = 'r' FROM pg_class WHERE oid = %s::regclass", [quoted(table)]
+            )
+            option = "(FREEZE)" if cursor.fetchone() == (True,) else ""
+            with cursor.cursor.copy(f"COPY {quoted(table)} ({names}) FROM STDIN {option}") as copy:
+                for row in rows:
+                    copy.write_row(row)
+            return int(cursor.rowcount)
+
+    def end(self, tables: Sequence[str], connect: Connect) -> None:
+        """Bring the foreign keys back. Raises LeaseLost, IntegrityError."""
+        with self._holding() as cursor:
+            _, keys = self._state(cursor)
+            checks = deferred_constraints.add_keys(cursor, keys)
+            cursor.execute(
+                "SELECT coalesce(sum(pg_relation_size(to_regclass(name))), 0)"
+                " FROM unnest(%s::text[]) name",
+                [[quoted(table) for table in tables]],
+            )
+            (size,) = cursor.fetchone()
+        self._execute(checks, connect, connections_worth=int(size) // _WORTH_A_CONNECTION)
+        with self._holding() as cursor:
+            self._keep(cursor, [], finished=True)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Any]:
+        with transaction.atomic(self._alias), connections[self._alias].cursor() as cursor:
+            yield cursor
+
+    @contextmanager
+    def _holding(self) -> Iterator[Any]:
+        """A transaction during which no other attempt can begin. Raises LeaseLost if one has."""
+        with self._transaction() as cursor:
+            cursor.execute(f"LOCK TABLE {_STATE} IN ROW SHARE MODE")
+            attempt, _ = self._state(cursor)
+            if attempt != self._attempt:
+                raise self._lost()
+            yield cursor
+
+    def _state(self, cursor: Any) -> tuple[int, list[Key]]:
+        """Return which attempt loads, and which foreign keys are put aside."""
+        cursor.execute(f"SELECT attempt, keys FROM {_STATE}")
+        attempt, keys = cursor.fetchone() or (0, "[]")
+        return attempt, [Key(*key) for key in json.loads(keys)]
+
+    def _keep(self, cursor: Any, keys: Sequence[Key], *, finished: bool) -> None:
+        cursor.execute(f"DELETE FROM {_STATE}")
+        cursor.execute(
+            f"INSERT INTO {_STATE} VALUES (%s, %s, %s)", [self._attempt, finished, json.dumps(keys)]
+        )
+
+    def _lost(self) -> LeaseLost:
+        return LeaseLost(
+            f"attempt {self._attempt} lost its lease: a later one loads",
+            obj=f"database {self._alias}",
+        )
+
+    def _execute(
+        self, statements: Sequence[str], connect: Connect, *, connections_worth: int
+    ) -> None:
+        """Execute the statements, several at a time where that pays. What a thread fails at is
+        executed here."""
+        left = deque(statements)
+        opened: list[BaseDatabaseWrapper] = []
+
+        def work() -> None:
+            while True:
+                try:
+                    statement = left.popleft()
+                except IndexError:
+                    return
+                try:
+                    with self._holding() as cursor:
+                        cursor.execute(statement)
+                except Exception:
+                    left.append(statement)
+                    raise
+
+        def work_along() -> None:
+            with suppress(DatabaseError, InterfaceError, LeaseLost), connect_along():
+                work()
+
+        @contextmanager
+        def connect_along() -> Iterator[None]:
+            connection = connect()
+            opened.append(connection)
+            with standing_in(self._alias, connection):
+                yield
+
+        number = min(backup_settings().connections, connections_worth, len(left)) - 1
+        threads = [threading.Thread(target=work_along, daemon=True) for _ in range(number)]
+        try:
+            for thread in threads:
+                thread.start()
+            work()
+            for thread in threads:
+                thread.join()
+            work()
+        finally:
+            left.clear()
+            for connection in opened:
+                if at_work := connection.connection:
+                    # A server that can't be reached has nothing to cancel either.
+                    with suppress(DatabaseError, InterfaceError), connection.wrap_database_errors:
+                        at_work.cancel()
+            for thread in threads:
+                thread.join()
+
+
+def refuse_unfinished(cursor: Any, place: str) -> None:
+    """Raise DoesNotFit if a load of the place did not come to its end."""
+    state = f"{quoted(place)}.{_STATE}"
+    cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [state])
+    if cursor.fetchone() == (True,):
+        cursor.execute(f"SELECT 1 FROM {state} WHERE NOT finished")
+        if cursor.fetchone():
+            raise DoesNotFit(
+                "its load did not come to its end",
+                obj=place,
+                hint="Resume the run, or start another one.",
+            )

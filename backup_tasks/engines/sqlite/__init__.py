@@ -1,0 +1,1 @@
+"""SQLite: staging and undo are files beside the live one."""

@@ -1,0 +1,220 @@
+"""Makes the mapping table of a model: which row of live each row of the package is, or becomes.
+
+p0…         primary key in the package
+t0…         primary key in live
+action      matched, hit, unmatched: until it is known what is to be done; then
+            insert, update, same; keep: live's version stays; mapped: an operator said so;
+            none: there is none, references become NULL; gone: the package itself has no such
+            row, and what refers to it must go on leading nowhere; missing: refused
+conflict    what an operator has to decide, see `conflicts`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from django.contrib.contenttypes.models import ContentType
+
+from backup_tasks.errors import DoesNotFit
+from backup_tasks.merge.dialect import Ground
+from backup_tasks.merge.mapped_models import Joined, target_of
+from backup_tasks.merge.translation import Translation, generic_keys
+from backup_tasks.rows.natural_keys import Model
+from backup_tasks.rows.query import Field, key_query
+
+
+class Matching:
+    """Makes one mapping table after the other."""
+
+    def __init__(self, ground: Ground, all_: Mapping[Model, Joined]) -> None:
+        self._ground, self._all = ground, all_
+        self._mapped: dict[Model, Joined] = {}
+
+    def match(self, joined: Joined) -> None:
+        """Find the rows of live. Raises DoesNotFit for a key that is not unique."""
+        ground = self._ground
+        package, live = self._side(joined, ground.staging), self._side(joined, "")
+        parts = range(len(joined.keys) + len(joined.values))
+        on = " AND ".join(f"s.k{number} = l.k{number}" for number in parts)
+        columns = [f"s.pk{at} AS p{at}, l.pk{at} AS t{at}" for at in range(len(joined.pk))]
+        ground.make(
+            joined.mapping,
+            f"SELECT {', '.join(columns)}, CASE WHEN l.pk0 IS NULL THEN 'unmatched' ELSE 'matched'"
+            f" END AS action, {ground.text('NULL')} AS conflict"
+            f" FROM ({package}) s LEFT JOIN ({live}) l ON {on}",
+            joined.columns("p"),
+        )
+        ground.index(joined.mapping, joined.columns("t"))
+        self._mapped[joined.model] = joined
+        self._refuse_ambiguous(joined, "the target", joined.columns("p"))
+        self._refuse_ambiguous(joined, "the package", joined.columns("t"))
+
+    def _side(self, joined: Joined, prefix: str) -> str:
+        """Return the SELECT of primary keys (pk0…) and what tells the rows apart (k0…)."""
+        ground = self._ground
+        columns, source = key_query(joined.model, joined.values, ground.connection, prefix)
+        null = [_may_be_null(joined.model, path) for path in joined.values]
+        for number, field in enumerate(joined.keys):
+            stored = f"t.{ground.quote(field.column)}"
+            other = self._mapped.get(target_of(field))  # type: ignore[arg-type]  # it refers
+            if prefix and other is not None:
+                mapping = ground.staged(other.mapping)
+                source += f" LEFT JOIN {mapping} m{number} ON m{number}.p0 = {stored}"
+                columns.append(f"m{number}.t0")
+            else:
+                columns.append(stored)
+            null.append(field.null)
+        keys = [
+            f"{ground.comparable(column, null=may)} AS k{number}"
+            for number, (column, may) in enumerate(zip(columns, null, strict=True))
+        ]
+        own = [f"t.{ground.quote(f.column)} AS pk{at}" for at, f in enumerate(joined.pk)]
+        return f"SELECT {', '.join([*own, *keys])} FROM {source}"
+
+    def _refuse_ambiguous(self, joined: Joined, side: str, columns: list[str]) -> None:
+        listed = ", ".join(columns)
+        found = self._ground.rows(
+            f"SELECT {listed} FROM {self._ground.staged(joined.mapping)}"
+            f" WHERE {columns[0]} IS NOT NULL GROUP BY {listed} HAVING count(*) > 1 LIMIT 1"
+        )
+        if found:
+            (pk,) = found
+            other = "package" if side == "the target" else "target"
+            raise DoesNotFit(
+                f"several rows of {side} are, by what tells them apart, the {other}'s row with the "
+                f"primary key {', '.join(map(str, pk))}",
+                obj=joined.label,
+                hint="Make the natural key unique in both, or name another one in NATURAL_KEYS.",
+            )
+
+    def place(self, joined: Joined, every: Sequence[Joined]) -> None:
+        """Give the rows that were not found a place: the row of live that has a unique value of
+        theirs (a conflict), else a primary key, their own if it is free."""
+        ground, mapping = self._ground, self._ground.staged(joined.mapping)
+        if joined.numbered:
+            self._number(joined, every)
+            self._hits(joined)
+            return
+        keys = [field for field in joined.pk if field.is_relation]
+        values = [f"m.{name} AS {name}" for name in joined.columns("p")]
+        source = f"{mapping} m"
+        for at, field in enumerate(joined.pk):
+            other = self._mapped.get(target_of(field)) if field in keys else None  # type: ignore[arg-type]  # it refers
+            value = f"m.p{at}"
+            if other is not None:
+                source += f" LEFT JOIN {ground.staged(other.mapping)} o{at} ON o{at}.p0 = {value}"
+                value = f"CASE WHEN o{at}.p0 IS NULL THEN {value} ELSE o{at}.t0 END"
+            values.append(f"{value} AS t{at}")
+        self._assign(
+            joined,
+            f"SELECT {', '.join(values)} FROM {source} WHERE m.action = 'unmatched'",
+            "action = 'unmatched'",
+        )
+        self._hits(joined)
+        ground.run(f"UPDATE {mapping} SET action = 'insert' WHERE action = 'unmatched'")
+
+    def _hits(self, joined: Joined) -> None:
+        ground, mapping = self._ground, self._ground.staged(joined.mapping)
+        rows = Translation(ground, joined, self._mapped)
+        waiting = "('unmatched', 'insert')" if joined.numbered else "('unmatched')"
+        own = joined.columns("p")
+        for fields in joined.uniques():
+            if not all(not f.is_relation or target_of(f) in self._mapped for f in fields):
+                continue  # found out when rows are compared
+            on = " AND ".join(f"x.{c} = l.{c}" for c in map(ground.quote, _columns(fields)))
+            found = ", ".join(
+                f"l.{ground.quote(f.column)} AS t{at}" for at, f in enumerate(joined.pk)
+            )
+            other = " AND ".join(
+                f"o.t{at} = l.{ground.quote(f.column)}" for at, f in enumerate(joined.pk)
+            )
+            self._assign(
+                joined,
+                f"SELECT {', '.join(f'x.merge_{name} AS {name}' for name in own)}, {found}"
+                f" FROM ({rows.select()}) x JOIN {ground.quote(joined.table)} l ON {on}"
+                f" WHERE x.merge_action IN {waiting} AND NOT EXISTS (SELECT 1 FROM {mapping} o"
+                f" WHERE {other} AND o.action NOT IN {waiting})",
+                f"action = 'hit', conflict = 'unique:{_names(fields)}'",
+            )
+
+    def _assign(self, joined: Joined, select: str, also: str) -> None:
+        """Set t0… of the rows that the SELECT of p0… and t0… names, and what else is to be set."""
+        ground, own = self._ground, joined.columns("p")
+        helper = ground.make(f"{joined.mapping}_new", select, own)
+        mapping = ground.staged(joined.mapping)
+        same = " AND ".join(f"h.{name} = {mapping}.{name}" for name in own)
+        values = ", ".join(
+            f"{name} = (SELECT h.{name} FROM {helper} h WHERE {same})"
+            for name in joined.columns("t")
+        )
+        ground.run(
+            f"UPDATE {mapping} SET {values}, {also}"
+            f" WHERE EXISTS (SELECT 1 FROM {helper} h WHERE {same})"
+        )
+
+    def _number(self, joined: Joined, every: Sequence[Joined]) -> None:
+        """Give rows their own number if it is free, else one that nobody had."""
+        ground, mapping = self._ground, self._ground.staged(joined.mapping)
+        (pk,) = map(ground.quote, _columns(joined.pk))
+        used = [f"SELECT {pk} AS v FROM {ground.quote(joined.table)}"]
+        if gone := _gone_from_live(ground, joined, every):
+            table = ground.make(f"{joined.mapping}_gone", " UNION ".join(gone), ["v"])
+            used.append(f"SELECT v FROM {table}")
+        free = " AND ".join(
+            f"NOT EXISTS (SELECT 1 FROM ({query}) q WHERE q.v = {mapping}.p0)" for query in used
+        )
+        ground.run(
+            f"UPDATE {mapping} SET t0 = p0, action = 'insert' WHERE action = 'unmatched' AND {free}"
+        )
+        highest = 0
+        for query in (*used, f"SELECT {pk} AS v FROM {ground.staged(joined.table)}"):
+            highest = max(highest, ground.value(f"SELECT max(q.v) FROM ({query}) q") or 0)
+        self._assign(
+            joined,
+            f"SELECT p0, {highest} + row_number() OVER (ORDER BY p0) AS t0"
+            f" FROM {mapping} WHERE action = 'unmatched'",
+            "action = 'insert'",
+        )
+
+
+def _gone_from_live(ground: Ground, joined: Joined, every: Sequence[Joined]) -> list[str]:
+    """Return queries (of a column v) of the numbers that rows of live refer to though there is no
+    such row: a new row with that number would be taken for the one that is gone (T1, T12)."""
+    quote, meta = ground.quote, joined.model._meta
+    (pk,) = map(quote, _columns(joined.pk))
+    found = []
+    for other in every:
+        rows = f"SELECT {{0}} AS v FROM {quote(other.table)} t"
+        gone = f" LEFT JOIN {quote(joined.table)} o ON o.{pk} = {{0}}"
+        gone += f" WHERE o.{pk} IS NULL AND {{0}} IS NOT NULL"
+        found += [
+            (rows + gone).replace("{0}", f"t.{quote(field.column)}")
+            for field in other.written
+            if target_of(field) is joined.model and not getattr(field, "db_constraint", True)
+        ]
+        for key in generic_keys(other.model):
+            kind, number = (
+                f"t.{quote(cast(Any, other.model._meta.get_field(name)).column)}"
+                for name in (key.ct_field, key.fk_field)
+            )
+            kinds = (
+                f" JOIN {quote(ContentType._meta.db_table)} c ON c.id = {kind}"
+                f" AND c.app_label = '{meta.app_label}' AND c.model = '{meta.model_name}'"
+            )
+            number = ground.number(ground.text(number))
+            found.append(f"{rows}{kinds}{gone}".replace("{0}", number))
+    return found
+
+
+def _columns(fields: Collection[Field]) -> Iterator[str]:
+    return (field.column for field in fields)
+
+
+def _names(fields: Collection[Field]) -> str:
+    return ", ".join(field.name for field in fields)
+
+
+def _may_be_null(model: Model, path: str) -> bool:
+    """Whether the value at the end of a path can be missing."""
+    return "__" in path or bool(model._meta.get_field(path).null)  # type: ignore[union-attr]  # a column

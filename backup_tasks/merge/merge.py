@@ -1,0 +1,167 @@
+"""A merge from its beginning to its proof; a rehearsal of one ends with the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypedDict
+
+from django.contrib.auth import get_user_model
+
+from backup_tasks.errors import DoesNotFit
+from backup_tasks.merge.conflicts import Conflict, compare, conflicts
+from backup_tasks.merge.dialect import Ground
+from backup_tasks.merge.key_matching import Matching
+from backup_tasks.merge.mapped_models import Identities, Joined, in_order
+from backup_tasks.merge.policy import Policy
+from backup_tasks.merge.proof import unequal
+from backup_tasks.merge.translation import Translation
+from backup_tasks.merge.unresolved_references import (
+    keep_gone,
+    make_placeholders,
+    map_generic_keys,
+    map_users,
+    settle_missing,
+)
+from backup_tasks.merge.write import write
+from backup_tasks.progress import Progress
+from backup_tasks.rows.natural_keys import Model
+
+
+class ModelPlan(TypedDict):
+    """What a merge does to one model."""
+
+    insert: int
+    update: int
+    unchanged: int
+    kept: int
+    """Rows of the package that give way to the target's."""
+    renumbered: int
+    """Of those inserted: they get another primary key than they had."""
+    only_in_target: int
+    conflicts: list[Conflict]
+
+
+class Plan(TypedDict):
+    """What a merge does, or would do."""
+
+    models: dict[str, ModelPlan]
+    missing: list[str]
+    warnings: list[str]
+
+
+class Merge:
+    """Made for one transaction, in which `ground` stands."""
+
+    def __init__(
+        self,
+        ground: Ground,
+        *,
+        merged: Sequence[Model],
+        outside: Sequence[Model],
+        identities: Identities,
+        policy: Policy,
+        progress: Progress,
+    ) -> None:
+        self.ground, self._policy, self._progress = ground, policy, progress
+        self._order = in_order(merged, outside, identities)
+        self.all = {joined.model: joined for joined in self._order}
+        self._rows = {
+            joined: Translation(ground, joined, self.all) for joined in self._order if joined.merged
+        }
+
+    def plan(self) -> Plan:
+        """Make the mapping tables; nothing of live is changed, but for placeholders of users."""
+        ground, policy = self.ground, self._policy
+        missing = self._match()
+        warnings = [*self._refer_to_nothing()]
+        map_generic_keys(ground, self.all)
+        models = {}
+        for number, joined in enumerate(self._rows):
+            self._progress(number, len(self._rows), f"comparing {joined.label}")
+            compare(ground, joined, self._rows[joined], policy)
+            models[joined.label] = self._counted(joined)
+        return Plan(models=dict(sorted(models.items())), missing=missing, warnings=warnings)
+
+    def _match(self) -> list[str]:
+        if self._policy.map_users and get_user_model() not in self.all:
+            raise DoesNotFit(
+                "--map-user was said, and the package has no users, nor refers to any",
+                hint="Leave it out.",
+            )
+        matching = Matching(self.ground, self.all)
+        missing: list[str] = []
+        for number, joined in enumerate(self._order):
+            self._progress(number, len(self._order), f"matching {joined.label}")
+            matching.match(joined)
+            if joined.model is get_user_model():
+                map_users(self.ground, joined, self._policy)
+                if self._policy.missing_users == "placeholder" and not joined.merged:
+                    make_placeholders(self.ground, joined)
+                    matching.match(joined)
+                    map_users(self.ground, joined, self._policy)
+            if joined.merged:
+                matching.place(joined, self._order)
+            else:
+                missing += settle_missing(self.ground, joined, self._order, self._policy)
+        return missing
+
+    def _refer_to_nothing(self) -> Iterator[str]:
+        for joined in self._order:
+            if joined.merged and (count := keep_gone(self.ground, joined, self._order)):
+                yield (
+                    f"{joined.label}: {count} rows that were gone when the package was made are "
+                    "still referred to; since the target has other rows with their numbers, the "
+                    "references keep leading nowhere under the negative of these"
+                )
+
+    def _counted(self, joined: Joined) -> ModelPlan:
+        ground, mapping = self.ground, self.ground.staged(joined.mapping)
+        counts = dict(ground.rows(f"SELECT action, count(*) FROM {mapping} GROUP BY action"))
+        pairs = [
+            (p, t, ground.quote(field.column))
+            for p, t, field in zip(joined.columns("p"), joined.columns("t"), joined.pk, strict=True)
+        ]
+        other = " OR ".join(f"{p} <> {t}" for p, t, _ in pairs)
+        same = " AND ".join(f"m.{t} = l.{column}" for _, t, column in pairs)
+        return ModelPlan(
+            insert=counts.get("insert", 0),
+            update=counts.get("update", 0),
+            unchanged=counts.get("same", 0),
+            kept=counts.get("keep", 0) + counts.get("mapped", 0),
+            renumbered=ground.value(
+                f"SELECT count(*) FROM {mapping} WHERE action = 'insert' AND ({other})"
+            ),
+            only_in_target=ground.value(
+                f"SELECT count(*) FROM {ground.quote(joined.table)} l WHERE NOT EXISTS"
+                f" (SELECT 1 FROM {mapping} m WHERE {same} AND m.action <> 'insert')"
+            ),
+            conflicts=conflicts(ground, joined, self._policy),
+        )
+
+    def write(self) -> None:
+        """Write what the plan says. Raises django.db errors."""
+        for number, (joined, rows) in enumerate(self._rows.items()):
+            self._progress(number, len(self._rows), f"merging {joined.label}")
+            write(self.ground, joined, rows)
+
+    def unequal(self) -> list[str]:
+        """Return what is not in live as it was to be."""
+        return [
+            problem for j, rows in self._rows.items() for problem in unequal(self.ground, j, rows)
+        ]
+
+
+def refusals(plan: Plan) -> list[str]:
+    """Return what stands against the merge, in words."""
+    found = [
+        f"{label}: {conflict['what']} ({conflict['rows']} rows: {_some(conflict)})"
+        for label, of_model in plan["models"].items()
+        for conflict in of_model["conflicts"]
+        if not conflict["decided"]
+    ]
+    return [*found, *plan["missing"]]
+
+
+def _some(conflict: Conflict) -> str:
+    more = conflict["rows"] - len(conflict["examples"])
+    return "; ".join(conflict["examples"]) + (f" and {more} more" if more else "")

@@ -1,0 +1,201 @@
+"""Merges what a run has in staging, rows and files, into live; or rehearses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.apps import apps
+from django.db import IntegrityError, connections, transaction
+from django.db.migrations.recorder import MigrationRecorder
+from django.utils.module_loading import import_string
+
+from backup_tasks.conf import backup_settings
+from backup_tasks.engines import merging_engine
+from backup_tasks.errors import DoesNotFit, ValidationFailed
+from backup_tasks.merge import proof
+from backup_tasks.merge.dialect import Ground
+from backup_tasks.merge.mapped_models import Identities
+from backup_tasks.merge.merge import Merge, refusals
+from backup_tasks.merge.policy import Policy
+from backup_tasks.merge.referenced_keys import is_named
+from backup_tasks.package.manifest import Manifest
+from backup_tasks.progress import Progress
+from backup_tasks.restore import file_swap, migration_compatibility
+from backup_tasks.restore.contents import (
+    entries_of,
+    identities_of,
+    models_referred_to,
+    unpacked_manifest,
+)
+from backup_tasks.rows.codec import Shape
+from backup_tasks.rows.natural_keys import Model, identity_of
+from backup_tasks.storage.files import project_trees
+
+
+class IntoLive:
+    """One merge of a run's staging into live."""
+
+    def __init__(
+        self, run_id: str, folder: Path, params: Mapping[str, Any], progress: Progress
+    ) -> None:
+        self._run_id, self._folder, self._progress = run_id, folder, progress
+        self._settings = backup_settings()
+        self._policy = Policy.of(params)
+        self._manifest = unpacked_manifest(folder, params)
+        self._engine = merging_engine(self._settings.database)
+        self._place = self._engine.place("staging", run_id)
+        self._connection = connections[self._settings.database]
+        self._older = bool(
+            migration_compatibility.missing_migrations(self._manifest, self._settings)
+        )
+        self._models = migration_compatibility.models_of(self._manifest, self._settings)
+        self._identities = _identities(self._manifest, self._models, older=self._older)
+        self.trees = project_trees() if self._manifest.files is not None else []
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables of live that rows go into."""
+        return sorted(model._meta.db_table for model in self._models)
+
+    def rehearse(self) -> dict[str, Any]:
+        """Return the plan. Live's tables are read, and nothing is changed."""
+        with self._engine.beside(self._place, writing=None) as staging:
+            plan = self._prepared(staging).plan()
+            transaction.set_rollback(True, using=self._engine.alias)
+        files = self._plan_files()
+        return {**plan, "files": files, "refused": [*refusals(plan), *_file_refusals(files)]}
+
+    def merge(self, record: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        """Merge and prove; return the plan, and what was proven.
+
+        In one transaction, in which `record` is called with the result. Raises DoesNotFit for what
+        no policy decides, ValidationFailed if live is not what it was to become; live is as it was
+        then.
+        """
+        files = self._plan_files()
+        with (
+            file_swap.added(self.trees, self._run_id),
+            _explained(self._manifest),
+            self._engine.beside(self._place, writing=self.tables) as staging,
+        ):
+            merge = self._prepared(staging)
+            before = proof.dangling_in(self._connection, self._models)
+            plan = merge.plan()
+            _refuse([*refusals(plan), *_file_refusals(files)], self._manifest)
+            merge.write()
+            self._engine.count_on(self._models)
+            result = {**plan, "files": files, "refused": []}
+            result["digests_equal"] = self._prove(merge, before)
+            record(result)
+        return result
+
+    def _prepared(self, staging: str) -> Merge:
+        cursor = self._connection.cursor()
+        ground = Ground(self._connection, cursor, staging)
+        self._refuse_other_migrations(ground)
+        return Merge(
+            ground,
+            merged=self._models,
+            outside=[
+                model
+                for model in models_referred_to(self._models)
+                if is_named(model, self._identities) and not self._older
+            ],
+            identities=self._identities,
+            policy=self._policy,
+            progress=self._progress,
+        )
+
+    def _refuse_other_migrations(self, ground: Ground) -> None:
+        """Staging's tables and live's must have been made by the same migrations."""
+        labels = {model._meta.app_label for model in self._models}
+        live = set(MigrationRecorder(self._connection).applied_migrations())
+        record = ground.staged("django_migrations")
+        staged = ground.rows(f"SELECT app, name FROM {record}")  # a constant name
+        other = sorted(key for key in live ^ set(staged) if key[0] in labels)
+        if other:
+            raise DoesNotFit(
+                "live and the package are at other migrations: "
+                + ", ".join(".".join(key) for key in other),
+                obj=f"package {self._manifest.id}",
+                hint="Bring live up to date first: manage.py migrate.",
+            )
+
+    def _prove(self, merge: Merge, before: proof.Dangling) -> dict[str, bool | None]:
+        """Raise ValidationFailed unless every row of the package is in live as it should be."""
+        proof.check_constraints(self._connection)
+        problems = merge.unequal()
+        after = proof.dangling_in(self._connection, self._models)
+        known = {entry.label: entry.dangling for entry in self._manifest.models}
+        problems += proof.more_dangling(before, after, known)
+        equal: dict[str, bool | None] = {}
+        if not self._older:  # the rows of an older package have changed since its manifest
+            shapes = [Shape(model, self._identities, self._connection) for model in self._models]
+            equal, other = proof.digests_equal(
+                merge.ground, shapes, self._manifest.models, merge.all
+            )
+            problems += other
+        for path in self._settings.checks if self._models else ():
+            found: Sequence[str] = import_string(path)(self._settings.database)
+            problems += [f"{path}: {problem}" for problem in found]
+        if problems:
+            raise ValidationFailed(
+                "; ".join(problems),
+                obj=f"run {self._run_id}",
+                hint="The merge was rolled back. Live data was not touched.",
+            )
+        return equal
+
+    def _plan_files(self) -> dict[str, Any]:
+        figures: dict[str, Any] = {"add": 0, "replace": 0, "kept": 0, "conflicts": []}
+        for tree in self.trees:
+            wanted = entries_of(self._folder, self._manifest, tree.alias)
+            replace = self._policy.on_conflict != "target"
+            found = file_swap.make_merge_plan(tree, self._run_id, wanted, replace=replace)
+            for name in ("add", "replace", "kept"):
+                figures[name] += found[name]
+            figures["conflicts"] += found["conflicts"]
+        figures["decided"] = self._policy.on_conflict
+        return figures
+
+
+def _identities(manifest: Manifest, models: Sequence[Model], *, older: bool) -> Identities:
+    if not older:
+        return identities_of(manifest, apps)
+    configured = backup_settings().natural_keys
+    every = [*models, *models_referred_to(models)]
+    return {model: identity_of(model, configured) for model in every}
+
+
+def _file_refusals(files: Mapping[str, Any]) -> list[str]:
+    if files["decided"] or not files["replace"]:
+        return []
+    names = "; ".join(files["conflicts"])
+    return [f"files: the same name, other content ({files['replace']}: {names})"]
+
+
+def _refuse(found: Sequence[str], manifest: Manifest) -> None:
+    if found:
+        raise DoesNotFit(
+            "; ".join(found),
+            obj=f"package {manifest.id}",
+            hint="Decide conflicts with --on-conflict package or target; missing users with "
+            "--map-user OLD=NEW or --missing-users null or placeholder. --dry-run shows the plan. "
+            "Live data was not touched.",
+        )
+
+
+@contextmanager
+def _explained(manifest: Manifest) -> Iterator[None]:
+    """Say what it means that the database refuses a row."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise DoesNotFit(
+            f"a row of the package breaks a constraint of live: {error}",
+            obj=f"package {manifest.id}",
+            hint="Live data was not touched. Change or remove the row of live that is in the way.",
+        ) from error

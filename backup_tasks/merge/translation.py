@@ -1,0 +1,104 @@
+"""The package's rows in live's keys: a SELECT over staging, joined to the mapping tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from django.contrib.contenttypes.fields import GenericForeignKey
+
+from backup_tasks.merge.dialect import Ground
+from backup_tasks.merge.mapped_models import Joined, refers_by_pk, target_of
+from backup_tasks.rows.natural_keys import Model
+from backup_tasks.rows.query import Field
+
+GENERIC = "merge_generic"
+"""Table in staging: kind (a content type's id), old, new: a generic key that changes, as text."""
+
+KEPT = "('keep', 'mapped')"
+"""What happens to rows of which live's version stays."""
+
+
+class Translation:
+    """Puts the rows of one model into live's keys."""
+
+    def __init__(self, ground: Ground, joined: Joined, all_: Mapping[Model, Joined]) -> None:
+        self._ground, self._joined, self._all = ground, joined, all_
+        self._generic = {
+            cast(Any, joined.model._meta.get_field(key.fk_field)): cast(
+                Any, joined.model._meta.get_field(key.ct_field)
+            )
+            for key in generic_keys(joined.model)
+        }
+
+    def select(self) -> str:
+        """Return the SELECT: each column under its own name; merge_p0…, merge_action and
+        merge_conflict of the mapping table.
+
+        A row whose primary key is not decided yet has NULL there.
+        """
+        quote, joined = self._ground.quote, self._joined
+        pairs = list(zip(joined.pk, joined.columns("p"), joined.columns("t"), strict=True))
+        own = {field: f"m.{target}" for field, _, target in pairs}
+        columns = [f"m.{name} AS merge_{name}" for name in joined.columns("p")]
+        columns += ["m.action AS merge_action", "m.conflict AS merge_conflict"]
+        on = " AND ".join(f"m.{package} = s.{quote(f.column)}" for f, package, _ in pairs)
+        source = f"{self._ground.staged(joined.table)} s"
+        source += f" JOIN {self._ground.staged(joined.mapping)} m ON {on}"
+        for number, field in enumerate(joined.written):
+            sql, joins = (own[field], "") if field in own else self.value(field, f"f{number}")
+            columns.append(f"{sql} AS {quote(field.column)}")
+            source += joins
+        return f"SELECT {', '.join(columns)} FROM {source}"
+
+    def value(self, field: Field, alias: str) -> tuple[str, str]:
+        """Return the value that a field of the row `s` has in live, and the joins that it takes."""
+        ground = self._ground
+        stored = f"s.{ground.quote(field.column)}"
+        other = self._all.get(cast(Model, target_of(field)))
+        if field in self._generic:
+            kind = f"s.{ground.quote(self._generic[field].column)}"
+            joins = (
+                f" LEFT JOIN {ground.staged(GENERIC)} {alias}"
+                f" ON {alias}.kind = {kind} AND {alias}.old = {ground.text(stored)}"
+            )
+            return f"COALESCE({ground.as_type(field, f'{alias}.new')}, {stored})", joins
+        if other is None:
+            return stored, ""
+        mapping = ground.staged(other.mapping)
+        if refers_by_pk(field):
+            joins = f" LEFT JOIN {mapping} {alias} ON {alias}.p0 = {stored}"
+            return f"CASE WHEN {alias}.p0 IS NULL THEN {stored} ELSE {alias}.t0 END", joins
+        # It holds another column of the other row: the package's, unless live's version stays.
+        pk, column = (ground.quote(f.column) for f in (other.pk[0], cast(Any, field).target_field))
+        joins = (
+            f" LEFT JOIN {ground.staged(other.table)} {alias}o ON {alias}o.{column} = {stored}"
+            f" LEFT JOIN {mapping} {alias}m ON {alias}m.p0 = {alias}o.{pk}"
+            f" AND {alias}m.action IN {KEPT}"
+            f" LEFT JOIN {ground.quote(other.table)} {alias} ON {alias}.{pk} = {alias}m.t0"
+        )
+        return f"CASE WHEN {alias}.{pk} IS NULL THEN {stored} ELSE {alias}.{column} END", joins
+
+    def live(self, alias: str, row: str) -> str:
+        """Return the condition that `alias` is the row of live that the translated `row` is."""
+        pairs = (self._ground.quote(field.column) for field in self._joined.pk)
+        return " AND ".join(f"{alias}.{column} = {row}.{column}" for column in pairs)
+
+    def changed(self, row: str, alias: str) -> str:
+        """Return the condition that a translated row and a row of live are not the same."""
+        quote = self._ground.quote
+        conditions = [
+            self._ground.differ(f, f"{row}.{quote(f.column)}", f"{alias}.{quote(f.column)}")
+            for f in self._joined.written
+            if f not in self._joined.pk
+        ]
+        return " OR ".join(conditions) or "1 = 0"
+
+
+def generic_keys(model: Model) -> list[GenericForeignKey]:
+    """Return the generic foreign keys whose columns are in the model's own table."""
+    return [
+        key
+        for key in model._meta.private_fields
+        if isinstance(key, GenericForeignKey) and not getattr(key, "mti_inherited", False)
+    ]

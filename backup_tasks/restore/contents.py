@@ -1,0 +1,350 @@
+"""What all steps of a restore need: the package that was opened, and how it fits this project."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from django.apps import apps
+from django.apps.registry import Apps
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.state import StateApps
+
+from backup_tasks.backup import referenced_files
+from backup_tasks.conf import BackupSettings, backup_settings
+from backup_tasks.engines import engine_for
+from backup_tasks.errors import (
+    DoesNotFit,
+    HandoverChanged,
+    KeyMissing,
+    Misconfigured,
+    PackageDamaged,
+    SignatureInvalid,
+)
+from backup_tasks.package.index import read_index
+from backup_tasks.package.manifest import Exclusion, Manifest, ModelEntry
+from backup_tasks.package.names import INDEX, MANIFEST
+from backup_tasks.package.reader import check, is_encrypted, unpack
+from backup_tasks.package.sidecar import Sidecar
+from backup_tasks.package.streams import copy, written_whole
+from backup_tasks.progress import Progress
+from backup_tasks.rows.codec import Shape
+from backup_tasks.rows.natural_keys import Identity, Model, identity_of
+from backup_tasks.rows.scope import Scope, full_scope, label, refers_to
+from backup_tasks.rows.selection import Asked, part_of
+from backup_tasks.storage import catalogue, disk_space
+from backup_tasks.storage.disk_space import Need
+from backup_tasks.storage.files import Entry, project_trees
+from backup_tasks.storage.folder import copy_announced, sidecar_beside
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A package at hand: a local file, and what its sidecar says of it."""
+
+    name: str
+    path: Path
+    sidecar: Sidecar | None
+    """None for a file that was brought here without it."""
+
+
+def copy_here(name: str, folder: Path, *, allow_unsigned: bool) -> Opened:
+    """Bring a package, named or by path, here, and check its signature.
+
+    It is copied to `folder`, its SHA-256 checked on the way: what is checked is what is read later,
+    whoever can write to the place it came from. Raises PackageNotFound, PackageDamaged,
+    SignatureInvalid.
+    """
+    settings = backup_settings()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = Path(name)
+    if name and path.is_file():
+        sidecar = sidecar_beside(path)
+        disk_space.require([Need(what="the package", folder=folder, size=path.stat().st_size)])
+        opened = Opened(name=str(path), path=folder / path.name, sidecar=sidecar)
+        with path.open("rb") as source, written_whole(opened.path) as target:
+            if sidecar is None:
+                copy(source, target)
+            else:
+                copy_announced(source, target, sidecar)
+    else:
+        store, sidecar = catalogue.find(name)
+        disk_space.require([Need(what="the package", folder=folder, size=sidecar.size)])
+        opened = Opened(name=sidecar.name, path=folder / sidecar.name, sidecar=sidecar)
+        store.fetch(sidecar.name, opened.path)
+    if settings.trusted_keys and not allow_unsigned:
+        _check_signature(opened, settings)
+    return opened
+
+
+def _check_signature(opened: Opened, settings: BackupSettings) -> None:
+    if opened.sidecar is None:
+        raise SignatureInvalid(
+            "the package has no sidecar, so it is not signed",
+            obj=opened.name,
+            hint="Bring its sidecar along, or say --allow-unsigned if you know where it is from.",
+        )
+    opened.sidecar.verify(settings.trusted_keys)
+
+
+def read_identities(params: Mapping[str, Any]) -> list[str]:
+    """Return the texts of the age identities at hand: the settings' and the one of --identity.
+
+    Raises KeyMissing.
+    """
+    paths = [*backup_settings().identities, *filter(None, [params.get("identity")])]
+    try:
+        return [Path(path).read_text() for path in paths]
+    except OSError as error:
+        raise KeyMissing(
+            f"the file of an age identity can't be read ({error.strerror})",
+            obj=str(error.filename),
+            hint="Name a file that exists, and that the user of the workers may read.",
+        ) from error
+
+
+def open_into(
+    folder: Path, opened: Opened, params: Mapping[str, Any], progress: Progress
+) -> Manifest:
+    """Unpack the package into `folder`, every byte of it checked.
+
+    Raises PackageDamaged, KeyMissing.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    if opened.sidecar is not None:
+        content = opened.sidecar.totals.content_size
+        disk_space.require([Need(what="the package's content", folder=folder, size=content)])
+    manifest = unpack(
+        opened.path,
+        folder,
+        identities=read_identities(params),
+        progress=_bytes(progress, "unpacking"),
+    )
+    _check_sidecar(opened, manifest)
+    return manifest
+
+
+def check_contents(
+    opened: Opened, scratch: Path, params: Mapping[str, Any], progress: Progress
+) -> Manifest | None:
+    """Read the whole package and check every row and file. Raises PackageDamaged.
+
+    Returns None for an encrypted package that no identity at hand could open: what a worker without
+    the private key can prove of it, its SHA-256, was proven when it was brought here.
+    """
+    keys = read_identities(params)
+    if not keys and is_encrypted(opened.path):
+        return None
+    scratch.mkdir(parents=True, exist_ok=True)
+    manifest = check(
+        opened.path, identities=keys, scratch=scratch, progress=_bytes(progress, "reading")
+    )
+    _check_sidecar(opened, manifest)
+    return manifest
+
+
+def require_room(folder: Path, manifest: Manifest) -> None:
+    """Refuse now what would fill a disk later: staging and what is kept for undo, and the staged
+    files. Raises StorageRefused."""
+    rows = sum(entry.size for entry in manifest.models)
+    tables = engine_for(backup_settings().database).room(rows) if manifest.models else None
+    needs = [tables] if tables else []
+    for tree in project_trees() if expected_files(manifest) is not None else ():
+        if place := tree.folder:
+            size = sum(entry.size for entry in entries_of(folder, manifest, tree.alias))
+            needs += [Need(what=f"the files of storage {tree.alias}", folder=place, size=size)]
+    disk_space.require(needs)
+
+
+def expected_results(manifest: Manifest) -> dict[str, Any]:
+    """Return what a restore of the package must bring back."""
+    return {
+        "expected": {entry.label: entry.count for entry in manifest.models},
+        "expected_files": expected_files(manifest),
+        "warnings": list(manifest.warnings),
+    }
+
+
+def expected_files(manifest: Manifest) -> int | None:
+    """Return how many files a restore brings back, None where none, or as many as the rows that it
+    loads refer to."""
+    if manifest.files is None or (keeps_other_files(manifest) and manifest.models):
+        return None
+    return manifest.files.count
+
+
+def _check_sidecar(opened: Opened, manifest: Manifest) -> None:
+    if opened.sidecar is not None and opened.sidecar.id != manifest.id:
+        raise PackageDamaged(
+            f"the sidecar is that of package {opened.sidecar.id}, the manifest says {manifest.id}",
+            obj=opened.name,
+            hint="The package was replaced or renamed. Use another one.",
+        )
+
+
+def _bytes(progress: Progress, note: str) -> Any:
+    done = 0
+
+    def count(size: int) -> None:
+        nonlocal done
+        done += size
+        progress(done, None, note)
+
+    return count
+
+
+def unpacked_manifest(folder: Path, params: Mapping[str, Any]) -> Manifest:
+    """Return the manifest that `open_into` left, cut down to what is restored of it.
+
+    Raises HandoverChanged, and what `selected` raises.
+    """
+    try:
+        manifest = Manifest.from_json((folder / MANIFEST).read_bytes())
+    except FileNotFoundError as error:
+        raise HandoverChanged(
+            "the unpacked package is gone from the workspace",
+            obj=str(folder),
+            hint="Start the restore again: a run's workspace must reach all of its workers.",
+        ) from error
+    return select(manifest, params).manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selected:
+    """What is restored of a package."""
+
+    manifest: Manifest
+    """Cut down to it. Its type is partial where live keeps tables that the package could replace;
+    then live keeps all files too, but those that the restored rows refer to."""
+    added: Mapping[str, str]
+    """Label of each model that was not asked for by name → what needs it."""
+
+
+def select(manifest: Manifest, params: Mapping[str, Any]) -> Selected:
+    """Cut the manifest down to what the params `type`, `include` and `exclude` ask for.
+
+    Raises DoesNotFit where the package does not hold it, Misconfigured for names that mean nothing.
+    """
+    kind, asked = str(params.get("type", "full")), Asked.by(params)
+    if (kind == "files" and manifest.files is None) or (
+        (kind == "database" or asked) and manifest.type == "files"
+    ):
+        holds = "files" if manifest.type == "files" else "database"
+        raise DoesNotFit(
+            f"the package holds {holds} only",
+            obj=f"package {manifest.id}",
+            hint=f"Say --type {holds}, or use a package that holds what you want.",
+        )
+    if kind == "files":
+        if asked:
+            raise Misconfigured(
+                "--include and --exclude name models, and --type files restores none",
+                hint="Leave them out, or say --type full for the models with their files.",
+            )
+        return Selected(manifest=replace(manifest, models=()), added={})
+    if kind == "database":
+        manifest = replace(manifest, files=None)
+    return _cut(manifest, asked) if asked else Selected(manifest=manifest, added={})
+
+
+def _cut(manifest: Manifest, asked: Asked) -> Selected:
+    """A model that is not installed stays, to be refused by name, unless others were asked for."""
+    known = {label(model): model for model in apps.get_models(include_auto_created=True)}
+    whole = Scope(
+        included=tuple(known[entry.label] for entry in manifest.models if entry.label in known),
+        excluded=tuple((gone.label, gone.reason) for gone in manifest.excluded),
+    )
+    part = part_of(whole, asked)
+    taken = {label(model) for model in part.scope.included}
+    if not asked.include:
+        taken |= {entry.label for entry in manifest.models} - set(known)
+    reasons = {entry.label: "left out by --include" for entry in manifest.models}
+    reasons |= dict(part.scope.excluded)
+    cut = replace(
+        manifest,
+        type="partial",
+        models=tuple(entry for entry in manifest.models if entry.label in taken),
+        excluded=tuple(
+            Exclusion(label=name, reason=why)
+            for name, why in sorted(reasons.items())
+            if name not in taken
+        ),
+    )
+    return Selected(manifest=cut, added=part.added)
+
+
+def entries_of(folder: Path, manifest: Manifest, alias: str) -> Iterator[Entry]:
+    """Yield the files of one storage that are restored, in the order of `files.Tree.names`."""
+    if manifest.files is None:
+        return
+    with (folder / INDEX).open("rb") as lines, ExitStack() as stack:
+        wanted = None
+        if keeps_other_files(manifest) and manifest.models:
+            wanted = stack.enter_context(referenced_files.of(folder))
+        for entry in read_index(lines, manifest.files):
+            if entry.storage == alias and (wanted is None or wanted(alias, entry.name)):
+                yield Entry(name=entry.name, size=entry.size, sha256=entry.sha256)
+
+
+def keeps_other_files(manifest: Manifest) -> bool:
+    """Whether live keeps the files that are not in the package: rows outside the part that is
+    restored may refer to them. The rows that were loaded say which of the package's are wanted."""
+    return manifest.type == "partial"
+
+
+def shapes_of(
+    manifest: Manifest, models_then: StateApps | Apps, connection: BaseDatabaseWrapper
+) -> list[Shape]:
+    """Return how each model's rows are read and written, by the package's identities."""
+    known = identities_of(manifest, models_then)
+    models = [cast(Model, models_then.get_model(entry.label)) for entry in manifest.models]
+    return [Shape(model, known, connection) for model in models]
+
+
+def identities_of(manifest: Manifest, models_then: StateApps | Apps) -> dict[Model, Identity]:
+    """Return what tells the rows of each model apart: what the package says; for models that its
+    rows refer to, and which it does not hold, what is known here."""
+    keys = backup_settings().natural_keys
+    models = [cast(Model, models_then.get_model(entry.label)) for entry in manifest.models]
+    known = dict(zip(models, map(_identity, manifest.models), strict=True))
+    for model in models:
+        for target in refers_to(model):
+            known.setdefault(target, identity_of(target, keys))
+    return known
+
+
+def _identity(entry: ModelEntry) -> Identity:
+    return Identity(
+        paths=entry.natural_key or (),
+        source="the package",
+        loadable=entry.identity == "natural",
+    )
+
+
+def models_beside(models: Sequence[Model], settings: BackupSettings) -> list[Model]:
+    """Return the models whose live rows stand beside the restored ones: all that a package could
+    replace and this one does not, and what any of them refers to.
+
+    So staging is what live will be, and is proven as that: no row of the rest may lose what it
+    refers to, nor the project's own checks see half a system. Historical models know no rest.
+    """
+    rest: list[Model] = []
+    if all(model in apps.get_models(include_auto_created=True) for model in models):
+        rest = [model for model in full_scope(settings).included if model not in models]
+    return rest + models_referred_to([*models, *rest])
+
+
+def models_referred_to(models: Sequence[Model]) -> list[Model]:
+    """Return the models outside the given ones that their foreign keys lead to, directly or not."""
+    found: dict[Model, None] = {}
+    queue = list(models)
+    while queue:
+        for target in refers_to(queue.pop()):
+            if target not in models and target not in found:
+                found[target] = None
+                queue.append(target)
+    return list(found)

@@ -1,0 +1,225 @@
+"""Packages and migrations: what fits, and staging at the migrations that a package was made at.
+
+A package of older migrations is loaded into tables as they were then, by the models as they were
+then (the historical models of Django's migrations), proven there, and only then migrated forward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import cast
+
+from django.apps import apps
+from django.apps.registry import Apps
+from django.core.management import call_command
+from django.db import IntegrityError, connections
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.migrations.state import StateApps
+
+from backup_tasks.backup.dump import field_entries
+from backup_tasks.conf import BackupSettings
+from backup_tasks.errors import DoesNotFit, HandoverChanged, ValidationFailed
+from backup_tasks.package.manifest import FieldEntry, Manifest
+from backup_tasks.rows.natural_keys import Model
+from backup_tasks.rows.scope import full_scope, label
+from backup_tasks.storage.files import project_trees
+
+Migration = tuple[str, str]
+
+
+def refuse_misfit(manifest: Manifest, settings: BackupSettings) -> None:
+    """Raise DoesNotFit, naming every difference, if the package can't be restored by this code."""
+    problems = [*_storage_problems(manifest), *_unknown_migrations(manifest, settings)]
+    if not manifest.models:
+        pass  # files only: no table is touched
+    elif manifest.type == "partial":
+        problems += [*_problems_of_a_part(manifest, settings)]
+    elif not problems and not missing_migrations(manifest, settings):
+        problems += _model_problems(manifest, apps)
+        problems += _unknown_models(manifest, settings)
+    elif not problems:
+        problems += _unreachable(manifest, settings)
+    if problems:
+        raise DoesNotFit(
+            "; ".join(problems),
+            obj=f"package {manifest.id}",
+            hint="Restore it with the code that it was made with, then upgrade.",
+        )
+
+
+def missing_migrations(manifest: Manifest, settings: BackupSettings) -> list[str]:
+    """Return the migrations of this code, as `app.name`, that the package was made before."""
+    on_disk = _loader(settings).disk_migrations
+    replaced = {old for migration in on_disk.values() for old in migration.replaces}
+    theirs = set(manifest.migrations)
+    missing = (
+        key
+        for key, migration in on_disk.items()
+        if key[0] in _apps_in(manifest) and key not in theirs | replaced
+        if not (migration.replaces and theirs.issuperset(migration.replaces))
+    )
+    return sorted(".".join(key) for key in missing)
+
+
+def is_of_live(manifest: Manifest, settings: BackupSettings) -> bool:
+    """Whether just the migrations that made the package's tables made live's."""
+    applied = MigrationRecorder(connections[settings.database]).applied_migrations()
+    return _of(manifest, applied) == _of(manifest, manifest.migrations)
+
+
+def models_of(manifest: Manifest, settings: BackupSettings) -> list[Model]:
+    """Return the models whose tables a restore of the package replaces.
+
+    Those in the package; for an older one, all of today's but those that it left out.
+    """
+    if not manifest.models or not missing_migrations(manifest, settings):
+        return [cast(Model, apps.get_model(entry.label)) for entry in manifest.models]
+    left_out = {exclusion.label for exclusion in manifest.excluded}
+    return [model for model in full_scope(settings).included if label(model) not in left_out]
+
+
+def build(manifest: Manifest, settings: BackupSettings) -> None:
+    """In an empty staging: run the migrations that the package was made at, and what they need."""
+    executor = MigrationExecutor(connections[settings.database])
+    executor.migrate(_targets(manifest, executor.loader))
+
+
+def apps_of(manifest: Manifest, settings: BackupSettings) -> StateApps | Apps:
+    """Return the models as they were when the package was made: today's, or historical ones."""
+    if not missing_migrations(manifest, settings):
+        return apps
+    loader = _loader(settings)
+    return loader.project_state(_targets(manifest, loader)).apps
+
+
+def bring_forward(settings: BackupSettings) -> None:
+    """In a staging that was proven: run the migrations since, the project's data migrations too.
+
+    Raises ValidationFailed if they leave references that lead nowhere.
+    """
+    connection = connections[settings.database]
+    call_command("migrate", database=settings.database, interactive=False, verbosity=0)
+    try:
+        connection.check_constraints()
+    except IntegrityError as error:
+        raise ValidationFailed(
+            f"the migrations since left references that lead nowhere: {error}",
+            obj=f"database {settings.database}",
+            hint="Live data was not touched. Mend the data migration, then restore again.",
+        ) from error
+
+
+def refuse_moved(manifest: Manifest, settings: BackupSettings) -> None:
+    """Raise HandoverChanged if staging is past the package's migrations: it was being brought
+    forward when an attempt died, and can't be compared with the package any more."""
+    applied = MigrationRecorder(connections[settings.database]).applied_migrations()
+    if not {".".join(key) for key in applied}.isdisjoint(missing_migrations(manifest, settings)):
+        raise HandoverChanged(
+            "staging was migrated forward by an attempt that did not finish",
+            obj=f"package {manifest.id}",
+            hint="Live data was not touched. Start the restore again.",
+        )
+
+
+def _of(manifest: Manifest, migrations: object) -> set[Migration]:
+    wanted = _apps_in(manifest)
+    return {key for key in cast("list[Migration]", migrations) if key[0] in wanted}
+
+
+def _apps_in(manifest: Manifest) -> set[str]:
+    return {entry.label.split(".")[0] for entry in manifest.models}
+
+
+def _loader(settings: BackupSettings) -> MigrationLoader:
+    return MigrationLoader(connections[settings.database], ignore_no_migrations=True)
+
+
+def _targets(manifest: Manifest, loader: MigrationLoader) -> list[Migration]:
+    """Return the last of the package's migrations in today's graph, squashed ones for what they
+    replace: those that no other of them comes after."""
+    reached = _reached(manifest, loader)
+    before = {
+        earlier for key in reached for earlier in loader.graph.forwards_plan(key) if earlier != key
+    }
+    return sorted(reached - before)
+
+
+def _reached(manifest: Manifest, loader: MigrationLoader) -> set[Migration]:
+    theirs = set(manifest.migrations)
+    return {
+        key
+        for key, migration in loader.graph.nodes.items()
+        if key[0] in _apps_in(manifest) and migration is not None
+        if key in theirs or (migration.replaces and theirs.issuperset(migration.replaces))
+    }
+
+
+def _unknown_migrations(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
+    on_disk = _loader(settings).disk_migrations
+    ours = set(MigrationRecorder(connections[settings.database]).applied_migrations())
+    replaced = {old for migration in on_disk.values() for old in migration.replaces}
+    for key in sorted(_of(manifest, manifest.migrations) - on_disk.keys() - ours - replaced):
+        yield f"the package was made after migration {'.'.join(key)}, which is not in the code"
+    for entry in manifest.models:
+        if entry.label.split(".")[0] not in apps.app_configs:
+            yield f"model {entry.label} ({entry.count} rows) is not installed here"
+
+
+def _unreachable(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
+    """Check that today's migrations still lead through the package's models."""
+    loader = _loader(settings)
+    reached = _reached(manifest, loader)
+    for key in sorted(_of(manifest, manifest.migrations) & loader.disk_migrations.keys() - reached):
+        yield f"migration {'.'.join(key)} was squashed with others that the package was made before"
+    if reached:
+        yield from _model_problems(manifest, loader.project_state(_targets(manifest, loader)).apps)
+
+
+def _problems_of_a_part(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
+    """Tables that stay live's have live's migrations; those beside them can't have others."""
+    if is_of_live(manifest, settings):
+        yield from _model_problems(manifest, apps)
+    else:
+        yield (
+            "a part is restored beside tables that stay, so only at the migrations that live has; "
+            "those of the package differ"
+        )
+
+
+def _model_problems(manifest: Manifest, known: StateApps | Apps) -> Iterator[str]:
+    for entry in manifest.models:
+        try:
+            model = cast(Model, known.get_model(entry.label))
+        except LookupError:
+            yield f"model {entry.label} ({entry.count} rows) is not installed here"
+            continue
+        theirs = set(map(_comparable, entry.fields))
+        ours = set(map(_comparable, field_entries(model)))
+        for field in sorted(theirs - ours, key=str):
+            yield f"field {entry.label}.{field.name} ({field.type}) is not in the code here"
+        for field in sorted(ours - theirs, key=str):
+            yield f"field {entry.label}.{field.name} ({field.type}) is not in the package"
+        if model._meta.db_table != entry.table:
+            yield f"table of {entry.label} is {model._meta.db_table} here, not {entry.table}"
+
+
+def _comparable(field: FieldEntry) -> FieldEntry:
+    """Historical models take the project's size of automatic keys, whatever their app's is."""
+    return replace(field, type="AutoField") if field.type.endswith("AutoField") else field
+
+
+def _unknown_models(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
+    told = {entry.label for entry in manifest.models}
+    told |= {exclusion.label for exclusion in manifest.excluded}
+    for model in full_scope(settings).included:
+        if label(model) not in told:
+            yield f"model {label(model)} is installed here, and the package does not know it"
+
+
+def _storage_problems(manifest: Manifest) -> Iterator[str]:
+    # The list itself is read when the files are staged; an alias that is unknown here fails there.
+    if manifest.files is not None and manifest.files.count and not project_trees():
+        yield "the package holds files, and this project has no storage for them (MEDIA_ROOT)"

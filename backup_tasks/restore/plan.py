@@ -1,0 +1,116 @@
+"""What a restore or a reset would do, found out without touching anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.apps import apps
+from django.db import connections
+
+from backup_tasks.conf import BackupSettings, backup_settings
+from backup_tasks.engines import engine_for
+from backup_tasks.errors import KeyMissing
+from backup_tasks.package.manifest import Manifest
+from backup_tasks.restore import migration_compatibility
+from backup_tasks.restore.contents import check_contents, expected_files, select, shapes_of
+from backup_tasks.restore.open import copy_here
+from backup_tasks.rows.dump import count_rows, dump_model
+from backup_tasks.rows.scope import full_scope, label
+from backup_tasks.storage import workspace
+from backup_tasks.storage.files import project_trees
+
+
+def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return {"package", "created_at", "models": {model: {"now", "then", "equal"}}, "files":
+    {"now", "then"}, "migrations_to_run", "added": {model: why}, "left_as_they_are", "warnings",
+    "safety_backup", "undo_days"}.
+
+    Without a package in the params it is the plan of a reset, whose figures afterwards are what the
+    project's seed makes (`then` is None).
+
+    The package is read and checked to its last byte. Raises what the restore itself would raise:
+    PackageNotFound, PackageDamaged, SignatureInvalid, KeyMissing, DoesNotFit.
+    """
+    settings = backup_settings()
+    plan: dict[str, Any] = {
+        "safety_backup": bool(params.get("safety", True)),
+        "undo_days": settings.undo_for.days,
+        "warnings": [],
+    }
+    files_now = sum(1 for tree in project_trees() for _ in tree.names())
+    if "package" not in params:
+        now = live_counts(settings)
+        models = {name: {"now": count, "then": None} for name, count in now.items()}
+        return plan | {"models": models, "files": {"now": files_now, "then": 0}}
+    with workspace.scratch() as scratch:
+        opened = copy_here(
+            str(params["package"]), scratch, allow_unsigned=bool(params.get("allow_unsigned"))
+        )
+        manifest = check_contents(opened, scratch, params, lambda *_: None)
+    if manifest is None:
+        raise KeyMissing(
+            "the package is encrypted, and there is no identity to open it with",
+            obj=opened.name,
+            hint="Name the file of the age identity with --identity.",
+        )
+    selected = select(manifest, params)
+    manifest = selected.manifest
+    migration_compatibility.refuse_misfit(manifest, settings)
+    older = migration_compatibility.missing_migrations(manifest, settings)
+    now, equal = _compared(manifest, settings, comparable=not older)
+    then = {entry.label: entry.count for entry in manifest.models}
+    return plan | {
+        "package": opened.name,
+        "created_at": manifest.created_at,
+        "models": {
+            name: {"now": now.get(name, 0), "then": count, "equal": equal.get(name)}
+            for name, count in then.items()
+        },
+        "files": {"now": files_now, "then": expected_files(manifest)},
+        "migrations_to_run": older,
+        "added": dict(selected.added),
+        "left_as_they_are": sorted(now.keys() - then.keys()),
+        "warnings": [*manifest.warnings, *rows_at_stake(now, then, safety=plan["safety_backup"])],
+    }
+
+
+def rows_at_stake(
+    now: Mapping[str, int], then: Mapping[str, int], *, safety: bool = True
+) -> Iterator[str]:
+    """Yield, before anybody confirms, which models have more rows than the package."""
+    more = {name: now.get(name, 0) - count for name, count in then.items()}
+    if told := ", ".join(f"{name} {count:+,}" for name, count in sorted(more.items()) if count > 0):
+        kept = "the safety backup will hold them" if safety else "no safety backup will hold them"
+        yield f"live has rows that the package has not: {told}. They are replaced; {kept}"
+
+
+def live_counts(settings: BackupSettings) -> dict[str, int]:
+    """Return how many rows each model has, all counted at one moment."""
+    with engine_for(settings.database).snapshot():
+        return _count(settings)
+
+
+def _count(settings: BackupSettings) -> dict[str, int]:
+    connection = connections[settings.database]
+    return {
+        label(model): count_rows(connection, model._meta.db_table)
+        for model in full_scope(settings).included
+    }
+
+
+def _compared(
+    manifest: Manifest, settings: BackupSettings, *, comparable: bool
+) -> tuple[dict[str, int], dict[str, bool]]:
+    """Return live's counts, and of each model whether live's content is the package's: it tells of
+    rows that were changed since, which a count does not."""
+    with engine_for(settings.database).snapshot():
+        connection = connections[settings.database]
+        counts = _count(settings)
+        if not comparable:
+            return counts, {}
+        shapes = shapes_of(manifest, apps, connection)
+        return counts, {
+            entry.label: dump_model(shape, None, lambda rows: None).digest == entry.digest
+            for shape, entry in zip(shapes, manifest.models, strict=True)
+        }

@@ -1,0 +1,93 @@
+"""What PostgreSQL's COPY sends, made JSON: a column of many rows at a time.
+
+COPY escapes what would part values or rows, and most of its escapes are JSON's own (a backslash and
+one of ``\\bfnrt``): text needs little more to stand in a string of JSON.
+
+All is done by few calls for many values: a loop of Python's for each value would cost more than the
+server's work for the row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+import orjson
+
+from backup_tasks.rows import value_encoding
+
+Finish = Callable[[Sequence[bytes]], Sequence[bytes]]
+"""Turns the values of a column, as they were sent, into JSON, or into what quotes will surround."""
+
+DELIMITER = b"\x01"
+NULL = b"null"
+"""How NULL is sent: as JSON writes it. Text that may be NULL is sent as JSON, in quotes."""
+
+_PAIR = re.compile(rb"\\.", re.DOTALL)
+_ODD = re.compile(rb"\\.|[\x02-\x07\x0e-\x1f]", re.DOTALL)
+_CONTROLS = bytes([*range(0x02, 0x08), *range(0x0E, 0x20)])
+"""Control characters that COPY sends as they are."""
+_WITH_FRACTION = len("2026-11-22 22:33:55.123456")
+
+
+def cells(rows: Sequence[bytes]) -> list[bytes]:
+    """Return the values of all rows, one after another."""
+    block = b"".join(rows)
+    if b"\\\x01" in block:  # the delimiter in a text, or a backslash at the end of one
+        block = _PAIR.sub(_delimiter_as_json, block)
+    return block[:-1].replace(b"\n", DELIMITER).split(DELIMITER)
+
+
+def _delimiter_as_json(pair: re.Match[bytes]) -> bytes:
+    return rb"\u0001" if pair[0] == b"\\\x01" else pair[0]
+
+
+def unescaped(values: Sequence[bytes]) -> Sequence[bytes]:
+    """Finish what the server wrote as JSON: COPY doubled its backslashes, and nothing else."""
+    text = DELIMITER.join(values)
+    if b"\\" not in text:
+        return values
+    return text.replace(rb"\\", b"\\").split(DELIMITER)
+
+
+def escaped(values: Sequence[bytes]) -> Sequence[bytes]:
+    """Finish text that quotes will surround."""
+    text = DELIMITER.join(values)
+    odd = rb"\v" in text or len(text.translate(None, _CONTROLS)) < len(text)
+    if not odd and b'"' not in text:
+        return values
+    text = text.replace(b'"', b'\\"')
+    return (_ODD.sub(_odd_as_json, text) if odd else text).split(DELIMITER)
+
+
+def _odd_as_json(found: re.Match[bytes]) -> bytes:
+    text = found[0]
+    if text == rb"\v":
+        return rb"\u000b"
+    return text if text.startswith(b"\\") else b"\\u%04x" % text[0]
+
+
+def moments(values: Sequence[bytes]) -> Sequence[bytes]:
+    """Finish moments in UTC: always six digits, a T, and the offset."""
+    full = [value if len(value) == _WITH_FRACTION else _with_fraction(value) for value in values]
+    text = b'"' + b'+00:00"\x01"'.join(full) + b'+00:00"'
+    text = text.replace(b" ", b"T").replace(b'"null+00:00"', NULL)
+    return text.split(DELIMITER)
+
+
+def _with_fraction(value: bytes) -> bytes:
+    """PostgreSQL leaves zeros at the end away."""
+    if value == NULL:
+        return value
+    return (value if b"." in value else value + b".").ljust(_WITH_FRACTION, b"0")
+
+
+def floats(values: Sequence[bytes]) -> Sequence[bytes]:
+    """Finish numbers of floating point: 1e+20 is 1e20 in JSON, and Infinity is text."""
+    read = [None if value == NULL else value_encoding.float_wire(float(value)) for value in values]
+    return orjson.dumps(read)[1:-1].split(b",")
+
+
+def ready(values: Sequence[bytes]) -> Sequence[bytes]:
+    """Finish what needs nothing, or quotes only."""
+    return values

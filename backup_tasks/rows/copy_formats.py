@@ -1,0 +1,150 @@
+"""How PostgreSQL writes the values of a column, and what that lacks to be JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from backup_tasks.rows import copy_decoding, value_encoding
+from backup_tasks.rows.copy_decoding import Finish
+from backup_tasks.rows.query import Field, Query
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """How the server writes the values of a type: SQL, in which {0} is the column."""
+
+    json: str
+    """What gives the JSON of a value; NULL stays NULL. Natural keys are made of it."""
+    sent: str | None = None
+    """What is sent instead, which is less work for the server; None: the JSON is sent."""
+    quoted: bool = False
+    """Whether quotes belong around it: NULL would have them too, so there may be none."""
+    finish: Finish = copy_decoding.ready
+
+
+_NUMBER = Form(json="{0}::text", sent="{0}")
+_TEXT = Form(json="to_json({0})::text", sent="{0}", quoted=True, finish=copy_decoding.escaped)
+_BARE = Form(json="'\"' || {0}::text || '\"'", sent="{0}", quoted=True)
+
+_FORMS: Mapping[object, Mapping[str, Form]] = {
+    None: {
+        "bigint": _NUMBER,
+        "integer": _NUMBER,
+        "smallint": _NUMBER,
+        "boolean": Form(json="{0}::text"),
+        "varchar": _TEXT,
+        "text": _TEXT,
+        # What a client is sent: a cast to text would show the netmask of a single address.
+        "inet": Form(
+            json="CASE WHEN {0} IS NOT NULL THEN concat('\"', {0}, '\"') END",
+            sent="{0}",
+            quoted=True,
+        ),
+    },
+    value_encoding.datetime_wire: {
+        "timestamp with time zone": Form(
+            json="'\"' || to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"
+            " || '+00:00\"'",
+            # An old table may have moments without a time zone: they are UTC's.
+            sent="{0}::timestamptz AT TIME ZONE 'UTC'",
+            finish=copy_decoding.moments,
+        )
+    },
+    value_encoding.date_wire: {"date": _BARE},
+    value_encoding.time_wire: {"time": Form(json="'\"' || to_char({0}, 'HH24:MI:SS.US') || '\"'")},
+    value_encoding.uuid_wire: {"uuid": _BARE},
+    value_encoding.decimal_wire: {"numeric": _BARE},
+    value_encoding.base64_wire: {
+        "bytea": Form(json="'\"' || translate(encode({0}, 'base64'), E'\\n', '') || '\"'")
+    },
+}
+"""By the wire form and the column's type."""
+
+_ODD = {
+    "timestamp with time zone": "NOT BETWEEN '0001-01-01' AND '9999-12-30'",
+    "date": "NOT BETWEEN '0001-01-01' AND '9999-12-30'",
+    "time": "= '24:00'",
+}
+"""Types that hold moments which Python, and so the wire form, does not have."""
+
+
+def form_of(field: Field, connection: BaseDatabaseWrapper) -> Form | None:
+    """Return how the server writes the column; None if it can't."""
+    plain = value_encoding.plain_field(field)
+    if hasattr(type(plain), "from_db_value"):
+        return None
+    return _FORMS.get(value_encoding.encoder(field), {}).get(_kind(field, connection))
+
+
+def is_float(field: Field) -> bool:
+    """Whether the column holds numbers of floating point, and nothing else."""
+    plain = value_encoding.plain_field(field)
+    return value_encoding.encoder(plain) is value_encoding.float_wire and not hasattr(
+        type(plain), "from_db_value"
+    )
+
+
+def write_as_by_default(connection: BaseDatabaseWrapper) -> None:
+    """Until the transaction ends, let no setting of the database or the role change the forms."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('DateStyle', 'ISO', true),"
+            " set_config('extra_float_digits', '1', true),"
+            " set_config('IntervalStyle', 'postgres', true),"
+            " set_config('bytea_output', 'hex', true)"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """What the server knows of a table's columns, by name; a model can be wrong."""
+
+    jsonb: frozenset[str]
+    """Those that hold parsed JSON."""
+    full: frozenset[str]
+    """Those in which no row has NULL."""
+
+
+def stored_columns(table: str, connection: BaseDatabaseWrapper) -> Stored:
+    """Return what the server knows of the table's columns.
+
+    A table that others inherit from can't say for their rows that there is no NULL, nor can a
+    constraint that was not checked for the rows that were there.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT a.attname, a.atttypid = 'jsonb'::regtype, a.attnotnull"
+            " AND (c.relkind = 'p' OR NOT c.relhassubclass) AND NOT EXISTS"
+            " (SELECT 1 FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'n'"
+            " AND NOT k.convalidated AND a.attnum = ANY (k.conkey))"
+            " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+            " WHERE c.oid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped",
+            [connection.ops.quote_name(table)],
+        )
+        found = cursor.fetchall()
+    return Stored(
+        jsonb=frozenset(name for name, jsonb, _ in found if jsonb),
+        full=frozenset(name for name, _, full in found if full),
+    )
+
+
+def has_odd_moments(query: Query) -> bool:
+    """Whether a moment is one that Python does not have: its reading of the row says which."""
+    odd = [
+        f"{column.sql} {_ODD[kind]}"
+        for column in query.columns
+        if (kind := _kind(column.field, query.connection)) in _ODD
+    ]
+    if not odd:
+        return False
+    with query.connection.cursor() as cursor:
+        cursor.execute(f"SELECT EXISTS (SELECT 1 FROM {query.source} WHERE {' OR '.join(odd)})")
+        return bool(cursor.fetchone()[0])
+
+
+def _kind(field: Field, connection: BaseDatabaseWrapper) -> str:
+    """Return the column's type, without its length or scale."""
+    return str(field.db_type(connection)).partition("(")[0]

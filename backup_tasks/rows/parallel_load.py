@@ -1,0 +1,100 @@
+"""Loads the members of a package, each into its table. Several at a time where it pays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from django.db import DataError, IntegrityError, ProgrammingError
+
+from backup_tasks.engines import Engine
+from backup_tasks.errors import HandoverChanged, LoadFailed
+from backup_tasks.rows.codec import BYTES_AT_ONCE, Shape
+from backup_tasks.rows.worker_pool import Asked, Count, Rows, Terms, do_all, may_be_shared
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A model to load."""
+
+    shape: Shape
+    member: Path
+    sha256: str
+
+
+def load_all(
+    engine: Engine,
+    jobs: Sequence[Job],
+    progress: Count,
+    *,
+    place: str,
+    token: str | None,
+) -> int:
+    """Load all the models into `place`, where the alias leads to; return the number of rows.
+
+    Inside the engine's `loading`, which gave the token. Raises HandoverChanged, LoadFailed.
+    """
+    terms = None
+    if token and may_be_shared([job.shape for job in jobs]):
+        terms = Terms[Job, int](
+            helping="backup_tasks.rows.parallel_load.helping",
+            token=token,
+            place=place,
+            order=lambda job: {"sha256": job.sha256},
+            read=lambda answer: int(answer["loaded"]),
+        )
+
+    def load(job: Job, rows: Rows) -> int:
+        return _load(engine, job, rows)
+
+    sizes = [job.member.stat().st_size if job.member.exists() else 0 for job in jobs]
+    return sum(do_all(engine, jobs, load, progress, sizes=sizes, terms=terms))
+
+
+@contextmanager
+def helping(engine: Engine, token: str, place: str) -> Iterator[Asked]:
+    """The helper's side."""
+
+    def do(shape: Shape, order: Mapping[str, Any], progress: Rows) -> dict[str, Any]:
+        job = Job(shape=shape, member=Path(order["member"]), sha256=order["sha256"])
+        return {"loaded": _load(engine, job, progress)}
+
+    with engine.loading_along(token, place):
+        yield do
+
+
+def _load(engine: Engine, job: Job, progress: Rows) -> int:
+    shape = job.shape
+    try:
+        rows = (shape.row(line) for line in _unaltered(job, progress))
+        return engine.write(shape.table, shape.columns, rows)
+    except FileNotFoundError as error:
+        raise HandoverChanged(
+            "the rows are gone from the workspace", obj=shape.label, hint="Start the run again."
+        ) from error
+    except (DataError, IntegrityError, ProgrammingError) as error:
+        raise LoadFailed(
+            f"the database refuses a row: {error}",
+            obj=shape.label,
+            hint="The package holds a value that this database can't. Live was not touched.",
+        ) from error
+
+
+def _unaltered(job: Job, progress: Rows) -> Iterator[bytes]:
+    """Yield the lines; raise HandoverChanged if they are not those that were unpacked."""
+    hashed = sha256()
+    with job.member.open("rb") as member:
+        while lines := member.readlines(BYTES_AT_ONCE):
+            hashed.update(b"".join(lines))
+            yield from lines
+            progress(len(lines))
+    if hashed.hexdigest() != job.sha256:
+        raise HandoverChanged(
+            "the rows in the workspace are not those of the package",
+            obj=job.shape.label,
+            hint="Something wrote to the workspace. Start the run again.",
+        )

@@ -1,0 +1,325 @@
+"""Does the same for many models, several at a time where it pays.
+
+Python's work for a row takes longer than the server's. So where there are many rows, helpers work
+along: processes, each over a connection of its own.
+
+Helpers only ever help. What one does not do, whatever the reason, is done here; if that is an
+error, it is this process's. A helper that is asked by nobody any more ends.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Generic, Protocol, TextIO, TypeVar, cast
+
+from django.apps import apps
+from django.conf import settings as django_settings
+from django.db import connections
+from django.utils.module_loading import import_string
+
+from backup_tasks.conf import backup_settings
+from backup_tasks.engines import Engine, engine_for
+from backup_tasks.errors import DoesNotFit
+from backup_tasks.rows.codec import Shape
+from backup_tasks.rows.natural_keys import Identity, Model
+from backup_tasks.rows.scope import label
+
+logger = logging.getLogger(__name__)
+
+WORTH_A_HELPER = 128 << 20
+"""Bytes of rows for each helper: it takes a second or so to start."""
+
+_PAUSE = 0.2
+"""Seconds between two looks at how far helpers are."""
+
+# What the project prints while it starts must not come between the answers.
+_PROGRAM = (
+    "import os, sys; answers = os.fdopen(os.dup(1), 'w', buffering=1); os.dup2(2, 1);"
+    " import django; django.setup();"
+    " from backup_tasks.rows.worker_pool import help_out; help_out(sys.stdin, answers)"
+)
+
+Count = Callable[[int, str], None]
+"""Is called with the number of rows that were done so far, and what is being done."""
+
+Rows = Callable[[int], None]
+"""Is called with a number of rows that were done since the last call."""
+
+
+class Job(Protocol):
+    """What is done for one model."""
+
+    @property
+    def shape(self) -> Shape: ...
+
+    @property
+    def member(self) -> Path | None:
+        """The file of the model's lines."""
+
+
+J = TypeVar("J", bound=Job)
+T = TypeVar("T")
+
+Asked = Callable[[Shape, Mapping[str, Any], Rows], dict[str, Any]]
+"""Does what an order asks of a helper; returns its answer, as JSON has it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms(Generic[J, T]):
+    """What helpers are told, and how their answers are read."""
+
+    helping: str
+    """Dotted path of a context manager, called with the engine, the token and the place, which
+    gives an `Asked`: the helper's side."""
+    token: str
+    """Lets a helper join."""
+    place: str | None
+    """Where the alias leads to; None: live."""
+    order: Callable[[J], dict[str, Any]]
+    """What an order says, as JSON, besides the model and its file."""
+    read: Callable[[Mapping[str, Any]], T]
+    """Makes an answer what this process would have found."""
+
+
+Helping = Callable[[Engine, str, str | None], AbstractContextManager[Asked]]
+
+
+@contextmanager
+def no_collector() -> Iterator[None]:
+    """Python's collector of cycles stays out: millions of values are made here, and no cycle."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def may_be_shared(shapes: Sequence[Shape]) -> bool:
+    """Whether others may help with these models: more than one connection is allowed, and another
+    process has the settings and the models. It has not those of a past state, nor settings that
+    were made or changed in this process."""
+    return (
+        _connections() > 1
+        and bool(django_settings.SETTINGS_MODULE)
+        and all(
+            shape.model in apps.get_models(include_auto_created=True, include_swapped=True)
+            for shape in shapes
+        )
+    )
+
+
+def do_all(
+    engine: Engine,
+    jobs: Sequence[J],
+    do: Callable[[J, Rows], T],
+    progress: Count,
+    *,
+    sizes: Sequence[int],
+    terms: Terms[J, T] | None,
+) -> list[T]:
+    """Do all the jobs, `do` being called for those that are done here; return what came of them, in
+    their order. `sizes` says how many bytes of rows each has. Raises what `do` raises.
+    """
+    # The largest first: none of them should be all that is left at the end.
+    left = deque(sorted(range(len(jobs)), key=lambda at: -sizes[at]))
+    found: dict[int, T] = {}
+    helpers: list[_Helper[J, T]] = []
+    rows, note = 0, ""
+
+    def count(more: int) -> None:
+        nonlocal rows
+        rows += more
+        progress(rows + sum(helper.rows for helper in helpers), note)
+
+    try:
+        if terms:
+            for _ in range(min(_connections() - 1, sum(sizes) // WORTH_A_HELPER)):
+                try:
+                    helpers.append(_Helper(engine.alias, terms, jobs, left, found))
+                except OSError as error:
+                    _gave_up(error)
+        # In this order: a helper that fails gives its job back, and then is not busy any more.
+        while any(helper.is_busy() for helper in helpers) or left:
+            try:
+                at = left.popleft()
+            except IndexError:
+                time.sleep(_PAUSE)
+                # A server may end a transaction that says nothing for long.
+                connections[engine.alias].is_usable()
+                count(0)
+                continue
+            note = jobs[at].shape.label
+            with no_collector():
+                found[at] = do(jobs[at], count)
+        count(0)
+    finally:
+        for helper in helpers:
+            helper.stop()
+    return [found[at] for at in range(len(jobs))]
+
+
+def _gave_up(error: Exception) -> None:
+    logger.warning("a helper gave up, its work is done here: %s", error)
+
+
+def _connections() -> int:
+    """Return how many may work at a time, this process included."""
+    return min(backup_settings().connections, os.cpu_count() or 1)
+
+
+def _columns(shape: Shape) -> list[list[str]]:
+    """Return what a helper's code must agree on with this one's, which may be older."""
+    return [[field.name, *field.deconstruct()[1:2], field.column] for field in shape.written]
+
+
+class _Helper(Generic[J, T]):
+    """A process that helps, and the thread that asks it. Raises OSError if there is none."""
+
+    def __init__(
+        self,
+        alias: str,
+        terms: Terms[J, T],
+        jobs: Sequence[J],
+        left: deque[int],
+        found: dict[int, T],
+    ) -> None:
+        self.rows = 0
+        self._terms, self._jobs, self._left, self._found = terms, jobs, left, found
+        self._stopped = False
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _PROGRAM],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={
+                **os.environ,
+                "DJANGO_SETTINGS_MODULE": str(django_settings.SETTINGS_MODULE),
+                "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
+            },
+            # Ctrl-C is for this process, which then stops it.
+            start_new_session=True,
+        )
+        start = _start(alias, terms, jobs[0].shape.identities)
+        self._thread = threading.Thread(target=self._run, args=[start], daemon=True)
+        self._thread.start()
+
+    def is_busy(self) -> bool:
+        """Whether it may still bring something."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """End it, whatever it is at."""
+        self._stopped = True
+        self._process.kill()
+        self._thread.join()
+
+    def _run(self, start: str) -> None:
+        try:
+            with self._process:
+                self._say(start)
+                self._hear()  # that it is where this process is
+                while True:
+                    try:
+                        at = self._left.popleft()
+                    except IndexError:
+                        return
+                    self._do(at)
+        except Exception as error:  # noqa: BLE001 - this process tells what is wrong with a row
+            if not self._stopped:
+                _gave_up(error)
+
+    def _do(self, at: int) -> None:
+        rows = self.rows
+        try:
+            self._found[at] = self._ask(self._jobs[at])
+        except Exception:
+            self.rows = rows
+            self._process.kill()
+            self._process.wait()  # two must not write to one file
+            self._left.append(at)
+            raise
+
+    def _ask(self, job: J) -> T:
+        member = None if job.member is None else str(job.member.absolute())
+        order = {"model": job.shape.label, "member": member, "columns": _columns(job.shape)}
+        self._say(json.dumps({**order, **self._terms.order(job)}))
+        while "rows" in (answer := self._hear()):
+            self.rows += answer["rows"]
+        return self._terms.read(answer)
+
+    def _say(self, line: str) -> None:
+        pipe = cast(TextIO, self._process.stdin)
+        pipe.write(line + "\n")
+        pipe.flush()
+
+    def _hear(self) -> dict[str, Any]:
+        line = cast(TextIO, self._process.stdout).readline()
+        if not line:
+            raise EOFError("it ended")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return answer
+
+
+def _start(alias: str, terms: Terms[Any, Any], identities: Mapping[Model, Identity]) -> str:
+    """Return the line that tells a helper what it needs to know for all models."""
+    return json.dumps(
+        {
+            "alias": alias,
+            "helping": terms.helping,
+            "token": terms.token,
+            "place": terms.place,
+            "identities": {label(model): asdict(known) for model, known in identities.items()},
+        }
+    )
+
+
+def help_out(orders: TextIO, answers: TextIO) -> None:
+    """Be a helper: do what is asked for on `orders`, one line of JSON each, until it ends."""
+
+    def answer(**values: Any) -> None:
+        answers.write(json.dumps(values) + "\n")
+
+    try:
+        with no_collector():
+            for found in _do_what_is_asked(orders, lambda rows: answer(rows=rows)):
+                answer(**found)
+    except BrokenPipeError:  # nobody listens any more
+        return
+    except Exception as error:  # noqa: BLE001 - who asked tells it
+        answer(error=f"{type(error).__name__}: {error}")
+
+
+def _do_what_is_asked(orders: TextIO, progress: Rows) -> Iterator[dict[str, Any]]:
+    start = json.loads(orders.readline())
+    engine = engine_for(start["alias"])
+    identities = {
+        cast(Model, apps.get_model(name)): Identity(**{**known, "paths": tuple(known["paths"])})
+        for name, known in start["identities"].items()
+    }
+    helping = cast(Helping, import_string(start["helping"]))
+    with helping(engine, start["token"], start["place"]) as do:
+        yield {"ready": True}
+        for order in map(json.loads, orders):
+            model = cast(Model, apps.get_model(order["model"]))
+            shape = Shape(model, identities, connections[engine.alias])
+            if _columns(shape) != order["columns"]:
+                raise DoesNotFit(
+                    "the code has changed since the worker was started", obj=order["model"]
+                )
+            yield do(shape, order, progress)

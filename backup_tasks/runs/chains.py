@@ -1,0 +1,202 @@
+"""The chains: which steps a run has, and in which order. It is written nowhere else.
+
+A run is started here, in the ledger; then the tasks or a command execute its steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from backup_tasks import cleanup, ledger
+from backup_tasks.conf import backup_settings
+from backup_tasks.engines import engine_for
+from backup_tasks.errors import Misconfigured
+from backup_tasks.models import Run
+from backup_tasks.restore import undo_points
+
+CHAINS: Mapping[str, tuple[str, ...]] = {
+    Run.Kind.BACKUP: ("snapshot", "dump", "pack", "verify", "prune"),
+    Run.Kind.RESTORE: (
+        *("fetch", "snapshot", "safety", "reinit", "load", "validate"),
+        *("promote", "merge", "rehearse"),  # the run has one of the three, see `steps_of`
+    ),
+    Run.Kind.DRILL: ("fetch", "reinit", "load", "validate", "discard"),
+    Run.Kind.CYCLE: (
+        *("snapshot", "dump", "pack", "verify", "reinit", "load", "validate"),
+        *("promote", "discard"),  # the run has one of the two, see `steps_of`
+    ),
+    Run.Kind.REINIT: ("safety", "reinit", "validate", "promote"),
+    Run.Kind.VERIFY: ("verify",),
+    Run.Kind.PRUNE: ("prune",),
+    Run.Kind.UNDO: ("undo",),
+}
+
+WRITES_LIVE = frozenset({"promote", "merge", "undo"})
+
+_MAKES = {
+    "type": "full",
+    "output": "",
+    "label": "",
+    "compress": None,
+    "encrypt": None,
+    "include_users": True,
+}
+_PART: Mapping[str, Any] = {"include": [], "exclude": []}
+_READS = {"package": "", "identity": "", "allow_unsigned": False}
+
+PARAMS: Mapping[str, Mapping[str, Any]] = {
+    Run.Kind.BACKUP: {**_MAKES, **_PART, "then": ""},
+    Run.Kind.RESTORE: {
+        **_READS,
+        **_PART,
+        "type": "full",
+        "mode": "exact",
+        "safety": True,
+        "promote": True,
+        "on_conflict": "",
+        "map_users": {},
+        "missing_users": "",
+    },
+    Run.Kind.DRILL: {**_READS, "type": "full", "mode": "exact", "promote": False},
+    Run.Kind.CYCLE: {**_MAKES, **_READS, "mode": "exact", "promote": False},
+    Run.Kind.REINIT: {"safety": True, "promote": True},
+    Run.Kind.VERIFY: _READS,
+    Run.Kind.PRUNE: {"dry_run": False},
+    Run.Kind.UNDO: {},
+}
+"""What can be asked for, by kind of run, with the defaults.
+
+type            full, database, files or export
+output          absolute path of the package, "" for the store
+label           goes into the package's name; "" for the project's
+compress        zstd, gzip or none; None: what the name of the output says, else zstd
+encrypt         True, False, or None: encrypt where there are recipients
+include         app labels or app.Model: these and what they need; none: all
+exclude         app labels or app.Model: all but these
+include_users   False leaves users and what hangs on them out
+then            "drill": a backup that succeeded is followed by a drill of what it made
+package         name in the store or absolute path; "" for the newest
+identity        path of a file with an age identity; never a key
+allow_unsigned  accept a package whose signature is missing
+mode            exact: live becomes the package; merge: the package's rows go into live's tables
+on_conflict     a merge: package or target, whose row is taken; "" refuses
+map_users       a merge: {user of the package: user of the target}, by natural key
+missing_users   a merge: null or placeholder, for users that nobody has; "" refuses
+safety          back live up before it is replaced
+promote         True puts staging in live's place, or merges it; False discards it
+dry_run         say what would be removed, remove nothing
+"""
+
+
+def steps_of(kind: str, params: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the steps of a run: its chain without what the parameters leave out."""
+    left_out = set()
+    if params.get("safety") is False:
+        left_out.add("safety")
+    chain = set(CHAINS[kind])
+    if {"promote", "discard"} <= chain:
+        left_out.add("discard" if params["promote"] else "promote")
+    if "merge" in chain:
+        merging = "merge" if params["promote"] else "rehearse"
+        end = merging if params["mode"] == "merge" else "promote"
+        left_out |= {"promote", "merge", "rehearse"} - {end}
+    return tuple(step for step in CHAINS[kind] if step not in left_out)
+
+
+def start(
+    kind: str,
+    *,
+    trigger: str,
+    requested_by: str = "",
+    on_workers: bool = False,
+    params: Mapping[str, Any] | None = None,
+) -> Run:
+    """Write a new run to the ledger. `PARAMS` documents the parameters of each kind.
+
+    `trigger` is command, admin, schedule or run. Raises Misconfigured for a parameter that the kind
+    does not have, AnotherRunActive where the run would write to live and another one does.
+    """
+    run, _ = _start(kind, trigger, requested_by, on_workers, params or {}, slot=None)
+    return run
+
+
+def start_once(
+    slot: str,
+    kind: str,
+    *,
+    trigger: str,
+    on_workers: bool = True,
+    params: Mapping[str, Any] | None = None,
+) -> Run | None:
+    """Write a new run like `start`, or return None where the slot has had its run."""
+    run, created = _start(kind, trigger, "", on_workers, params or {}, slot=slot)
+    return run if created else None
+
+
+def _start(
+    kind: str,
+    trigger: str,
+    requested_by: str,
+    on_workers: bool,
+    params: Mapping[str, Any],
+    *,
+    slot: str | None,
+) -> tuple[Run, bool]:
+    if unknown := sorted(set(params) - set(PARAMS[kind])):
+        raise Misconfigured(f"a {kind} run has no parameter {', '.join(unknown)}")
+    asked = {**PARAMS[kind], **params}
+    step_names = steps_of(kind, asked)
+    return ledger.start(
+        kind,
+        params=asked,
+        step_names=step_names,
+        trigger=trigger,
+        requested_by=requested_by,
+        on_workers=on_workers,
+        slot=slot,
+        writes_live=not WRITES_LIVE.isdisjoint(step_names),
+    )
+
+
+def follow(run: Run) -> Run | None:
+    """Start what is to follow a run that succeeded: the drill of a backup, on the workers.
+
+    Return None where there is nothing to start, or it was started already.
+    """
+    if run.state != Run.State.SUCCEEDED or run.params.get("then") != "drill":
+        return None
+    params = {"package": run.package}
+    slot = f"drill-of-{run.pk}"
+    return start_once(slot, Run.Kind.DRILL, trigger="run", params=params)
+
+
+def follow_all() -> list[Run]:
+    """Start what was to follow the runs of the last day and was not started: the process that
+    should have done it ended in between."""
+    yesterday = timezone.now() - timedelta(days=1)
+    recent = Run.objects.filter(state=Run.State.SUCCEEDED, finished_at__gte=yesterday)
+    return [follower for run in recent if (follower := follow(run))]
+
+
+def resume(run_id: str, *, on_workers: bool) -> Run:
+    """Make a failed or abandoned run pending again, from its first unfinished step. Raises what
+    `ledger.resume` raises."""
+    run = ledger.find(run_id)
+    writes_live = not WRITES_LIVE.isdisjoint(steps_of(run.kind, run.params))
+    return ledger.resume(run_id, on_workers=on_workers, writes_live=writes_live)
+
+
+def cancel(run_id: str, *, requested_by: str = "") -> Run:
+    """Cancel an active run; a step that is being worked on stops where that is safe. What the run
+    has made is removed at once, or when that step has stopped. Raises what `ledger.cancel` raises.
+    """
+    if run_id in undo_points.runs_in_doubt(engine_for(backup_settings().database)):
+        raise ledger.too_late_to_cancel(run_id)
+    run = ledger.cancel(run_id, requested_by=requested_by)
+    if not ledger.is_at_work(run):
+        cleanup.remove_of(run_id)
+    return run

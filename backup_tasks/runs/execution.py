@@ -1,0 +1,200 @@
+"""Executes one step of a run, on a worker or in a command's own process."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from django.db import DatabaseError, InterfaceError, connections
+from django.utils.module_loading import import_string
+
+from backup_tasks import cleanup, ledger
+from backup_tasks.conf import backup_settings
+from backup_tasks.error_classification import explain
+from backup_tasks.errors import BackupError, Cancelled, LeaseLost, Transient
+from backup_tasks.ledger import report
+from backup_tasks.models import Run
+from backup_tasks.progress import Progress
+from backup_tasks.steps import Work
+from backup_tasks.storage import workspace
+
+logger = logging.getLogger(__name__)
+
+Verb = Callable[[Work], dict[str, Any]]
+T = TypeVar("T")
+
+VERBS: dict[str, Verb] = {}
+"""Verbs that stand in for those of `backup_tasks.steps`: slow or failing ones, of tests. Nothing
+else writes to it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """How often, and after how many seconds, a step that met a transient error is tried again."""
+
+    times: int = 6
+    first: float = 5.0
+    most: float = 300.0
+
+    def delay(self, failures: int) -> float:
+        """Return the seconds to wait after so many failures: doubling, with half of it random, so
+        that steps that failed together do not come back together."""
+        full = min(self.most, self.first * 2.0**failures)
+        return full * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+
+
+RETRY = Retry()
+RECORD_FOR = 600.0
+"""Seconds for which a step tries to write how it ended to a ledger that does not answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Succeeded:
+    """The step did its work and the ledger has its result."""
+
+    result: Mapping[str, Any]
+    run_finished: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TryAgain:
+    """A transient error: the step is due again in `delay` seconds."""
+
+    error: Transient
+    delay: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """The step failed, and with it the run."""
+
+    error: BackupError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lost:
+    """Another worker took the step over; what this one did counts for nothing."""
+
+    error: LeaseLost
+
+
+Outcome = Succeeded | TryAgain | Failed | Lost | ledger.Finished | ledger.Busy | ledger.Refused
+
+
+def verb_of(step: str) -> Verb:
+    """Return what does the step: the function of its name, from the module of its name."""
+    return VERBS.get(step) or cast(Verb, import_string(f"backup_tasks.steps.{step}.{step}"))
+
+
+def execute_step(
+    run_id: str,
+    step: str,
+    *,
+    task_id: str = "",
+    listener: Progress | None = None,
+) -> Outcome:
+    """Claim the step, do its work, record how it ended.
+
+    May be called twice for one step, at any time, on any worker: the outcome is that of once.
+    Raises DatabaseUnavailable where the ledger can't be reached; then nothing was claimed, or the
+    work was done and is going to be done again.
+    """
+    try:
+        claim = ledger.claim(run_id, step, task_id=task_id)
+    except (DatabaseError, InterfaceError) as error:
+        raise explain(error) from error
+    if not isinstance(claim, ledger.Claim):
+        return claim
+    with claim:
+        try:
+            return _attempt(claim, listener)
+        except LeaseLost as error:
+            return Lost(error=error)
+
+
+def _attempt(claim: ledger.Claim, listener: Progress | None) -> Outcome:
+    run, step = claim.run, claim.step
+    try:
+        result = verb_of(step.name)(_work(claim, listener))
+    except KeyboardInterrupt:
+        if not run.on_workers:  # a worker that is told to stop leaves its steps to the others
+            _fail(claim, interrupted(run.pk), "")
+        raise
+    except LeaseLost:
+        raise
+    except Exception as raised:  # the one place that records a step's failure
+        error = explain(raised)
+        if isinstance(error, Transient) and claim.retries < RETRY.times:
+            delay = RETRY.delay(claim.retries)
+            _recorded(lambda: ledger.will_retry(claim, error, delay=delay))
+            return TryAgain(error=error, delay=delay)
+        if run.on_workers:  # a command tells it itself
+            foreseen = isinstance(raised, BackupError)
+            logger.error("%s failed: %s", step, error, exc_info=None if foreseen else raised)
+        _fail(claim, error, "".join(traceback.format_exception(raised)[-20:]))
+        return Failed(error=error)
+    results = {**claim.results, step.name: result}
+    finished = _recorded(
+        lambda: ledger.succeed(
+            claim, result, report=report.build(results), package=report.package_of(results)
+        )
+    )
+    _tidy(run.pk)
+    return Succeeded(result=result, run_finished=finished)
+
+
+def _work(claim: ledger.Claim, listener: Progress | None) -> Work:
+    def progress(done: int, total: int | None = None, note: str = "") -> None:
+        claim.progress(done, total, note)
+        if listener is not None:
+            listener(done, total, note)
+
+    return Work(
+        run_id=claim.run.pk,
+        attempt=claim.step.attempt,
+        kind=claim.run.kind,
+        params=claim.run.params,
+        results=claim.results,
+        workspace=workspace.make(claim.run.pk),
+        progress=progress,
+        still_mine=claim.still_mine,
+    )
+
+
+def _fail(claim: ledger.Claim, error: BackupError, trace: str) -> None:
+    figures = report.build(claim.results)
+    _recorded(lambda: ledger.fail(claim, error, report=figures, traceback=trace))
+    _tidy(claim.run.pk)
+
+
+def _tidy(run_id: str) -> None:
+    """Remove what a run has left that no step will come to any more."""
+    if ledger.find(run_id).state in (Run.State.SUCCEEDED, Run.State.CANCELLED):
+        cleanup.remove_of(run_id)
+
+
+def interrupted(run_id: str) -> Cancelled:
+    """Return the error of a run whose command was interrupted."""
+    return Cancelled("interrupted", obj=run_id, hint=f"`resume_run {run_id}` goes on with it.")
+
+
+def _recorded(write: Callable[[], T]) -> T:
+    """Write to the ledger; where it does not answer, try again on a new connection."""
+    deadline = time.monotonic() + RECORD_FOR
+    pause = 0.1
+    while True:
+        try:
+            return write()
+        except (DatabaseError, InterfaceError) as raised:
+            error = explain(raised)
+            if not isinstance(error, Transient) or time.monotonic() > deadline:
+                raise error from raised
+        logger.warning("the ledger does not answer, trying again: %s", error)
+        connections[backup_settings().database].close()
+        time.sleep(pause)
+        pause = min(2 * pause, 10.0)

@@ -1,0 +1,265 @@
+"""The project's files: which storages they are in, and what is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO, cast
+from uuid import uuid4
+
+from django.conf import settings as django_settings
+from django.core.files import File
+from django.core.files.storage import FileSystemStorage, Storage, storages
+
+from backup_tasks.conf import backup_settings, default_store_folder
+from backup_tasks.error_classification import STORAGE_HINT, storage_failed, vendor_errors
+from backup_tasks.errors import Misconfigured, StorageUnavailable
+
+RESERVED = ".backup_tasks"
+"""Folder in each storage that is ours: staged and kept files, never part of a package."""
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One file of a package or of a storage."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+def storage_for(alias: str) -> Storage:
+    """Return the storage behind an alias of `STORAGES`; for a store that is not defined there, the
+    folder beside the database."""
+    if alias in django_settings.STORAGES:
+        return storages[alias]
+    return FileSystemStorage(location=default_store_folder())
+
+
+def project_trees() -> list[Tree]:
+    """Return the storages whose files belong into a package.
+
+    A storage without a folder of its own (`MEDIA_ROOT` is not set) holds no files: Django would
+    take the current folder for it. Raises Misconfigured for a folder that a restore must not
+    replace, since something else than files is in it.
+    """
+    settings = backup_settings()
+    trees = [Tree(alias) for alias in settings.file_storages if not is_unset(alias)]
+    for tree in trees:
+        if problem := misplaced(tree.alias):
+            raise Misconfigured(
+                problem,
+                obj=f"storage {tree.alias}",
+                hint="Give the files a folder of their own (MEDIA_ROOT).",
+            )
+    return trees
+
+
+def is_unset(alias: str) -> bool:
+    """Whether the alias is a file system storage that was given no folder."""
+    storage = storages[alias]
+    return isinstance(storage, FileSystemStorage) and not str(storage.base_location)
+
+
+def misplaced(alias: str) -> str:
+    """Return what is wrong with the folder of a file system storage, or nothing."""
+    storage = storages[alias]
+    if not isinstance(storage, FileSystemStorage):
+        return ""
+    folder = Path(storage.location).resolve()
+    settings = backup_settings()
+    others = {"the workspace": settings.workspace}
+    for store in settings.stores:
+        found = storage_for(store)
+        if isinstance(found, FileSystemStorage):
+            others[f"the store {store}"] = Path(found.location)
+    for name, other in others.items():
+        if folder.is_relative_to(other.resolve()):
+            return f"its folder {folder} lies within {name}"
+    if base := getattr(django_settings, "BASE_DIR", None):
+        others["the project"] = Path(base)
+    database = django_settings.DATABASES[settings.database]
+    if "sqlite" in database["ENGINE"]:
+        others["the database"] = Path(database["NAME"])
+    for name, other in others.items():
+        if other.resolve().is_relative_to(folder):
+            return f"its folder {folder} contains {name} ({other})"
+    return ""
+
+
+def in_order(part: str) -> bytes:
+    """Return what a part of a path is sorted by: as the index of a package is, which also has names
+    that are no UTF-8."""
+    return part.encode("utf-8", "surrogateescape")
+
+
+class Tree:
+    """The files of one storage."""
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+        self.storage = storages[alias]
+        self._local = isinstance(self.storage, FileSystemStorage)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the files are, if they are on a disk of this machine."""
+        return Path(self.storage.path("")) if self._local else None
+
+    @contextmanager
+    def _failures(self, name: str) -> Iterator[None]:
+        """Say which storage and file it was, where the library of a storage raises its own errors;
+        those of the operating system name the file themselves."""
+        try:
+            yield
+        except vendor_errors() as error:
+            where = f"storage {self.alias}"
+            raise storage_failed(
+                f"{where} failed",
+                error,
+                obj=f"{where}: {name}" if name else where,
+                hint=STORAGE_HINT,
+            ) from error
+
+    def names(self, folder: str = "") -> Iterator[str]:
+        """Yield the names of all files, in the order of their path's parts; ours left out."""
+        try:
+            with self._failures(folder):
+                folders, files = self.storage.listdir(folder)
+        except FileNotFoundError:
+            return
+        except NotImplementedError as error:
+            raise Misconfigured(
+                "the storage can't list its files",
+                obj=f"storage {self.alias}",
+                hint="Use a storage with listdir(), or take the alias out of FILE_STORAGES.",
+            ) from error
+        both = [(name, True) for name in folders] + [(name, False) for name in files]
+        for name, is_folder in sorted(both, key=lambda pair: in_order(pair[0])):
+            path = f"{folder}/{name}" if folder else name
+            if not is_folder:
+                yield path
+            elif path != RESERVED:
+                yield from self.names(path)
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a file for reading. Raises FileNotFoundError."""
+        with self._failures(name):
+            return cast(BinaryIO, self.storage.open(name, "rb"))
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a file of that name."""
+        with self._failures(name):
+            return self.storage.exists(name)
+
+    def in_the_way(self, name: str) -> str:
+        """Return the file that keeps this name from being one: a file where it needs a folder, or
+        one in a folder of that name. "" if there is none; folders without files are no obstacle."""
+        if not self._local:
+            return ""
+        parts = name.split("/")
+        above = ("/".join(parts[:length]) for length in range(1, len(parts)))
+        if found := next((part for part in above if Path(self.storage.path(part)).is_file()), ""):
+            return found
+        if Path(self.storage.path(name)).is_dir():
+            return next(self.names(name), "")
+        return ""
+
+    def entry(self, name: str) -> Entry:
+        """Read the file through, and return its size and SHA-256. Raises FileNotFoundError."""
+        hashed, size = sha256(), 0
+        with self._failures(name), self.open(name) as stream:
+            while chunk := stream.read(_CHUNK):
+                hashed.update(chunk)
+                size += len(chunk)
+        return Entry(name=name, size=size, sha256=hashed.hexdigest())
+
+    def write(self, name: str, content: BinaryIO) -> None:
+        """Write a file under exactly this name, replacing what has it; in one instant on a file
+        system, and where the storage overwrites: whatever dies, who finds it finds all of it."""
+        if not self._local:
+            self._save(name, content)
+            return
+        folder = name.rpartition("/")[0]
+        partial = f"{folder}/.{uuid4().hex}.partial".lstrip("/")
+        try:
+            self._save(partial, content)
+            _make_durable(self.storage.path(partial))
+            self.move(partial, name)
+        except BaseException:
+            self.delete(partial)
+            raise
+
+    def _save(self, name: str, content: BinaryIO) -> None:
+        with self._failures(name):
+            if self.storage.get_available_name(name) != name:
+                self.storage.delete(name)
+            saved = self.storage.save(name, File(content))
+        if saved != name:
+            self.storage.delete(saved)
+            raise StorageUnavailable(
+                f"the storage chose the name {saved} for it",
+                obj=name,
+                hint=f"Storage {self.alias} must keep names as they are.",
+            )
+
+    def move(self, source: str, target: str) -> None:
+        """Give a file another name, replacing what has it; on a file system in one instant."""
+        if self._local:
+            path = Path(self.storage.path(target))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                _remove_empty(path)
+            Path(self.storage.path(source)).replace(path)
+            return
+        with self.open(source) as content:
+            self.write(target, content)
+        self.delete(source)
+
+    def copy(self, source: str, target: str) -> None:
+        """Keep a file under another name too."""
+        if self._local:
+            path = Path(self.storage.path(target))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            with suppress(OSError):  # not every file system has hard links
+                os.link(self.storage.path(source), path)
+                return
+        with self.open(source) as content:
+            self.write(target, content)
+
+    def delete(self, name: str) -> None:
+        """Delete a file; one that is gone already is fine."""
+        with self._failures(name):
+            self.storage.delete(name)
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove a folder and all files in it."""
+        for name in list(self.names(folder)):
+            self.delete(name)
+        if self._local:
+            base = Path(self.storage.path(folder))
+            with suppress(OSError):  # its parent goes too, once it is empty
+                _remove_empty(base)
+                base.parent.rmdir()
+                base.parent.parent.rmdir()
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a folder that has nothing but folders in it. Raises OSError if a file is found."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        path.rmdir()
+    folder.rmdir()
+
+
+def _make_durable(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
