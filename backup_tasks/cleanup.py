@@ -22,15 +22,15 @@ RESUMABLE = timedelta(days=1)
 _GIVEN_UP = (Run.State.FAILED, Run.State.CANCELLED)
 
 
-def remove_of(run_id: str) -> None:
+def remove_orphans_of(run_id: str) -> None:
     """Remove what a run that nobody can resume has left; nothing that live or undo needs. May be
     called twice."""
     engine = engine_for(backup_settings().database)
-    kept = engine.place("undo", run_id)
+    kept = engine.schema_name("undo", run_id)
     can_be_undone = UndoPoint.objects.filter(pk=run_id).exists()
     if not can_be_undone and engine.in_doubt(kept):
         return
-    engine.drop(engine.place("staging", run_id))
+    engine.drop(engine.schema_name("staging", run_id))
     if not can_be_undone:
         engine.drop(kept)
         # Only what the ledger knows not to have changed the rows: after a disaster it is a new
@@ -53,19 +53,19 @@ def remove_all(*, dry: bool) -> list[str]:
     anything, so whatever is listed and has no run is nobody's.
     """
     engine = engine_for(backup_settings().database)
-    places = engine.places()
+    schemas = engine.schemas()
     with_files = {
         run_id: tree for tree in project_trees() for run_id in file_swap.runs_with_files(tree)
     }
     with_workspace = workspace.runs()
     usable = _usable_runs()
-    points = dict(UndoPoint.objects.values_list("pk", "place"))
+    points = dict(UndoPoint.objects.values_list("pk", "schema"))
     usable |= undo_points.runs_in_doubt(engine)
-    needed = {engine.place(purpose, pk) for pk in usable for purpose in ("staging", "undo")}
-    left = [place for place in places if place not in needed | set(points.values())]
+    needed = {engine.schema_name(purpose, pk) for pk in usable for purpose in ("staging", "undo")}
+    left = [schema for schema in schemas if schema not in needed | set(points.values())]
     if not dry:
-        for place in left:
-            engine.drop(place)
+        for schema in left:
+            engine.drop(schema)
     nobodys_files = with_files.keys() - usable - points.keys()
     nobodys_workspaces = with_workspace - usable
     left += [f"{with_files[run_id].alias}:{run_id}" for run_id in sorted(nobodys_files)]
@@ -75,7 +75,7 @@ def remove_all(*, dry: bool) -> list[str]:
         for name in scratches:
             workspace.remove(name)
         for run_id in nobodys_files | nobodys_workspaces:
-            remove_of(run_id)
+            remove_orphans_of(run_id)
     return left
 
 

@@ -164,7 +164,7 @@ class UndoPoint(_LedgerRow):
     `engines.Engine.in_doubt`."""
 
     run = models.OneToOneField(Run, on_delete=models.CASCADE, primary_key=True)
-    place = models.CharField(max_length=1024, help_text="A schema or a file with the old tables.")
+    schema = models.CharField(max_length=1024, help_text="A schema or a file with the old tables.")
     tables = models.JSONField(default=list, help_text="The tables that were replaced.")
     apps = models.JSONField(default=list, help_text="Apps whose record of migrations was replaced.")
     undoes = models.CharField(

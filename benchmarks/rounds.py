@@ -74,9 +74,9 @@ def measure_postgres(
     sample = _generated(server, folder, "sample", sizes.sample)
     try:
         for number in range(sizes.repeats):
-            place = folder / f"repeat-{number}"
-            _ours(book, server, watched, many, keys, place / "ours", "")
-            _theirs(book, server, watched, many, place / "theirs", rival)
+            schema = folder / f"repeat-{number}"
+            _ours(book, server, watched, many, keys, schema / "ours", "")
+            _theirs(book, server, watched, many, schema / "theirs", rival)
         _ours(book, server, watched, few, keys, folder / "few-ours", " few")
         _django(book, server, watched, sample, folder / "django")
     finally:

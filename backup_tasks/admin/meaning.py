@@ -40,7 +40,7 @@ def last_undo_point() -> UndoPoint | None:
     """Return the state that an undo would bring back. After a merge there is none."""
     points = UndoPoint.objects.filter(undone_at=None).select_related("run")
     last = points.order_by("-created_at").first()
-    return last if last is not None and last.place else None
+    return last if last is not None and last.schema else None
 
 
 def meaning_of(run: Run, steps: list[Step]) -> Meaning:
@@ -107,7 +107,7 @@ def _live(run: Run, steps: list[Step], point: UndoPoint | None) -> str:
         if point.undone_at is not None:
             undone = date_format(timezone.localtime(point.undone_at), "Y-m-d H:i:s T")
             return f"Live data was replaced at {at}, and that was undone at {undone}."
-        if not point.place and point.files_done:
+        if not point.schema and point.files_done:
             return (
                 f"The package was merged into live data at {at}. Nothing is kept for an undo; the "
                 "safety package holds what was there before."

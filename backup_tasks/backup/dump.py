@@ -29,7 +29,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 import backup_tasks
 from backup_tasks.backup import referenced_files
-from backup_tasks.backup.options import Form, form_of
+from backup_tasks.backup.options import PackageOptions, package_options
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import Misconfigured
@@ -51,12 +51,12 @@ from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.package.streams import Written, written_whole
 from backup_tasks.package.writer import write_package
 from backup_tasks.progress import Progress
-from backup_tasks.rows.codec import Shape
+from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.identities import settled_identities
 from backup_tasks.rows.natural_keys import Model
-from backup_tasks.rows.parallel_dump import Job, read_all
+from backup_tasks.rows.parallel_dump import Job, dump_all
 from backup_tasks.rows.scope import Scope, columns_left_out, full_scope, label
-from backup_tasks.rows.selection import Asked, Part, part_of, refuse_dependent
+from backup_tasks.rows.selection import ModelFilter, Selection, refuse_dependent, selection_of
 from backup_tasks.storage import catalogue
 from backup_tasks.storage.files import project_trees
 from backup_tasks.storage.folder import publish_to_path, sidecar_beside
@@ -69,7 +69,7 @@ def dump_rows(folder: Path, *, params: Mapping[str, Any], progress: Progress) ->
     DoesNotFit.
     """
     settings = backup_settings()
-    kind: PackageType = "partial" if Asked.by(params) else params.get("type") or "full"
+    kind: PackageType = "partial" if ModelFilter.by(params) else params.get("type") or "full"
     withdraw(folder)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -80,8 +80,8 @@ def dump_rows(folder: Path, *, params: Mapping[str, Any], progress: Progress) ->
         created_at = datetime.now(UTC)
         identities, warnings = settled_identities(connection, scope.included, settings.natural_keys)
         warnings += columns_left_out(connection, scope.included)
-        shapes = [Shape(model, identities, connection) for model in scope.included]
-        entries = tuple(_dump_models(engine, shapes, folder, progress))
+        codecs = [RowCodec(model, identities, connection) for model in scope.included]
+        entries = tuple(_dump_models(engine, codecs, folder, progress))
         if _holds_files(params):
             warnings += referenced_files.write(connection, scope.included, folder)
         migrations = tuple(sorted(MigrationRecorder(connection).applied_migrations()))
@@ -110,10 +110,10 @@ def dump_rows(folder: Path, *, params: Mapping[str, Any], progress: Progress) ->
     return manifest
 
 
-def scope_of(params: Mapping[str, Any], settings: BackupSettings) -> Part:
+def scope_of(params: Mapping[str, Any], settings: BackupSettings) -> Selection:
     """Return what a package made with these parameters holds. Raises Misconfigured, DoesNotFit."""
     whole = full_scope(settings, users=params.get("include_users") is not False)
-    asked = Asked.by(params)
+    asked = ModelFilter.by(params)
     if params.get("type") == "files":
         if asked:
             raise Misconfigured(
@@ -121,12 +121,12 @@ def scope_of(params: Mapping[str, Any], settings: BackupSettings) -> Part:
                 hint="Leave them out, or make a package of another type.",
             )
         left = ((label(model), "the package holds files only") for model in whole.included)
-        return Part(scope=Scope(included=(), excluded=(*left, *whole.excluded)), added={})
+        return Selection(scope=Scope(included=(), excluded=(*left, *whole.excluded)), added={})
     if not asked:
-        return Part(scope=whole, added={})
-    part = part_of(whole, asked)
-    refuse_dependent(part, whole)
-    return part
+        return Selection(scope=whole, added={})
+    selection = selection_of(whole, asked)
+    refuse_dependent(selection, whole)
+    return selection
 
 
 def _holds_files(params: Mapping[str, Any]) -> bool:
@@ -134,29 +134,29 @@ def _holds_files(params: Mapping[str, Any]) -> bool:
 
 
 def _dump_models(
-    engine: Engine, shapes: list[Shape], folder: Path, progress: Progress
+    engine: Engine, codecs: list[RowCodec], folder: Path, progress: Progress
 ) -> Iterator[ModelEntry]:
-    members = [row_member(number, shape.label) for number, shape in enumerate(shapes, start=1)]
+    members = [row_member(number, codec.label) for number, codec in enumerate(codecs, start=1)]
     (folder / "database").mkdir()
     jobs = [
-        Job(shape=shape, member=folder / member)
-        for shape, member in zip(shapes, members, strict=True)
+        Job(codec=codec, member=folder / member)
+        for codec, member in zip(codecs, members, strict=True)
     ]
-    found = read_all(engine, jobs, lambda rows, note: progress(rows, None, note))
-    for shape, member, read in zip(shapes, members, found, strict=True):
+    found = dump_all(engine, jobs, lambda rows, note: progress(rows, None, note))
+    for codec, member, read in zip(codecs, members, found, strict=True):
         dumped = read.dumped
         yield ModelEntry(
-            label=shape.label,
-            table=shape.table,
+            label=codec.label,
+            table=codec.table,
             count=dumped.count,
             digest=dumped.digest,
             exact=dumped.exact,
             member=member if dumped.count else None,
             size=dumped.size,
             sha256=dumped.sha256 if dumped.count else "",
-            natural_key=shape.identity.paths or None,
-            identity="natural" if shape.identity.loadable else "primary key",
-            fields=tuple(field_entries(shape.model)),
+            natural_key=codec.identity.paths or None,
+            identity="natural" if codec.identity.loadable else "primary key",
+            fields=tuple(field_entries(codec.model)),
             dangling=read.dangling,
         )
 
@@ -187,7 +187,7 @@ def pack_and_publish(
     Raises SourceChanged (tried again by the caller) if a file changes while it is packed.
     """
     settings = backup_settings()
-    form = form_of(params, settings)
+    options = package_options(params, settings)
     manifest = Manifest.from_json((folder / MANIFEST).read_bytes())
     index = None
     if _holds_files(params):
@@ -197,9 +197,9 @@ def pack_and_publish(
             found = write_index(_files(progress, wanted), index)
         missing = referenced_files.missing(folder, index)
         manifest = replace(manifest, files=found, warnings=manifest.warnings + missing)
-    name = form.output.name if form.output else _name(manifest, form)
-    if published := _published(manifest, name, form):
-        return str(form.output or name), published
+    name = options.output.name if options.output else _name(manifest, options)
+    if published := _published(manifest, name, options):
+        return str(options.output or name), published
     target = folder / "packed" / name
     target.parent.mkdir(exist_ok=True)
     trees = {tree.alias: tree for tree in project_trees()}
@@ -216,14 +216,14 @@ def pack_and_publish(
         rows=folder,
         index=index,
         open_file=lambda storage, file: trees[storage].open(file),
-        compression=form.compression,
-        recipients=settings.recipients if form.encrypted else (),
+        compression=options.compression,
+        recipients=settings.recipients if options.encrypted else (),
         progress=count,
     )
-    sidecar = _sidecar(manifest, name, written, form, settings)
-    if form.output:
-        publish_to_path(target, form.output, sidecar)
-        name = str(form.output)
+    sidecar = _sidecar(manifest, name, written, options, settings)
+    if options.output:
+        publish_to_path(target, options.output, sidecar)
+        name = str(options.output)
     else:
         alias, store = catalogue.stores()[0]
         store.publish(target, sidecar)
@@ -240,11 +240,11 @@ def withdraw(folder: Path) -> None:
         store.withdraw(packed.name)
 
 
-def _published(manifest: Manifest, name: str, form: Form) -> Written | None:
+def _published(manifest: Manifest, name: str, options: PackageOptions) -> Written | None:
     """What an earlier attempt published, and could not say so any more."""
     _, store = catalogue.stores()[0]
-    if form.output:
-        sidecar = sidecar_beside(form.output)
+    if options.output:
+        sidecar = sidecar_beside(options.output)
     else:
         sidecar = store.sidecar(name) if store.exists(name) else None
     if sidecar is None or sidecar.id != manifest.id:
@@ -267,26 +267,30 @@ def _files(progress: Progress, wanted: Callable[[str, str], bool] | None) -> Ite
             yield FileEntry(storage=tree.alias, name=name, size=entry.size, sha256=entry.sha256)
 
 
-def _name(manifest: Manifest, form: Form) -> str:
+def _name(manifest: Manifest, options: PackageOptions) -> str:
     return package_name(
         project=manifest.project,
         created_at=datetime.fromisoformat(manifest.created_at),
         label=manifest.label,
         id=manifest.id,
-        compression=form.compression,
-        encrypted=form.encrypted,
+        compression=options.compression,
+        encrypted=options.encrypted,
     )
 
 
 def _sidecar(
-    manifest: Manifest, name: str, written: Written, form: Form, settings: BackupSettings
+    manifest: Manifest,
+    name: str,
+    written: Written,
+    options: PackageOptions,
+    settings: BackupSettings,
 ) -> Sidecar:
     sidecar = Sidecar.of(
         manifest,
         name=name,
         written=written,
-        compression=form.compression,
-        recipients=settings.recipients if form.encrypted else (),
+        compression=options.compression,
+        recipients=settings.recipients if options.encrypted else (),
     )
     if settings.signing_key is None:
         return sidecar

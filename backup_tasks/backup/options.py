@@ -21,7 +21,7 @@ _SUFFIXES: Mapping[str, Compression] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Form:
+class PackageOptions:
     """How a package is written down."""
 
     output: Path | None
@@ -30,7 +30,7 @@ class Form:
     encrypted: bool
 
 
-def form_of(params: Mapping[str, Any], settings: BackupSettings) -> Form:
+def package_options(params: Mapping[str, Any], settings: BackupSettings) -> PackageOptions:
     """Return the form that was asked for: `output`, `compress` and `encrypt` of the run's params.
 
     The suffix of an output path says how it is compressed. Raises Misconfigured where the options
@@ -47,7 +47,7 @@ def form_of(params: Mapping[str, Any], settings: BackupSettings) -> Form:
         )
     asked: Compression | None = params.get("compress")
     if not params.get("output"):
-        return Form(output=None, compression=asked or "zstd", encrypted=encrypted)
+        return PackageOptions(output=None, compression=asked or "zstd", encrypted=encrypted)
     output = Path(params["output"])
     if not is_file_name(output.name):
         raise Misconfigured(
@@ -69,4 +69,4 @@ def form_of(params: Mapping[str, Any], settings: BackupSettings) -> Form:
             obj=str(output),
             hint="Let the path end in .tar.zst, .tar.gz or .tar, as you choose.",
         )
-    return Form(output=output, compression=told or asked or "zstd", encrypted=encrypted)
+    return PackageOptions(output=output, compression=told or asked or "zstd", encrypted=encrypted)

@@ -22,7 +22,7 @@ _ROWS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shared:
+class ExportedSnapshot:
     """What other processes need to see the state that this one sees."""
 
     token: str
@@ -56,35 +56,35 @@ class Engine(ABC):
         Of the tables also where others would empty or rewrite them, which no snapshot knows.
         """
 
-    def shared(self, tables: Sequence[str], *, least: int) -> Shared | None:
+    def export_snapshot(self, tables: Sequence[str], *, least: int) -> ExportedSnapshot | None:
         """Inside `snapshot`, or another transaction: let other connections see what it sees, until
         it ends. None where none can, or the tables take less than so many bytes."""
         return None
 
-    def joined(self, token: str, place: str | None) -> AbstractContextManager[None]:
+    def join_snapshot(self, token: str, schema: str | None) -> AbstractContextManager[None]:
         """Inside, the alias sees, in `place` (None: live), what the process sees that gave the
         token. Raises DoesNotFit if it can't, django.db errors."""
         raise DoesNotFit("no other connection can see its snapshots", obj=f"database {self.alias}")
 
     @abstractmethod
-    def place(self, purpose: str, run_id: str) -> str:
+    def schema_name(self, purpose: str, run_id: str) -> str:
         """Return the name of the place for a purpose ("staging" or "undo") and a run."""
 
     @abstractmethod
-    def places(self) -> list[str]:
+    def schemas(self) -> list[str]:
         """Return the names of the places that exist."""
 
-    def room(self, rows: int) -> Need | None:
+    def disk_space_needed(self, rows: int) -> Need | None:
         """Return what a restore of so many bytes of rows takes of a disk of this machine, the kept
         copy of live included; None where a server has the disk."""
         return None
 
     @abstractmethod
-    def create(self, place: str) -> None:
+    def create(self, schema: str) -> None:
         """Make an empty place; one that a crashed attempt left is dropped first."""
 
     @abstractmethod
-    def clone(self, place: str, tables: Sequence[str]) -> list[str]:
+    def clone(self, schema: str, tables: Sequence[str]) -> list[str]:
         """Make a place with empty copies of live tables, and a full copy of `django_migrations`.
 
         Returns what is not equal in structure to live, in words; nothing if all is: columns,
@@ -92,12 +92,12 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def at(self, place: str) -> AbstractContextManager[None]:
+    def at(self, schema: str) -> AbstractContextManager[None]:
         """Inside, the alias leads to the place for all code of this thread, project code included:
         migrations, signal handlers and hooks that know nothing of staging can't reach live."""
 
     @abstractmethod
-    def drop(self, place: str) -> None:
+    def drop(self, schema: str) -> None:
         """Remove a place and all that is in it. Nothing happens if it does not exist."""
 
     @abstractmethod
@@ -111,7 +111,7 @@ class Engine(ABC):
         for rows that break a constraint.
         """
 
-    def loading_along(self, token: str, place: str) -> AbstractContextManager[None]:
+    def join_load(self, token: str, schema: str) -> AbstractContextManager[None]:
         """Inside, what another process is loading into the place can be loaded too: the token is
         the one that it gave. Raises DoesNotFit if it can't, django.db errors."""
         raise DoesNotFit("one connection at a time loads it", obj=f"database {self.alias}")
@@ -124,25 +124,25 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def carry(self, tables: Sequence[str]) -> None:
+    def copy_from_live(self, tables: Sequence[str]) -> None:
         """Inside `loading`: fill the tables with live's rows of one moment, as they are, for what
         is loaded to refer to. They are not promoted."""
 
-    def count_on(self, models: Iterable[type[Model]]) -> None:
+    def advance_sequences(self, models: Iterable[type[Model]]) -> None:
         """Let the next primary key that the database gives be above all that there are; a counter
         that is above them already stays (T9)."""
         for model in models:
             if isinstance(pk := model._meta.pk, AutoField):
-                self._count_on(model._meta.db_table, pk.column)
+                self._advance_sequence(model._meta.db_table, pk.column)
 
     @abstractmethod
-    def _count_on(self, table: str, column: str) -> None:
+    def _advance_sequence(self, table: str, column: str) -> None:
         """Do so for one table."""
 
     @abstractmethod
     def promote(
         self,
-        place: str,
+        schema: str,
         *,
         tables: Sequence[str],
         apps: Sequence[str],
@@ -159,7 +159,7 @@ class Engine(ABC):
         database that would be left referring to the old tables.
         """
 
-    def in_doubt(self, place: str) -> bool:
+    def in_doubt(self, schema: str) -> bool:
         """Whether a promote may have put live's tables into the place without saying so: only where
         the two can't be one transaction. The promote, done again, says it and does nothing else.
         """
@@ -170,13 +170,15 @@ class MergingEngine(Engine):
     """What a merge asks for besides."""
 
     @abstractmethod
-    def carry_keys(self, table: str, known: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    def load_keys(self, table: str, known: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Inside `loading`: fill the table with rows of which no more is known than these columns,
         the first of them the primary key, whatever else the table demands. They are not promoted.
         """
 
     @abstractmethod
-    def beside(self, place: str, *, writing: Sequence[str] | None) -> AbstractContextManager[str]:
+    def merge_transaction(
+        self, schema: str, *, writing: Sequence[str] | None
+    ) -> AbstractContextManager[str]:
         """One transaction on live, in which statements reach the tables of the place too: under the
         prefix that it gives, `"staging_x".`.
 
@@ -186,7 +188,7 @@ class MergingEngine(Engine):
 
 
 @contextmanager
-def standing_in(alias: str, connection: BaseDatabaseWrapper) -> Iterator[None]:
+def connection_replaced(alias: str, connection: BaseDatabaseWrapper) -> Iterator[None]:
     """Let `alias` lead to `connection`, in this thread only; close it at the end.
 
     Content types are cached by alias, with ids that differ between databases: the cache is emptied

@@ -14,7 +14,7 @@ from backup_tasks.errors import LockNotGranted
 T = TypeVar("T")
 
 
-def once_granted(
+def retry_lock(
     attempt: Callable[[], T],
     *,
     refused: Callable[[OperationalError], bool],

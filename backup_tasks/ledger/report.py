@@ -37,7 +37,7 @@ class Report(TypedDict):
     files: Figures
     added: dict[str, str]
     """Models that were not asked for by name, each with what needs it."""
-    meanwhile: dict[str, Written]
+    concurrent_writes: dict[str, Written]
     """What live was changed by between its backup and its replacement, by model."""
     warnings: list[str]
     package: str | None
@@ -85,7 +85,7 @@ def build(results: Results) -> Report:
             digest_equal=_first(results, ("validate",), "files_equal"),
         ),
         added=dict(_first(results, ("fetch", "snapshot"), "added") or {}),
-        meanwhile=dict(_first(results, ("promote",), "meanwhile") or {}),
+        concurrent_writes=dict(_first(results, ("promote",), "concurrent_writes") or {}),
         warnings=_warnings(results, models),
         package=package_of(results) or None,
         size=_first(results, ("pack", "verify", "fetch"), "size"),

@@ -170,7 +170,7 @@ def outcome(run: Run | None) -> dict[str, Any]:
         },
         "files": report.get("files"),
         "added": report.get("added", {}),
-        "meanwhile": report.get("meanwhile", {}),
+        "concurrent_writes": report.get("concurrent_writes", {}),
         "warnings": report.get("warnings", []),
     }
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict
 
-from backup_tasks.merge.dialect import Ground
-from backup_tasks.merge.mapped_models import Joined
+from backup_tasks.merge.dialect import Dialect
+from backup_tasks.merge.mapped_models import MappedModel
 from backup_tasks.merge.policy import Policy
 from backup_tasks.merge.translation import KEPT, Translation
 from backup_tasks.rows.query import key_query
@@ -34,95 +34,95 @@ class Conflict(TypedDict):
     """package, target, or "": refused."""
 
 
-def compare(ground: Ground, joined: Joined, rows: Translation, policy: Policy) -> None:
+def compare(dialect: Dialect, mapped: MappedModel, rows: Translation, policy: Policy) -> None:
     """Set the action of every row that was found: same, update, or keep."""
-    mapping, own = ground.staged(joined.mapping), joined.columns("p")
-    x, live = f"({rows.select()}) x", f"{ground.quote(joined.table)} l"
+    mapping, own = dialect.staged(mapped.mapping), mapped.columns("p")
+    x, live = f"({rows.select()}) x", f"{dialect.quote(mapped.table)} l"
     found = "x.merge_action IN ('matched', 'hit')"
-    different = ground.make(
-        f"{joined.mapping}_diff",
+    different = dialect.make(
+        f"{mapped.mapping}_diff",
         f"SELECT {', '.join(f'x.merge_{name} AS {name}' for name in own)} FROM {x}"
         f" JOIN {live} ON {rows.live('l', 'x')} WHERE {found} AND ({rows.changed('x', 'l')})",
         own,
     )
     same = " AND ".join(f"d.{name} = {mapping}.{name}" for name in own)
     differs = f"EXISTS (SELECT 1 FROM {different} d WHERE {same})"
-    ground.run(
+    dialect.run(
         f"UPDATE {mapping} SET action = 'same', conflict = NULL"
         f" WHERE action IN ('matched', 'hit') AND NOT {differs}"
     )
-    if joined.by_pk:
-        ground.run(
+    if mapped.by_pk:
+        dialect.run(
             f"UPDATE {mapping} SET conflict = 'content'"
             f" WHERE action = 'matched' AND conflict IS NULL AND {differs}"
         )
-    for fields in joined.uniques():
-        if len(fields) == 1 and fields[0] not in joined.pk:
+    for fields in mapped.uniques():
+        if len(fields) == 1 and fields[0] not in mapped.pk:
             _mark(
-                ground,
-                joined,
+                dialect,
+                mapped,
                 f"{x} JOIN {live} ON {rows.live('l', 'x')}",
-                f"x.merge_action = 'matched' AND x.{ground.quote(fields[0].column)}"
-                f" <> l.{ground.quote(fields[0].column)}",
+                f"x.merge_action = 'matched' AND x.{dialect.quote(fields[0].column)}"
+                f" <> l.{dialect.quote(fields[0].column)}",
                 f"column:{fields[0].name}",
             )
-    _find_taken(ground, joined, rows)
+    _find_taken(dialect, mapped, rows)
     decided = {"package": "update", "target": "keep"}.get(policy.on_conflict, "update")
-    ground.run(
+    dialect.run(
         f"UPDATE {mapping} SET action = '{decided}'"
         " WHERE conflict IS NOT NULL AND action IN ('matched', 'hit')"
     )
-    ground.run(f"UPDATE {mapping} SET action = 'update' WHERE action IN ('matched', 'hit')")
+    dialect.run(f"UPDATE {mapping} SET action = 'update' WHERE action IN ('matched', 'hit')")
 
 
-def _find_taken(ground: Ground, joined: Joined, rows: Translation) -> None:
+def _find_taken(dialect: Dialect, mapped: MappedModel, rows: Translation) -> None:
     """A further row of live has the value, and keeps it: it is not one of those that change."""
-    mapping = ground.staged(joined.mapping)
-    pairs = [(f"t{at}", ground.quote(field.column)) for at, field in enumerate(joined.pk)]
+    mapping = dialect.staged(mapped.mapping)
+    pairs = [(f"t{at}", dialect.quote(field.column)) for at, field in enumerate(mapped.pk)]
     theirs = " AND ".join(f"o.{name} = l.{column}" for name, column in pairs)
-    for fields in joined.uniques():
-        if fields == joined.pk:
+    for fields in mapped.uniques():
+        if fields == mapped.pk:
             continue
-        columns = [ground.quote(field.column) for field in fields]
+        columns = [dialect.quote(field.column) for field in fields]
         on = " AND ".join(f"x.{column} = l.{column}" for column in columns)
         other = " OR ".join(f"x.{column} <> l.{column}" for _, column in pairs)
         _mark(
-            ground,
-            joined,
-            f"({rows.select()}) x JOIN {ground.quote(joined.table)} l ON {on} AND ({other})",
+            dialect,
+            mapped,
+            f"({rows.select()}) x JOIN {dialect.quote(mapped.table)} l ON {on} AND ({other})",
             "x.merge_action IN ('matched', 'hit', 'insert') AND NOT EXISTS (SELECT 1 FROM"
             f" {mapping} o WHERE {theirs} AND o.action NOT IN {KEPT} AND o.action <> 'same')",
             f"taken:{', '.join(field.name for field in fields)}",
         )
 
 
-def _mark(ground: Ground, joined: Joined, source: str, where: str, conflict: str) -> None:
-    mapping, own = ground.staged(joined.mapping), joined.columns("p")
-    helper = ground.make(
-        f"{joined.mapping}_clash",
+def _mark(dialect: Dialect, mapped: MappedModel, source: str, where: str, conflict: str) -> None:
+    mapping, own = dialect.staged(mapped.mapping), mapped.columns("p")
+    helper = dialect.make(
+        f"{mapped.mapping}_clash",
         f"SELECT {', '.join(f'x.merge_{name} AS {name}' for name in own)} FROM {source}"
         f" WHERE x.merge_conflict IS NULL AND {where}",
         own,
     )
     same = " AND ".join(f"c.{name} = {mapping}.{name}" for name in own)
-    ground.run(
+    dialect.run(
         f"UPDATE {mapping} SET conflict = '{conflict}'"
         f" WHERE EXISTS (SELECT 1 FROM {helper} c WHERE {same})"
     )
 
 
-def conflicts(ground: Ground, joined: Joined, policy: Policy) -> list[Conflict]:
+def conflicts(dialect: Dialect, mapped: MappedModel, policy: Policy) -> list[Conflict]:
     """Return the model's conflicts, each kind with its number of rows and some of their names."""
     return [
         Conflict(
             what=_in_words(reason),
             rows=int(count),
-            examples=named(ground, joined, f"m.conflict = '{reason}'", _NAMED),
+            examples=named(dialect, mapped, f"m.conflict = '{reason}'", _NAMED),
             decided=_decided(reason, kept=bool(kept), policy=policy),
         )
-        for reason, count, kept in ground.rows(
+        for reason, count, kept in dialect.rows(
             "SELECT conflict, count(*), sum(CASE WHEN action = 'insert' THEN 0 ELSE 1 END)"
-            f" FROM {ground.staged(joined.mapping)} WHERE conflict IS NOT NULL GROUP BY conflict"
+            f" FROM {dialect.staged(mapped.mapping)} WHERE conflict IS NOT NULL GROUP BY conflict"
             " ORDER BY conflict"
         )
     ]
@@ -145,23 +145,23 @@ def _in_words(reason: str) -> str:
     }[kind]
 
 
-def named(ground: Ground, joined: Joined, where: str, limit: int) -> list[str]:
+def named(dialect: Dialect, mapped: MappedModel, where: str, limit: int) -> list[str]:
     """Return the names of some rows of the package."""
-    columns, source = key_query(joined.model, joined.paths, ground.connection, ground.staging)
-    on = _on(ground, joined)
+    columns, source = key_query(mapped.model, mapped.paths, dialect.connection, dialect.staging)
+    on = _on(dialect, mapped)
     return [
         ", ".join(map(str, row))
-        for row in ground.rows(
+        for row in dialect.rows(
             f"SELECT {', '.join(columns)} FROM {source}"
-            f" JOIN {ground.staged(joined.mapping)} m ON {on} WHERE {where}"
+            f" JOIN {dialect.staged(mapped.mapping)} m ON {on} WHERE {where}"
             f" ORDER BY {', '.join(columns)} LIMIT {limit}"
         )
     ]
 
 
-def _on(ground: Ground, joined: Joined) -> str:
+def _on(dialect: Dialect, mapped: MappedModel) -> str:
     pairs: Sequence[tuple[str, str]] = [
-        (name, ground.quote(field.column))
-        for name, field in zip(joined.columns("p"), joined.pk, strict=True)
+        (name, dialect.quote(field.column))
+        for name, field in zip(mapped.columns("p"), mapped.pk, strict=True)
     ]
     return " AND ".join(f"m.{name} = t.{column}" for name, column in pairs)

@@ -25,7 +25,7 @@ _EQUAL_IS_SAME = (
 """Values that PostgreSQL finds equal only if they are the same; unlike 1.0 and 1.00, or citext."""
 
 
-class Ground:
+class Dialect:
     """Runs statements, and puts them into this database's words."""
 
     def __init__(self, connection: BaseDatabaseWrapper, cursor: Any, staging: str) -> None:

@@ -17,65 +17,65 @@ from typing import Any, cast
 from django.contrib.contenttypes.models import ContentType
 
 from backup_tasks.errors import DoesNotFit
-from backup_tasks.merge.dialect import Ground
-from backup_tasks.merge.mapped_models import Joined, target_of
+from backup_tasks.merge.dialect import Dialect
+from backup_tasks.merge.mapped_models import MappedModel, target_of
 from backup_tasks.merge.translation import Translation, generic_keys
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.query import Field, key_query
 
 
-class Matching:
+class KeyMatching:
     """Makes one mapping table after the other."""
 
-    def __init__(self, ground: Ground, all_: Mapping[Model, Joined]) -> None:
-        self._ground, self._all = ground, all_
-        self._mapped: dict[Model, Joined] = {}
+    def __init__(self, dialect: Dialect, all_: Mapping[Model, MappedModel]) -> None:
+        self._dialect, self._all = dialect, all_
+        self._mapped: dict[Model, MappedModel] = {}
 
-    def match(self, joined: Joined) -> None:
+    def match(self, mapped: MappedModel) -> None:
         """Find the rows of live. Raises DoesNotFit for a key that is not unique."""
-        ground = self._ground
-        package, live = self._side(joined, ground.staging), self._side(joined, "")
-        parts = range(len(joined.keys) + len(joined.values))
+        dialect = self._dialect
+        package, live = self._side(mapped, dialect.staging), self._side(mapped, "")
+        parts = range(len(mapped.keys) + len(mapped.values))
         on = " AND ".join(f"s.k{number} = l.k{number}" for number in parts)
-        columns = [f"s.pk{at} AS p{at}, l.pk{at} AS t{at}" for at in range(len(joined.pk))]
-        ground.make(
-            joined.mapping,
+        columns = [f"s.pk{at} AS p{at}, l.pk{at} AS t{at}" for at in range(len(mapped.pk))]
+        dialect.make(
+            mapped.mapping,
             f"SELECT {', '.join(columns)}, CASE WHEN l.pk0 IS NULL THEN 'unmatched' ELSE 'matched'"
-            f" END AS action, {ground.text('NULL')} AS conflict"
+            f" END AS action, {dialect.text('NULL')} AS conflict"
             f" FROM ({package}) s LEFT JOIN ({live}) l ON {on}",
-            joined.columns("p"),
+            mapped.columns("p"),
         )
-        ground.index(joined.mapping, joined.columns("t"))
-        self._mapped[joined.model] = joined
-        self._refuse_ambiguous(joined, "the target", joined.columns("p"))
-        self._refuse_ambiguous(joined, "the package", joined.columns("t"))
+        dialect.index(mapped.mapping, mapped.columns("t"))
+        self._mapped[mapped.model] = mapped
+        self._refuse_ambiguous(mapped, "the target", mapped.columns("p"))
+        self._refuse_ambiguous(mapped, "the package", mapped.columns("t"))
 
-    def _side(self, joined: Joined, prefix: str) -> str:
+    def _side(self, mapped: MappedModel, prefix: str) -> str:
         """Return the SELECT of primary keys (pk0…) and what tells the rows apart (k0…)."""
-        ground = self._ground
-        columns, source = key_query(joined.model, joined.values, ground.connection, prefix)
-        null = [_may_be_null(joined.model, path) for path in joined.values]
-        for number, field in enumerate(joined.keys):
-            stored = f"t.{ground.quote(field.column)}"
+        dialect = self._dialect
+        columns, source = key_query(mapped.model, mapped.values, dialect.connection, prefix)
+        null = [_may_be_null(mapped.model, path) for path in mapped.values]
+        for number, field in enumerate(mapped.keys):
+            stored = f"t.{dialect.quote(field.column)}"
             other = self._mapped.get(target_of(field))  # type: ignore[arg-type]  # it refers
             if prefix and other is not None:
-                mapping = ground.staged(other.mapping)
+                mapping = dialect.staged(other.mapping)
                 source += f" LEFT JOIN {mapping} m{number} ON m{number}.p0 = {stored}"
                 columns.append(f"m{number}.t0")
             else:
                 columns.append(stored)
             null.append(field.null)
         keys = [
-            f"{ground.comparable(column, null=may)} AS k{number}"
+            f"{dialect.comparable(column, null=may)} AS k{number}"
             for number, (column, may) in enumerate(zip(columns, null, strict=True))
         ]
-        own = [f"t.{ground.quote(f.column)} AS pk{at}" for at, f in enumerate(joined.pk)]
+        own = [f"t.{dialect.quote(f.column)} AS pk{at}" for at, f in enumerate(mapped.pk)]
         return f"SELECT {', '.join([*own, *keys])} FROM {source}"
 
-    def _refuse_ambiguous(self, joined: Joined, side: str, columns: list[str]) -> None:
+    def _refuse_ambiguous(self, mapped: MappedModel, side: str, columns: list[str]) -> None:
         listed = ", ".join(columns)
-        found = self._ground.rows(
-            f"SELECT {listed} FROM {self._ground.staged(joined.mapping)}"
+        found = self._dialect.rows(
+            f"SELECT {listed} FROM {self._dialect.staged(mapped.mapping)}"
             f" WHERE {columns[0]} IS NOT NULL GROUP BY {listed} HAVING count(*) > 1 LIMIT 1"
         )
         if found:
@@ -84,114 +84,116 @@ class Matching:
             raise DoesNotFit(
                 f"several rows of {side} are, by what tells them apart, the {other}'s row with the "
                 f"primary key {', '.join(map(str, pk))}",
-                obj=joined.label,
+                obj=mapped.label,
                 hint="Make the natural key unique in both, or name another one in NATURAL_KEYS.",
             )
 
-    def place(self, joined: Joined, every: Sequence[Joined]) -> None:
+    def schema(self, mapped: MappedModel, every: Sequence[MappedModel]) -> None:
         """Give the rows that were not found a place: the row of live that has a unique value of
         theirs (a conflict), else a primary key, their own if it is free."""
-        ground, mapping = self._ground, self._ground.staged(joined.mapping)
-        if joined.numbered:
-            self._number(joined, every)
-            self._hits(joined)
+        dialect, mapping = self._dialect, self._dialect.staged(mapped.mapping)
+        if mapped.numbered:
+            self._number(mapped, every)
+            self._hits(mapped)
             return
-        keys = [field for field in joined.pk if field.is_relation]
-        values = [f"m.{name} AS {name}" for name in joined.columns("p")]
+        keys = [field for field in mapped.pk if field.is_relation]
+        values = [f"m.{name} AS {name}" for name in mapped.columns("p")]
         source = f"{mapping} m"
-        for at, field in enumerate(joined.pk):
+        for at, field in enumerate(mapped.pk):
             other = self._mapped.get(target_of(field)) if field in keys else None  # type: ignore[arg-type]  # it refers
             value = f"m.p{at}"
             if other is not None:
-                source += f" LEFT JOIN {ground.staged(other.mapping)} o{at} ON o{at}.p0 = {value}"
+                source += f" LEFT JOIN {dialect.staged(other.mapping)} o{at} ON o{at}.p0 = {value}"
                 value = f"CASE WHEN o{at}.p0 IS NULL THEN {value} ELSE o{at}.t0 END"
             values.append(f"{value} AS t{at}")
         self._assign(
-            joined,
+            mapped,
             f"SELECT {', '.join(values)} FROM {source} WHERE m.action = 'unmatched'",
             "action = 'unmatched'",
         )
-        self._hits(joined)
-        ground.run(f"UPDATE {mapping} SET action = 'insert' WHERE action = 'unmatched'")
+        self._hits(mapped)
+        dialect.run(f"UPDATE {mapping} SET action = 'insert' WHERE action = 'unmatched'")
 
-    def _hits(self, joined: Joined) -> None:
-        ground, mapping = self._ground, self._ground.staged(joined.mapping)
-        rows = Translation(ground, joined, self._mapped)
-        waiting = "('unmatched', 'insert')" if joined.numbered else "('unmatched')"
-        own = joined.columns("p")
-        for fields in joined.uniques():
+    def _hits(self, mapped: MappedModel) -> None:
+        dialect, mapping = self._dialect, self._dialect.staged(mapped.mapping)
+        rows = Translation(dialect, mapped, self._mapped)
+        waiting = "('unmatched', 'insert')" if mapped.numbered else "('unmatched')"
+        own = mapped.columns("p")
+        for fields in mapped.uniques():
             if not all(not f.is_relation or target_of(f) in self._mapped for f in fields):
                 continue  # found out when rows are compared
-            on = " AND ".join(f"x.{c} = l.{c}" for c in map(ground.quote, _columns(fields)))
+            on = " AND ".join(f"x.{c} = l.{c}" for c in map(dialect.quote, _columns(fields)))
             found = ", ".join(
-                f"l.{ground.quote(f.column)} AS t{at}" for at, f in enumerate(joined.pk)
+                f"l.{dialect.quote(f.column)} AS t{at}" for at, f in enumerate(mapped.pk)
             )
             other = " AND ".join(
-                f"o.t{at} = l.{ground.quote(f.column)}" for at, f in enumerate(joined.pk)
+                f"o.t{at} = l.{dialect.quote(f.column)}" for at, f in enumerate(mapped.pk)
             )
             self._assign(
-                joined,
+                mapped,
                 f"SELECT {', '.join(f'x.merge_{name} AS {name}' for name in own)}, {found}"
-                f" FROM ({rows.select()}) x JOIN {ground.quote(joined.table)} l ON {on}"
+                f" FROM ({rows.select()}) x JOIN {dialect.quote(mapped.table)} l ON {on}"
                 f" WHERE x.merge_action IN {waiting} AND NOT EXISTS (SELECT 1 FROM {mapping} o"
                 f" WHERE {other} AND o.action NOT IN {waiting})",
                 f"action = 'hit', conflict = 'unique:{_names(fields)}'",
             )
 
-    def _assign(self, joined: Joined, select: str, also: str) -> None:
+    def _assign(self, mapped: MappedModel, select: str, also: str) -> None:
         """Set t0… of the rows that the SELECT of p0… and t0… names, and what else is to be set."""
-        ground, own = self._ground, joined.columns("p")
-        helper = ground.make(f"{joined.mapping}_new", select, own)
-        mapping = ground.staged(joined.mapping)
+        dialect, own = self._dialect, mapped.columns("p")
+        helper = dialect.make(f"{mapped.mapping}_new", select, own)
+        mapping = dialect.staged(mapped.mapping)
         same = " AND ".join(f"h.{name} = {mapping}.{name}" for name in own)
         values = ", ".join(
             f"{name} = (SELECT h.{name} FROM {helper} h WHERE {same})"
-            for name in joined.columns("t")
+            for name in mapped.columns("t")
         )
-        ground.run(
+        dialect.run(
             f"UPDATE {mapping} SET {values}, {also}"
             f" WHERE EXISTS (SELECT 1 FROM {helper} h WHERE {same})"
         )
 
-    def _number(self, joined: Joined, every: Sequence[Joined]) -> None:
+    def _number(self, mapped: MappedModel, every: Sequence[MappedModel]) -> None:
         """Give rows their own number if it is free, else one that nobody had."""
-        ground, mapping = self._ground, self._ground.staged(joined.mapping)
-        (pk,) = map(ground.quote, _columns(joined.pk))
-        used = [f"SELECT {pk} AS v FROM {ground.quote(joined.table)}"]
-        if gone := _gone_from_live(ground, joined, every):
-            table = ground.make(f"{joined.mapping}_gone", " UNION ".join(gone), ["v"])
+        dialect, mapping = self._dialect, self._dialect.staged(mapped.mapping)
+        (pk,) = map(dialect.quote, _columns(mapped.pk))
+        used = [f"SELECT {pk} AS v FROM {dialect.quote(mapped.table)}"]
+        if gone := _gone_from_live(dialect, mapped, every):
+            table = dialect.make(f"{mapped.mapping}_gone", " UNION ".join(gone), ["v"])
             used.append(f"SELECT v FROM {table}")
         free = " AND ".join(
             f"NOT EXISTS (SELECT 1 FROM ({query}) q WHERE q.v = {mapping}.p0)" for query in used
         )
-        ground.run(
+        dialect.run(
             f"UPDATE {mapping} SET t0 = p0, action = 'insert' WHERE action = 'unmatched' AND {free}"
         )
         highest = 0
-        for query in (*used, f"SELECT {pk} AS v FROM {ground.staged(joined.table)}"):
-            highest = max(highest, ground.value(f"SELECT max(q.v) FROM ({query}) q") or 0)
+        for query in (*used, f"SELECT {pk} AS v FROM {dialect.staged(mapped.table)}"):
+            highest = max(highest, dialect.value(f"SELECT max(q.v) FROM ({query}) q") or 0)
         self._assign(
-            joined,
+            mapped,
             f"SELECT p0, {highest} + row_number() OVER (ORDER BY p0) AS t0"
             f" FROM {mapping} WHERE action = 'unmatched'",
             "action = 'insert'",
         )
 
 
-def _gone_from_live(ground: Ground, joined: Joined, every: Sequence[Joined]) -> list[str]:
+def _gone_from_live(
+    dialect: Dialect, mapped: MappedModel, every: Sequence[MappedModel]
+) -> list[str]:
     """Return queries (of a column v) of the numbers that rows of live refer to though there is no
     such row: a new row with that number would be taken for the one that is gone (T1, T12)."""
-    quote, meta = ground.quote, joined.model._meta
-    (pk,) = map(quote, _columns(joined.pk))
+    quote, meta = dialect.quote, mapped.model._meta
+    (pk,) = map(quote, _columns(mapped.pk))
     found = []
     for other in every:
         rows = f"SELECT {{0}} AS v FROM {quote(other.table)} t"
-        gone = f" LEFT JOIN {quote(joined.table)} o ON o.{pk} = {{0}}"
+        gone = f" LEFT JOIN {quote(mapped.table)} o ON o.{pk} = {{0}}"
         gone += f" WHERE o.{pk} IS NULL AND {{0}} IS NOT NULL"
         found += [
             (rows + gone).replace("{0}", f"t.{quote(field.column)}")
             for field in other.written
-            if target_of(field) is joined.model and not getattr(field, "db_constraint", True)
+            if target_of(field) is mapped.model and not getattr(field, "db_constraint", True)
         ]
         for key in generic_keys(other.model):
             kind, number = (
@@ -202,7 +204,7 @@ def _gone_from_live(ground: Ground, joined: Joined, every: Sequence[Joined]) -> 
                 f" JOIN {quote(ContentType._meta.db_table)} c ON c.id = {kind}"
                 f" AND c.app_label = '{meta.app_label}' AND c.model = '{meta.model_name}'"
             )
-            number = ground.number(ground.text(number))
+            number = dialect.number(dialect.text(number))
             found.append(f"{rows}{kinds}{gone}".replace("{0}", number))
     return found
 

@@ -15,7 +15,7 @@ Identities = Mapping[Model, Identity]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Joined:
+class MappedModel:
     """A model whose rows are merged, or that merged rows refer to."""
 
     model: Model
@@ -105,16 +105,16 @@ def refers_by_pk(field: Field) -> bool:
 
 def in_order(
     merged: Sequence[Model], outside: Sequence[Model], identities: Identities
-) -> list[Joined]:
+) -> list[MappedModel]:
     """Return the models so that each comes after those that its own identity leads to.
 
     That has no cycles. What else refers to each other keeps the order that it was given in.
     """
     found = {
-        model: _joined(model, number, identities, merged=model in merged)
+        model: _mapped_model(model, number, identities, merged=model in merged)
         for number, model in enumerate([*merged, *outside])
     }
-    ordered: dict[Joined, None] = {}
+    ordered: dict[MappedModel, None] = {}
     started: set[Model] = set()
 
     def visit(model: Model) -> None:
@@ -130,13 +130,15 @@ def in_order(
     return list(ordered)
 
 
-def _needs(joined: Joined) -> Iterator[Model]:
-    for field in (*joined.keys, *joined.pk):
+def _needs(mapped: MappedModel) -> Iterator[Model]:
+    for field in (*mapped.keys, *mapped.pk):
         if target := target_of(field):
             yield target
 
 
-def _joined(model: Model, number: int, identities: Identities, *, merged: bool) -> Joined:
+def _mapped_model(
+    model: Model, number: int, identities: Identities, *, merged: bool
+) -> MappedModel:
     paths = identities[model].paths
     own = tuple(field.name for field in pk_fields(model))
     by_pk = False
@@ -152,7 +154,7 @@ def _joined(model: Model, number: int, identities: Identities, *, merged: bool) 
         keys = tuple(_whole_keys(model, paths, identities))
         names = {field.name for field in keys}
         values = tuple(path for path in paths if path.partition("__")[0] not in names)
-    return Joined(
+    return MappedModel(
         model=model,
         number=number,
         merged=merged,

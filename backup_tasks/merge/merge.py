@@ -9,9 +9,9 @@ from django.contrib.auth import get_user_model
 
 from backup_tasks.errors import DoesNotFit
 from backup_tasks.merge.conflicts import Conflict, compare, conflicts
-from backup_tasks.merge.dialect import Ground
-from backup_tasks.merge.key_matching import Matching
-from backup_tasks.merge.mapped_models import Identities, Joined, in_order
+from backup_tasks.merge.dialect import Dialect
+from backup_tasks.merge.key_matching import KeyMatching
+from backup_tasks.merge.mapped_models import Identities, MappedModel, in_order
 from backup_tasks.merge.policy import Policy
 from backup_tasks.merge.proof import unequal
 from backup_tasks.merge.translation import Translation
@@ -54,7 +54,7 @@ class Merge:
 
     def __init__(
         self,
-        ground: Ground,
+        dialect: Dialect,
         *,
         merged: Sequence[Model],
         outside: Sequence[Model],
@@ -62,24 +62,26 @@ class Merge:
         policy: Policy,
         progress: Progress,
     ) -> None:
-        self.ground, self._policy, self._progress = ground, policy, progress
+        self.dialect, self._policy, self._progress = dialect, policy, progress
         self._order = in_order(merged, outside, identities)
-        self.all = {joined.model: joined for joined in self._order}
+        self.all = {mapped.model: mapped for mapped in self._order}
         self._rows = {
-            joined: Translation(ground, joined, self.all) for joined in self._order if joined.merged
+            mapped: Translation(dialect, mapped, self.all)
+            for mapped in self._order
+            if mapped.merged
         }
 
     def plan(self) -> Plan:
         """Make the mapping tables; nothing of live is changed, but for placeholders of users."""
-        ground, policy = self.ground, self._policy
+        dialect, policy = self.dialect, self._policy
         missing = self._match()
         warnings = [*self._refer_to_nothing()]
-        map_generic_keys(ground, self.all)
+        map_generic_keys(dialect, self.all)
         models = {}
-        for number, joined in enumerate(self._rows):
-            self._progress(number, len(self._rows), f"comparing {joined.label}")
-            compare(ground, joined, self._rows[joined], policy)
-            models[joined.label] = self._counted(joined)
+        for number, mapped in enumerate(self._rows):
+            self._progress(number, len(self._rows), f"comparing {mapped.label}")
+            compare(dialect, mapped, self._rows[mapped], policy)
+            models[mapped.label] = self._counted(mapped)
         return Plan(models=dict(sorted(models.items())), missing=missing, warnings=warnings)
 
     def _match(self) -> list[str]:
@@ -88,38 +90,38 @@ class Merge:
                 "--map-user was said, and the package has no users, nor refers to any",
                 hint="Leave it out.",
             )
-        matching = Matching(self.ground, self.all)
+        matching = KeyMatching(self.dialect, self.all)
         missing: list[str] = []
-        for number, joined in enumerate(self._order):
-            self._progress(number, len(self._order), f"matching {joined.label}")
-            matching.match(joined)
-            if joined.model is get_user_model():
-                map_users(self.ground, joined, self._policy)
-                if self._policy.missing_users == "placeholder" and not joined.merged:
-                    make_placeholders(self.ground, joined)
-                    matching.match(joined)
-                    map_users(self.ground, joined, self._policy)
-            if joined.merged:
-                matching.place(joined, self._order)
+        for number, mapped in enumerate(self._order):
+            self._progress(number, len(self._order), f"matching {mapped.label}")
+            matching.match(mapped)
+            if mapped.model is get_user_model():
+                map_users(self.dialect, mapped, self._policy)
+                if self._policy.missing_users == "placeholder" and not mapped.merged:
+                    make_placeholders(self.dialect, mapped)
+                    matching.match(mapped)
+                    map_users(self.dialect, mapped, self._policy)
+            if mapped.merged:
+                matching.schema(mapped, self._order)
             else:
-                missing += settle_missing(self.ground, joined, self._order, self._policy)
+                missing += settle_missing(self.dialect, mapped, self._order, self._policy)
         return missing
 
     def _refer_to_nothing(self) -> Iterator[str]:
-        for joined in self._order:
-            if joined.merged and (count := keep_gone(self.ground, joined, self._order)):
+        for mapped in self._order:
+            if mapped.merged and (count := keep_gone(self.dialect, mapped, self._order)):
                 yield (
-                    f"{joined.label}: {count} rows that were gone when the package was made are "
+                    f"{mapped.label}: {count} rows that were gone when the package was made are "
                     "still referred to; since the target has other rows with their numbers, the "
                     "references keep leading nowhere under the negative of these"
                 )
 
-    def _counted(self, joined: Joined) -> ModelPlan:
-        ground, mapping = self.ground, self.ground.staged(joined.mapping)
-        counts = dict(ground.rows(f"SELECT action, count(*) FROM {mapping} GROUP BY action"))
+    def _counted(self, mapped: MappedModel) -> ModelPlan:
+        dialect, mapping = self.dialect, self.dialect.staged(mapped.mapping)
+        counts = dict(dialect.rows(f"SELECT action, count(*) FROM {mapping} GROUP BY action"))
         pairs = [
-            (p, t, ground.quote(field.column))
-            for p, t, field in zip(joined.columns("p"), joined.columns("t"), joined.pk, strict=True)
+            (p, t, dialect.quote(field.column))
+            for p, t, field in zip(mapped.columns("p"), mapped.columns("t"), mapped.pk, strict=True)
         ]
         other = " OR ".join(f"{p} <> {t}" for p, t, _ in pairs)
         same = " AND ".join(f"m.{t} = l.{column}" for _, t, column in pairs)
@@ -128,26 +130,26 @@ class Merge:
             update=counts.get("update", 0),
             unchanged=counts.get("same", 0),
             kept=counts.get("keep", 0) + counts.get("mapped", 0),
-            renumbered=ground.value(
+            renumbered=dialect.value(
                 f"SELECT count(*) FROM {mapping} WHERE action = 'insert' AND ({other})"
             ),
-            only_in_target=ground.value(
-                f"SELECT count(*) FROM {ground.quote(joined.table)} l WHERE NOT EXISTS"
+            only_in_target=dialect.value(
+                f"SELECT count(*) FROM {dialect.quote(mapped.table)} l WHERE NOT EXISTS"
                 f" (SELECT 1 FROM {mapping} m WHERE {same} AND m.action <> 'insert')"
             ),
-            conflicts=conflicts(ground, joined, self._policy),
+            conflicts=conflicts(dialect, mapped, self._policy),
         )
 
     def write(self) -> None:
         """Write what the plan says. Raises django.db errors."""
-        for number, (joined, rows) in enumerate(self._rows.items()):
-            self._progress(number, len(self._rows), f"merging {joined.label}")
-            write(self.ground, joined, rows)
+        for number, (mapped, rows) in enumerate(self._rows.items()):
+            self._progress(number, len(self._rows), f"merging {mapped.label}")
+            write(self.dialect, mapped, rows)
 
     def unequal(self) -> list[str]:
         """Return what is not in live as it was to be."""
         return [
-            problem for j, rows in self._rows.items() for problem in unequal(self.ground, j, rows)
+            problem for j, rows in self._rows.items() for problem in unequal(self.dialect, j, rows)
         ]
 
 

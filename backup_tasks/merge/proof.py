@@ -8,12 +8,12 @@ from django.db import IntegrityError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.errors import ValidationFailed
-from backup_tasks.merge.dialect import Ground
-from backup_tasks.merge.mapped_models import Joined, target_of
+from backup_tasks.merge.dialect import Dialect
+from backup_tasks.merge.mapped_models import MappedModel, target_of
 from backup_tasks.merge.translation import GENERIC, Translation, generic_keys
 from backup_tasks.package.manifest import ModelEntry
-from backup_tasks.rows.codec import Shape
-from backup_tasks.rows.copy_dump import server_lines
+from backup_tasks.rows.codec import RowCodec
+from backup_tasks.rows.copy_dump import copied_lines
 from backup_tasks.rows.digest import Digests
 from backup_tasks.rows.integrity import dangling
 from backup_tasks.rows.natural_keys import Model
@@ -21,67 +21,67 @@ from backup_tasks.rows.natural_keys import Model
 Dangling = Mapping[Model, Mapping[str, int]]
 
 
-def unequal(ground: Ground, joined: Joined, rows: Translation) -> Iterator[str]:
+def unequal(dialect: Dialect, mapped: MappedModel, rows: Translation) -> Iterator[str]:
     """Yield what is wrong if a row of the package is not in live as it should be."""
-    live = f"{ground.quote(joined.table)} l"
+    live = f"{dialect.quote(mapped.table)} l"
     taken = "x.merge_action IN ('insert', 'update', 'same')"
-    there = ground.value(
+    there = dialect.value(
         f"SELECT count(*) FROM ({rows.select()}) x JOIN {live} ON {rows.live('l', 'x')}"
         f" WHERE {taken} AND NOT ({rows.changed('x', 'l')})"
     )
-    expected = ground.value(f"SELECT count(*) FROM ({rows.select()}) x WHERE {taken}")
+    expected = dialect.value(f"SELECT count(*) FROM ({rows.select()}) x WHERE {taken}")
     if there != expected:
-        yield f"{joined.label}: {expected} rows were merged, {there} of them are in live as such"
+        yield f"{mapped.label}: {expected} rows were merged, {there} of them are in live as such"
 
 
 def digests_equal(
-    ground: Ground,
-    shapes: Sequence[Shape],
+    dialect: Dialect,
+    codecs: Sequence[RowCodec],
     entries: Sequence[ModelEntry],
-    all_: Mapping[Model, Joined],
+    all_: Mapping[Model, MappedModel],
 ) -> tuple[dict[str, bool | None], list[str]]:
     """Read the merged rows of live as the dump would, and compare with the package's manifest.
 
     None where they differ, and may: live's version of something stayed, a generic key changed.
     """
-    may_differ = _may_differ(ground, shapes, all_)
+    may_differ = _may_differ(dialect, codecs, all_)
     equal: dict[str, bool | None] = {}
     problems = []
-    for shape, entry in zip(shapes, entries, strict=True):
-        joined = all_[shape.model]
+    for codec, entry in zip(codecs, entries, strict=True):
+        mapped = all_[codec.model]
         on = " AND ".join(
-            f"m.{name} = t.{ground.quote(field.column)}"
-            for name, field in zip(joined.columns("t"), joined.pk, strict=True)
+            f"m.{name} = t.{dialect.quote(field.column)}"
+            for name, field in zip(mapped.columns("t"), mapped.pk, strict=True)
         )
         actions = "('insert', 'update', 'same', 'keep')"
-        mapping = ground.staged(joined.mapping)
-        shape.query.narrowed = f" JOIN {mapping} m ON {on} AND m.action IN {actions}"
+        mapping = dialect.staged(mapped.mapping)
+        codec.query.narrowed = f" JOIN {mapping} m ON {on} AND m.action IN {actions}"
         digests, count = Digests(), 0
-        for heads, rests in server_lines(shape) or shape.lines():
-            digests.add(heads, rests)
-            count += len(heads)
+        for prefixes, suffixes in copied_lines(codec) or codec.lines():
+            digests.add(prefixes, suffixes)
+            count += len(prefixes)
         same = (digests.digest, count) == (entry.digest, entry.count)
         equal[entry.label] = True if same else None
-        if not same and shape.model not in may_differ:
+        if not same and codec.model not in may_differ:
             problems.append(f"{entry.label}: {entry.count} merged, with other content in live")
     return equal, problems
 
 
 def _may_differ(
-    ground: Ground, shapes: Sequence[Shape], all_: Mapping[Model, Joined]
+    dialect: Dialect, codecs: Sequence[RowCodec], all_: Mapping[Model, MappedModel]
 ) -> set[Model]:
-    shows_pk = {shape.model for shape in shapes if shape.shows_pk}
+    shows_pk = {codec.model for codec in codecs if codec.shows_pk}
     other_key: set[Model] = set()
-    for model, joined in all_.items():
+    for model, mapped in all_.items():
         where = "action IN ('keep', 'mapped', 'none', 'gone')"
-        if model in shows_pk or not joined.merged:
+        if model in shows_pk or not mapped.merged:
             where += " OR " + " OR ".join(
-                f"{p} <> {t}" for p, t in zip(joined.columns("p"), joined.columns("t"), strict=True)
+                f"{p} <> {t}" for p, t in zip(mapped.columns("p"), mapped.columns("t"), strict=True)
             )
-        if ground.value(f"SELECT count(*) FROM {ground.staged(joined.mapping)} WHERE {where}"):
+        if dialect.value(f"SELECT count(*) FROM {dialect.staged(mapped.mapping)} WHERE {where}"):
             other_key.add(model)
     found = {m for m in other_key if all_[m].merged}
-    if ground.value(f"SELECT count(*) FROM {ground.staged(GENERIC)}"):
+    if dialect.value(f"SELECT count(*) FROM {dialect.staged(GENERIC)}"):
         found |= {model for model in all_ if generic_keys(model)}
     size = -1
     while len(found | other_key) != size:

@@ -18,7 +18,7 @@ import orjson
 from backup_tasks.errors import DoesNotFit
 from backup_tasks.merge.mapped_models import Identities, pk_fields, target_of
 from backup_tasks.rows import value_encoding
-from backup_tasks.rows.codec import Shape
+from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.query import Field
 
@@ -31,7 +31,7 @@ def is_named(model: Model, identities: Identities) -> bool:
 
 
 def keys_of(
-    model: Model, shapes: Sequence[tuple[Shape, Path | None]], identities: Identities
+    model: Model, codecs: Sequence[tuple[RowCodec, Path | None]], identities: Identities
 ) -> tuple[list[str], Rows]:
     """Return the columns of the primary key and the natural key, and the rows, each once, that the
     package's members refer to. Raises DoesNotFit for a natural key that is not of the row alone."""
@@ -45,21 +45,21 @@ def keys_of(
         )
     fields: list[Field] = [*pk_fields(model), *(model._meta.get_field(path) for path in paths)]  # type: ignore[list-item]  # columns
     fields = list(dict.fromkeys(fields))
-    return [field.column for field in fields], _rows(model, fields, shapes)
+    return [field.column for field in fields], _rows(model, fields, codecs)
 
 
 def _rows(
-    model: Model, fields: Sequence[Field], shapes: Sequence[tuple[Shape, Path | None]]
+    model: Model, fields: Sequence[Field], codecs: Sequence[tuple[RowCodec, Path | None]]
 ) -> Rows:
-    connection = shapes[0][0].connection
+    connection = codecs[0][0].connection
     decoders = [value_encoding.decoder(field, connection) for field in fields]
     with closing(sqlite3.connect("")) as scratch:  # a temporary file of SQLite's own
         scratch.execute("CREATE TABLE named (pk PRIMARY KEY, key)")
-        for shape, member in shapes:
+        for codec, member in codecs:
             names = [
-                slot.name
-                for slot in shape.keys
-                if target_of(shape.model._meta.get_field(slot.name)) is model  # type: ignore[arg-type]  # a column
+                line_column.name
+                for line_column in codec.keys
+                if target_of(codec.model._meta.get_field(line_column.name)) is model  # type: ignore[arg-type]  # a column
             ]
             if names and member is not None:
                 scratch.executemany(

@@ -16,7 +16,7 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.engines import merging_engine
 from backup_tasks.errors import DoesNotFit, ValidationFailed
 from backup_tasks.merge import proof
-from backup_tasks.merge.dialect import Ground
+from backup_tasks.merge.dialect import Dialect
 from backup_tasks.merge.mapped_models import Identities
 from backup_tasks.merge.merge import Merge, refusals
 from backup_tasks.merge.policy import Policy
@@ -30,12 +30,12 @@ from backup_tasks.restore.contents import (
     models_referred_to,
     unpacked_manifest,
 )
-from backup_tasks.rows.codec import Shape
+from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.natural_keys import Model, identity_of
 from backup_tasks.storage.files import project_trees
 
 
-class IntoLive:
+class StagedMerge:
     """One merge of a run's staging into live."""
 
     def __init__(
@@ -46,7 +46,7 @@ class IntoLive:
         self._policy = Policy.of(params)
         self._manifest = unpacked_manifest(folder, params)
         self._engine = merging_engine(self._settings.database)
-        self._place = self._engine.place("staging", run_id)
+        self._place = self._engine.schema_name("staging", run_id)
         self._connection = connections[self._settings.database]
         self._older = bool(
             migration_compatibility.missing_migrations(self._manifest, self._settings)
@@ -62,7 +62,7 @@ class IntoLive:
 
     def rehearse(self) -> dict[str, Any]:
         """Return the plan. Live's tables are read, and nothing is changed."""
-        with self._engine.beside(self._place, writing=None) as staging:
+        with self._engine.merge_transaction(self._place, writing=None) as staging:
             plan = self._prepared(staging).plan()
             transaction.set_rollback(True, using=self._engine.alias)
         files = self._plan_files()
@@ -79,14 +79,14 @@ class IntoLive:
         with (
             file_swap.added(self.trees, self._run_id),
             _explained(self._manifest),
-            self._engine.beside(self._place, writing=self.tables) as staging,
+            self._engine.merge_transaction(self._place, writing=self.tables) as staging,
         ):
             merge = self._prepared(staging)
             before = proof.dangling_in(self._connection, self._models)
             plan = merge.plan()
             _refuse([*refusals(plan), *_file_refusals(files)], self._manifest)
             merge.write()
-            self._engine.count_on(self._models)
+            self._engine.advance_sequences(self._models)
             result = {**plan, "files": files, "refused": []}
             result["digests_equal"] = self._prove(merge, before)
             record(result)
@@ -94,10 +94,10 @@ class IntoLive:
 
     def _prepared(self, staging: str) -> Merge:
         cursor = self._connection.cursor()
-        ground = Ground(self._connection, cursor, staging)
-        self._refuse_other_migrations(ground)
+        dialect = Dialect(self._connection, cursor, staging)
+        self._refuse_other_migrations(dialect)
         return Merge(
-            ground,
+            dialect,
             merged=self._models,
             outside=[
                 model
@@ -109,12 +109,12 @@ class IntoLive:
             progress=self._progress,
         )
 
-    def _refuse_other_migrations(self, ground: Ground) -> None:
+    def _refuse_other_migrations(self, dialect: Dialect) -> None:
         """Staging's tables and live's must have been made by the same migrations."""
         labels = {model._meta.app_label for model in self._models}
         live = set(MigrationRecorder(self._connection).applied_migrations())
-        record = ground.staged("django_migrations")
-        staged = ground.rows(f"SELECT app, name FROM {record}")  # a constant name
+        record = dialect.staged("django_migrations")
+        staged = dialect.rows(f"SELECT app, name FROM {record}")  # a constant name
         other = sorted(key for key in live ^ set(staged) if key[0] in labels)
         if other:
             raise DoesNotFit(
@@ -133,9 +133,9 @@ class IntoLive:
         problems += proof.more_dangling(before, after, known)
         equal: dict[str, bool | None] = {}
         if not self._older:  # the rows of an older package have changed since its manifest
-            shapes = [Shape(model, self._identities, self._connection) for model in self._models]
+            codecs = [RowCodec(model, self._identities, self._connection) for model in self._models]
             equal, other = proof.digests_equal(
-                merge.ground, shapes, self._manifest.models, merge.all
+                merge.dialect, codecs, self._manifest.models, merge.all
             )
             problems += other
         for path in self._settings.checks if self._models else ():

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from django.contrib.contenttypes.fields import GenericForeignKey
 
-from backup_tasks.merge.dialect import Ground
-from backup_tasks.merge.mapped_models import Joined, refers_by_pk, target_of
+from backup_tasks.merge.dialect import Dialect
+from backup_tasks.merge.mapped_models import MappedModel, refers_by_pk, target_of
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.query import Field
 
@@ -22,13 +22,15 @@ KEPT = "('keep', 'mapped')"
 class Translation:
     """Puts the rows of one model into live's keys."""
 
-    def __init__(self, ground: Ground, joined: Joined, all_: Mapping[Model, Joined]) -> None:
-        self._ground, self._joined, self._all = ground, joined, all_
+    def __init__(
+        self, dialect: Dialect, mapped: MappedModel, all_: Mapping[Model, MappedModel]
+    ) -> None:
+        self._dialect, self._mapped_model, self._all = dialect, mapped, all_
         self._generic = {
-            cast(Any, joined.model._meta.get_field(key.fk_field)): cast(
-                Any, joined.model._meta.get_field(key.ct_field)
+            cast(Any, mapped.model._meta.get_field(key.fk_field)): cast(
+                Any, mapped.model._meta.get_field(key.ct_field)
             )
-            for key in generic_keys(joined.model)
+            for key in generic_keys(mapped.model)
         }
 
     def select(self) -> str:
@@ -37,15 +39,15 @@ class Translation:
 
         A row whose primary key is not decided yet has NULL there.
         """
-        quote, joined = self._ground.quote, self._joined
-        pairs = list(zip(joined.pk, joined.columns("p"), joined.columns("t"), strict=True))
+        quote, mapped = self._dialect.quote, self._mapped_model
+        pairs = list(zip(mapped.pk, mapped.columns("p"), mapped.columns("t"), strict=True))
         own = {field: f"m.{target}" for field, _, target in pairs}
-        columns = [f"m.{name} AS merge_{name}" for name in joined.columns("p")]
+        columns = [f"m.{name} AS merge_{name}" for name in mapped.columns("p")]
         columns += ["m.action AS merge_action", "m.conflict AS merge_conflict"]
         on = " AND ".join(f"m.{package} = s.{quote(f.column)}" for f, package, _ in pairs)
-        source = f"{self._ground.staged(joined.table)} s"
-        source += f" JOIN {self._ground.staged(joined.mapping)} m ON {on}"
-        for number, field in enumerate(joined.written):
+        source = f"{self._dialect.staged(mapped.table)} s"
+        source += f" JOIN {self._dialect.staged(mapped.mapping)} m ON {on}"
+        for number, field in enumerate(mapped.written):
             sql, joins = (own[field], "") if field in own else self.value(field, f"f{number}")
             columns.append(f"{sql} AS {quote(field.column)}")
             source += joins
@@ -53,44 +55,44 @@ class Translation:
 
     def value(self, field: Field, alias: str) -> tuple[str, str]:
         """Return the value that a field of the row `s` has in live, and the joins that it takes."""
-        ground = self._ground
-        stored = f"s.{ground.quote(field.column)}"
+        dialect = self._dialect
+        stored = f"s.{dialect.quote(field.column)}"
         other = self._all.get(cast(Model, target_of(field)))
         if field in self._generic:
-            kind = f"s.{ground.quote(self._generic[field].column)}"
+            kind = f"s.{dialect.quote(self._generic[field].column)}"
             joins = (
-                f" LEFT JOIN {ground.staged(GENERIC)} {alias}"
-                f" ON {alias}.kind = {kind} AND {alias}.old = {ground.text(stored)}"
+                f" LEFT JOIN {dialect.staged(GENERIC)} {alias}"
+                f" ON {alias}.kind = {kind} AND {alias}.old = {dialect.text(stored)}"
             )
-            return f"COALESCE({ground.as_type(field, f'{alias}.new')}, {stored})", joins
+            return f"COALESCE({dialect.as_type(field, f'{alias}.new')}, {stored})", joins
         if other is None:
             return stored, ""
-        mapping = ground.staged(other.mapping)
+        mapping = dialect.staged(other.mapping)
         if refers_by_pk(field):
             joins = f" LEFT JOIN {mapping} {alias} ON {alias}.p0 = {stored}"
             return f"CASE WHEN {alias}.p0 IS NULL THEN {stored} ELSE {alias}.t0 END", joins
         # It holds another column of the other row: the package's, unless live's version stays.
-        pk, column = (ground.quote(f.column) for f in (other.pk[0], cast(Any, field).target_field))
+        pk, column = (dialect.quote(f.column) for f in (other.pk[0], cast(Any, field).target_field))
         joins = (
-            f" LEFT JOIN {ground.staged(other.table)} {alias}o ON {alias}o.{column} = {stored}"
+            f" LEFT JOIN {dialect.staged(other.table)} {alias}o ON {alias}o.{column} = {stored}"
             f" LEFT JOIN {mapping} {alias}m ON {alias}m.p0 = {alias}o.{pk}"
             f" AND {alias}m.action IN {KEPT}"
-            f" LEFT JOIN {ground.quote(other.table)} {alias} ON {alias}.{pk} = {alias}m.t0"
+            f" LEFT JOIN {dialect.quote(other.table)} {alias} ON {alias}.{pk} = {alias}m.t0"
         )
         return f"CASE WHEN {alias}.{pk} IS NULL THEN {stored} ELSE {alias}.{column} END", joins
 
     def live(self, alias: str, row: str) -> str:
         """Return the condition that `alias` is the row of live that the translated `row` is."""
-        pairs = (self._ground.quote(field.column) for field in self._joined.pk)
+        pairs = (self._dialect.quote(field.column) for field in self._mapped_model.pk)
         return " AND ".join(f"{alias}.{column} = {row}.{column}" for column in pairs)
 
     def changed(self, row: str, alias: str) -> str:
         """Return the condition that a translated row and a row of live are not the same."""
-        quote = self._ground.quote
+        quote = self._dialect.quote
         conditions = [
-            self._ground.differ(f, f"{row}.{quote(f.column)}", f"{alias}.{quote(f.column)}")
-            for f in self._joined.written
-            if f not in self._joined.pk
+            self._dialect.differ(f, f"{row}.{quote(f.column)}", f"{alias}.{quote(f.column)}")
+            for f in self._mapped_model.written
+            if f not in self._mapped_model.pk
         ]
         return " OR ".join(conditions) or "1 = 0"
 

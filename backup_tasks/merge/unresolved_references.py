@@ -12,8 +12,8 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.contenttypes.models import ContentType
 
 from backup_tasks.errors import DoesNotFit
-from backup_tasks.merge.dialect import Ground
-from backup_tasks.merge.mapped_models import Joined, refers_by_pk, target_of
+from backup_tasks.merge.dialect import Dialect
+from backup_tasks.merge.mapped_models import MappedModel, refers_by_pk, target_of
 from backup_tasks.merge.policy import Policy
 from backup_tasks.merge.translation import GENERIC, generic_keys
 from backup_tasks.rows.natural_keys import Model
@@ -22,30 +22,30 @@ from backup_tasks.rows.query import Field, key_query
 _NAMED = 20
 _AT_ONCE = 500
 
-References = list[tuple[Joined, Field]]
+References = list[tuple[MappedModel, Field]]
 
 
-def references_to(joined: Joined, every: Sequence[Joined]) -> References:
+def references_to(mapped: MappedModel, every: Sequence[MappedModel]) -> References:
     """Return the foreign keys of merged models that hold the model's primary key."""
     return [
         (other, field)
         for other in every
         if other.merged
         for field in other.written
-        if target_of(field) is joined.model and refers_by_pk(field)
+        if target_of(field) is mapped.model and refers_by_pk(field)
     ]
 
 
-def map_users(ground: Ground, users: Joined, policy: Policy) -> None:
+def map_users(dialect: Dialect, users: MappedModel, policy: Policy) -> None:
     """Let package's users be the target's that were named for them. Raises DoesNotFit for a user
     that is not there."""
-    mapping = ground.staged(users.mapping)
+    mapping = dialect.staged(users.mapping)
     for old, new in policy.map_users.items():
         pks = []
-        for name, within, where in ((old, ground.staging, "the package"), (new, "", "the target")):
-            columns, source = key_query(users.model, users.paths, ground.connection, within)
-            found = ground.rows(
-                f"SELECT t.{ground.quote(users.pk[0].column)} FROM {source}"
+        for name, within, where in ((old, dialect.staging, "the package"), (new, "", "the target")):
+            columns, source = key_query(users.model, users.paths, dialect.connection, within)
+            found = dialect.rows(
+                f"SELECT t.{dialect.quote(users.pk[0].column)} FROM {source}"
                 f" WHERE {columns[0]} = %s",
                 [name],
             )
@@ -56,75 +56,75 @@ def map_users(ground: Ground, users: Joined, policy: Policy) -> None:
                     hint="Names are natural keys: the user's of the package, then the target's.",
                 )
             pks.append(found[0][0])
-        ground.run(f"UPDATE {mapping} SET t0 = %s, action = 'mapped' WHERE p0 = %s", pks[::-1])
+        dialect.run(f"UPDATE {mapping} SET t0 = %s, action = 'mapped' WHERE p0 = %s", pks[::-1])
 
 
 def settle_missing(
-    ground: Ground, outside: Joined, every: Sequence[Joined], policy: Policy
+    dialect: Dialect, outside: MappedModel, every: Sequence[MappedModel], policy: Policy
 ) -> list[str]:
     """Decide what becomes of references to rows that neither side has.
 
     Return what is refused, in words: who is missing, and what refers to him.
     """
-    mapping = ground.staged(outside.mapping)
-    if not ground.value(f"SELECT count(*) FROM {mapping} WHERE action = 'unmatched'"):
+    mapping = dialect.staged(outside.mapping)
+    if not dialect.value(f"SELECT count(*) FROM {mapping} WHERE action = 'unmatched'"):
         return []
     references = references_to(outside, every)
     users = outside.model is get_user_model()
     if users and policy.missing_users == "null":
-        return _empty(ground, outside, references)
-    return list(_named(ground, outside, references))
+        return _empty(dialect, outside, references)
+    return list(_named(dialect, outside, references))
 
 
-def _named(ground: Ground, outside: Joined, references: References) -> Iterator[str]:
-    columns, source = key_query(outside.model, outside.paths, ground.connection, ground.staging)
-    pk, mapping = ground.quote(outside.pk[0].column), ground.staged(outside.mapping)
+def _named(dialect: Dialect, outside: MappedModel, references: References) -> Iterator[str]:
+    columns, source = key_query(outside.model, outside.paths, dialect.connection, dialect.staging)
+    pk, mapping = dialect.quote(outside.pk[0].column), dialect.staged(outside.mapping)
     missing = f"m.action = 'unmatched' ORDER BY {', '.join(columns)}"
-    for row in ground.rows(
+    for row in dialect.rows(
         f"SELECT t.{pk}, {', '.join(columns)} FROM {source}"
         f" JOIN {mapping} m ON m.p0 = t.{pk} WHERE {missing} LIMIT {_NAMED}"
     ):
         counts = []
-        for joined, field in references:
-            column = ground.quote(field.column)
-            count = ground.value(
-                f"SELECT count(*) FROM {ground.staged(joined.table)} WHERE {column} = %s", [row[0]]
+        for mapped, field in references:
+            column = dialect.quote(field.column)
+            count = dialect.value(
+                f"SELECT count(*) FROM {dialect.staged(mapped.table)} WHERE {column} = %s", [row[0]]
             )
             if count:
-                counts.append(f"{count} {joined.label}.{field.name}")
+                counts.append(f"{count} {mapped.label}.{field.name}")
         name = ", ".join(map(str, row[1:]))
         yield f"{outside.label} {name} is in neither, and {', '.join(counts)} refer to it"
-    total = ground.value(f"SELECT count(*) FROM {mapping} WHERE action = 'unmatched'")
+    total = dialect.value(f"SELECT count(*) FROM {mapping} WHERE action = 'unmatched'")
     if total > _NAMED:
         yield f"and {total - _NAMED} more of {outside.label}"
 
 
-def _empty(ground: Ground, outside: Joined, references: References) -> list[str]:
-    mapping = ground.staged(outside.mapping)
+def _empty(dialect: Dialect, outside: MappedModel, references: References) -> list[str]:
+    mapping = dialect.staged(outside.mapping)
     problems = []
-    for joined, field in references:
-        count = not field.null and ground.value(
-            f"SELECT count(*) FROM {ground.staged(joined.table)} s JOIN {mapping} m"
-            f" ON m.p0 = s.{ground.quote(field.column)} WHERE m.action = 'unmatched'"
+    for mapped, field in references:
+        count = not field.null and dialect.value(
+            f"SELECT count(*) FROM {dialect.staged(mapped.table)} s JOIN {mapping} m"
+            f" ON m.p0 = s.{dialect.quote(field.column)} WHERE m.action = 'unmatched'"
         )
         if count:
             problems.append(
-                f"{joined.label}.{field.name} can't be empty, and {count} rows of it refer to "
+                f"{mapped.label}.{field.name} can't be empty, and {count} rows of it refer to "
                 f"a {outside.label} that is in neither"
             )
-    ground.run(f"UPDATE {mapping} SET action = 'none', t0 = NULL WHERE action = 'unmatched'")
+    dialect.run(f"UPDATE {mapping} SET action = 'none', t0 = NULL WHERE action = 'unmatched'")
     return problems
 
 
-def make_placeholders(ground: Ground, users: Joined) -> None:
+def make_placeholders(dialect: Dialect, users: MappedModel) -> None:
     """Make users that nobody can sign in as, by the names that are missing; no signal is sent."""
-    columns, source = key_query(users.model, users.paths, ground.connection, ground.staging)
-    pk, mapping = ground.quote(users.pk[0].column), ground.staged(users.mapping)
-    manager: Any = users.model._base_manager.using(ground.connection.alias)
+    columns, source = key_query(users.model, users.paths, dialect.connection, dialect.staging)
+    pk, mapping = dialect.quote(users.pk[0].column), dialect.staged(users.mapping)
+    manager: Any = users.model._base_manager.using(dialect.connection.alias)
     last: Any = None
     while True:
         after, params = ("", []) if last is None else (f" AND t.{pk} > %s", [last])
-        found = ground.rows(
+        found = dialect.rows(
             f"SELECT t.{pk}, {', '.join(columns)} FROM {source} JOIN {mapping} m ON m.p0 = t.{pk}"
             f" WHERE m.action = 'unmatched'{after} ORDER BY t.{pk} LIMIT {_AT_ONCE}",
             params,
@@ -140,57 +140,57 @@ def make_placeholders(ground: Ground, users: Joined) -> None:
         )
 
 
-def keep_gone(ground: Ground, joined: Joined, every: Sequence[Joined]) -> int:
+def keep_gone(dialect: Dialect, mapped: MappedModel, every: Sequence[MappedModel]) -> int:
     """Let references that led nowhere in the package lead nowhere in live too.
 
     They keep their number where no row has it, else take its negative, which no row ever gets.
     Return how many numbers are replaced.
     """
-    if not joined.numbered:
+    if not mapped.numbered:
         return 0
-    mapping = ground.staged(joined.mapping)
+    mapping = dialect.staged(mapped.mapping)
     replaced = 0
-    for other, field in references_to(joined, every):
+    for other, field in references_to(mapped, every):
         if getattr(field, "db_constraint", True):
             continue
-        value = f"s.{ground.quote(field.column)}"
-        replaced += ground.run(
+        value = f"s.{dialect.quote(field.column)}"
+        replaced += dialect.run(
             f"INSERT INTO {mapping} (p0, t0, action)"
-            f" SELECT DISTINCT {value}, -{value}, 'gone' FROM {ground.staged(other.table)} s"
+            f" SELECT DISTINCT {value}, -{value}, 'gone' FROM {dialect.staged(other.table)} s"
             f" WHERE {value} IS NOT NULL"
             f" AND NOT EXISTS (SELECT 1 FROM {mapping} m WHERE m.p0 = {value})"
-            f" AND ({_is_there(ground, joined, value)})"
+            f" AND ({_is_there(dialect, mapped, value)})"
         )
     return replaced
 
 
-def _is_there(ground: Ground, joined: Joined, value: str) -> str:
+def _is_there(dialect: Dialect, mapped: MappedModel, value: str) -> str:
     """Return the condition that a row of live has this primary key, or is going to."""
-    pk = ground.quote(joined.pk[0].column)
+    pk = dialect.quote(mapped.pk[0].column)
     return (
-        f"EXISTS (SELECT 1 FROM {ground.quote(joined.table)} l WHERE l.{pk} = {value})"
-        f" OR EXISTS (SELECT 1 FROM {ground.staged(joined.mapping)} n WHERE n.t0 = {value})"
+        f"EXISTS (SELECT 1 FROM {dialect.quote(mapped.table)} l WHERE l.{pk} = {value})"
+        f" OR EXISTS (SELECT 1 FROM {dialect.staged(mapped.mapping)} n WHERE n.t0 = {value})"
     )
 
 
-def map_generic_keys(ground: Ground, all_: Mapping[Model, Joined]) -> None:
+def map_generic_keys(dialect: Dialect, all_: Mapping[Model, MappedModel]) -> None:
     """Make the table of generic keys that change: those whose row gets another primary key, and
     those that lead nowhere but would lead somewhere."""
     kinds = _content_types(all_)
-    text = ground.text("''")
+    text = dialect.text("''")
     columns = f"0 AS kind, {text} AS old, {text} AS new"
-    table = ground.make(GENERIC, f"SELECT {columns} WHERE 1 = 0", ["kind", "old"])
+    table = dialect.make(GENERIC, f"SELECT {columns} WHERE 1 = 0", ["kind", "old"])
     done: set[int] = set()
-    for joined in all_.values():
-        for key in generic_keys(joined.model) if joined.merged else ():
-            owner = ground.staged(joined.table)
+    for mapped in all_.values():
+        for key in generic_keys(mapped.model) if mapped.merged else ():
+            owner = dialect.staged(mapped.table)
             type_column, id_column = (
-                f"s.{ground.quote(cast(Any, joined.model._meta.get_field(name)).column)}"
+                f"s.{dialect.quote(cast(Any, mapped.model._meta.get_field(name)).column)}"
                 for name in (key.ct_field, key.fk_field)
             )
-            in_use = ground.rows(
+            in_use = dialect.rows(
                 f"SELECT DISTINCT c.id, c.app_label, c.model FROM {owner} s"
-                f" JOIN {ground.staged(ContentType._meta.db_table)} c ON c.id = {type_column}"
+                f" JOIN {dialect.staged(ContentType._meta.db_table)} c ON c.id = {type_column}"
             )
             for number, app_label, name in in_use:
                 target = kinds.get((app_label, name))
@@ -198,45 +198,45 @@ def map_generic_keys(ground: Ground, all_: Mapping[Model, Joined]) -> None:
                     continue
                 if number not in done:
                     done.add(number)
-                    _add_moved(ground, table, target, number)
+                    _add_moved(dialect, table, target, number)
                 if target.numbered:
                     rows = f"{owner} s WHERE {type_column} = {int(number)}"
-                    _add_gone(ground, table, target, number, rows, id_column)
+                    _add_gone(dialect, table, target, number, rows, id_column)
 
 
 def _add_gone(
-    ground: Ground, table: str, target: Joined, number: int, rows: str, id_column: str
+    dialect: Dialect, table: str, target: MappedModel, number: int, rows: str, id_column: str
 ) -> None:
     """`rows` is what stands behind FROM: those with this content type."""
-    old = ground.text(id_column)
-    ids = ground.make(
+    old = dialect.text(id_column)
+    ids = dialect.make(
         "merge_ids",
-        f"SELECT DISTINCT {int(number)} AS kind, {old} AS old, {ground.number(old)} AS n"
+        f"SELECT DISTINCT {int(number)} AS kind, {old} AS old, {dialect.number(old)} AS n"
         f" FROM {rows} AND {id_column} IS NOT NULL",
         ["n"],
     )
-    mapping = ground.staged(target.mapping)
-    ground.run(
+    mapping = dialect.staged(target.mapping)
+    dialect.run(
         f"INSERT INTO {table} (kind, old, new) SELECT d.kind, d.old, '-' || d.old FROM {ids} d"
         f" WHERE NOT EXISTS (SELECT 1 FROM {mapping} m WHERE m.p0 = d.n)"
         f" AND NOT EXISTS (SELECT 1 FROM {table} g WHERE g.kind = d.kind AND g.old = d.old)"
-        f" AND ({_is_there(ground, target, 'd.n')})"
+        f" AND ({_is_there(dialect, target, 'd.n')})"
     )
 
 
-def _add_moved(ground: Ground, table: str, target: Joined, number: int) -> None:
+def _add_moved(dialect: Dialect, table: str, target: MappedModel, number: int) -> None:
     (pk,) = target.pk
-    ground.run(
+    dialect.run(
         f"INSERT INTO {table} (kind, old, new)"
-        f" SELECT {int(number)}, {ground.key_text(pk, 'p0')}, {ground.key_text(pk, 't0')}"
-        f" FROM {ground.staged(target.mapping)} WHERE p0 <> t0 AND action <> 'gone'"
+        f" SELECT {int(number)}, {dialect.key_text(pk, 'p0')}, {dialect.key_text(pk, 't0')}"
+        f" FROM {dialect.staged(target.mapping)} WHERE p0 <> t0 AND action <> 'gone'"
     )
 
 
-def _content_types(all_: Mapping[Model, Joined]) -> dict[tuple[str, str], Joined]:
+def _content_types(all_: Mapping[Model, MappedModel]) -> dict[tuple[str, str], MappedModel]:
     """Return the models, proxies too, by what a content type calls them."""
     return {
-        (model._meta.app_label, cast(str, model._meta.model_name)): joined
+        (model._meta.app_label, cast(str, model._meta.model_name)): mapped
         for model in apps.get_models(include_auto_created=True)
-        if (joined := all_.get(cast(Model, model._meta.concrete_model)))
+        if (mapped := all_.get(cast(Model, model._meta.concrete_model)))
     }

@@ -17,7 +17,7 @@ from backup_tasks.engines import Engine
 from backup_tasks.errors import DumpFailed
 from backup_tasks.ledger.report import Results, Written
 from backup_tasks.restore.contents import models_referred_to
-from backup_tasks.rows.codec import Shape
+from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.dump import count_rows, dump_model
 from backup_tasks.rows.identities import settled_identities
 from backup_tasks.rows.natural_keys import Model
@@ -26,7 +26,7 @@ from backup_tasks.rows.scope import label
 _COUNTED_BY = ("safety", "dump", "snapshot")
 
 
-def written_meanwhile(
+def written_since_backup(
     engine: Engine, kept: str, models: Sequence[Model], results: Results, settings: BackupSettings
 ) -> dict[str, Written]:
     """Return what is not the same in the kept tables as when live was backed up, or only counted
@@ -52,21 +52,23 @@ def written_meanwhile(
             name, table = label(model), model._meta.db_table
             replaced, same = count_rows(connection, table), None
             if model in whole:
-                same = _digest(Shape(model, identities, connection)) in (digests[name], None)
+                same = _digest(RowCodec(model, identities, connection)) in (digests[name], None)
             if replaced != counts[name] or same is False:
                 found[name] = Written(backed_up=counts[name], replaced=replaced)
         return found
 
 
-def _digest(shape: Shape) -> str | None:
+def _digest(codec: RowCodec) -> str | None:
     """Return the digest, None for rows that can't be read: they are kept all the same."""
     try:
-        return dump_model(shape, None, lambda rows: None).exact
+        return dump_model(codec, None, lambda rows: None).exact
     except DumpFailed:
         return None
 
 
-def told(written: Mapping[str, Written], until: str, safety: Mapping[str, Any]) -> Iterator[str]:
+def concurrent_writes_warning(
+    written: Mapping[str, Written], until: str, safety: Mapping[str, Any]
+) -> Iterator[str]:
     """Yield the warning that says so, if anything was written."""
     if not written:
         return

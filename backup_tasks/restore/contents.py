@@ -32,10 +32,10 @@ from backup_tasks.package.reader import check, is_encrypted, unpack
 from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.package.streams import copy, written_whole
 from backup_tasks.progress import Progress
-from backup_tasks.rows.codec import Shape
+from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.natural_keys import Identity, Model, identity_of
 from backup_tasks.rows.scope import Scope, full_scope, label, refers_to
-from backup_tasks.rows.selection import Asked, part_of
+from backup_tasks.rows.selection import ModelFilter, selection_of
 from backup_tasks.storage import catalogue, disk_space
 from backup_tasks.storage.disk_space import Need
 from backup_tasks.storage.files import Entry, project_trees
@@ -151,12 +151,14 @@ def require_room(folder: Path, manifest: Manifest) -> None:
     """Refuse now what would fill a disk later: staging and what is kept for undo, and the staged
     files. Raises StorageRefused."""
     rows = sum(entry.size for entry in manifest.models)
-    tables = engine_for(backup_settings().database).room(rows) if manifest.models else None
+    tables = (
+        engine_for(backup_settings().database).disk_space_needed(rows) if manifest.models else None
+    )
     needs = [tables] if tables else []
     for tree in project_trees() if expected_files(manifest) is not None else ():
-        if place := tree.folder:
+        if schema := tree.folder:
             size = sum(entry.size for entry in entries_of(folder, manifest, tree.alias))
-            needs += [Need(what=f"the files of storage {tree.alias}", folder=place, size=size)]
+            needs += [Need(what=f"the files of storage {tree.alias}", folder=schema, size=size)]
     disk_space.require(needs)
 
 
@@ -229,7 +231,7 @@ def select(manifest: Manifest, params: Mapping[str, Any]) -> Selected:
 
     Raises DoesNotFit where the package does not hold it, Misconfigured for names that mean nothing.
     """
-    kind, asked = str(params.get("type", "full")), Asked.by(params)
+    kind, asked = str(params.get("type", "full")), ModelFilter.by(params)
     if (kind == "files" and manifest.files is None) or (
         (kind == "database" or asked) and manifest.type == "files"
     ):
@@ -251,19 +253,19 @@ def select(manifest: Manifest, params: Mapping[str, Any]) -> Selected:
     return _cut(manifest, asked) if asked else Selected(manifest=manifest, added={})
 
 
-def _cut(manifest: Manifest, asked: Asked) -> Selected:
+def _cut(manifest: Manifest, asked: ModelFilter) -> Selected:
     """A model that is not installed stays, to be refused by name, unless others were asked for."""
     known = {label(model): model for model in apps.get_models(include_auto_created=True)}
     whole = Scope(
         included=tuple(known[entry.label] for entry in manifest.models if entry.label in known),
         excluded=tuple((gone.label, gone.reason) for gone in manifest.excluded),
     )
-    part = part_of(whole, asked)
-    taken = {label(model) for model in part.scope.included}
+    selection = selection_of(whole, asked)
+    taken = {label(model) for model in selection.scope.included}
     if not asked.include:
         taken |= {entry.label for entry in manifest.models} - set(known)
     reasons = {entry.label: "left out by --include" for entry in manifest.models}
-    reasons |= dict(part.scope.excluded)
+    reasons |= dict(selection.scope.excluded)
     cut = replace(
         manifest,
         type="partial",
@@ -274,7 +276,7 @@ def _cut(manifest: Manifest, asked: Asked) -> Selected:
             if name not in taken
         ),
     )
-    return Selected(manifest=cut, added=part.added)
+    return Selected(manifest=cut, added=selection.added)
 
 
 def entries_of(folder: Path, manifest: Manifest, alias: str) -> Iterator[Entry]:
@@ -296,13 +298,13 @@ def keeps_other_files(manifest: Manifest) -> bool:
     return manifest.type == "partial"
 
 
-def shapes_of(
+def codecs_of(
     manifest: Manifest, models_then: StateApps | Apps, connection: BaseDatabaseWrapper
-) -> list[Shape]:
+) -> list[RowCodec]:
     """Return how each model's rows are read and written, by the package's identities."""
     known = identities_of(manifest, models_then)
     models = [cast(Model, models_then.get_model(entry.label)) for entry in manifest.models]
-    return [Shape(model, known, connection) for model in models]
+    return [RowCodec(model, known, connection) for model in models]
 
 
 def identities_of(manifest: Manifest, models_then: StateApps | Apps) -> dict[Model, Identity]:

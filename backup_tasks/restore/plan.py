@@ -13,7 +13,7 @@ from backup_tasks.engines import engine_for
 from backup_tasks.errors import KeyMissing
 from backup_tasks.package.manifest import Manifest
 from backup_tasks.restore import migration_compatibility
-from backup_tasks.restore.contents import check_contents, expected_files, select, shapes_of
+from backup_tasks.restore.contents import check_contents, codecs_of, expected_files, select
 from backup_tasks.restore.open import copy_here
 from backup_tasks.rows.dump import count_rows, dump_model
 from backup_tasks.rows.scope import full_scope, label
@@ -109,8 +109,8 @@ def _compared(
         counts = _count(settings)
         if not comparable:
             return counts, {}
-        shapes = shapes_of(manifest, apps, connection)
+        codecs = codecs_of(manifest, apps, connection)
         return counts, {
-            entry.label: dump_model(shape, None, lambda rows: None).digest == entry.digest
-            for shape, entry in zip(shapes, manifest.models, strict=True)
+            entry.label: dump_model(codec, None, lambda rows: None).digest == entry.digest
+            for codec, entry in zip(codecs, manifest.models, strict=True)
         }

@@ -12,13 +12,13 @@ from backup_tasks.models import Run, UndoPoint
 def runs_in_doubt(engine: Engine) -> set[str]:
     """Return the runs that died between the exchange of the tables and its record: live has their
     rows and needs their files, and they are to be resumed, however long ago that was."""
-    recorded = UndoPoint.objects.values_list("place", flat=True)
-    unrecorded = set(engine.places()).difference(recorded)
-    doubtful = {place for place in unrecorded if engine.in_doubt(place)}
+    recorded = UndoPoint.objects.values_list("schema", flat=True)
+    unrecorded = set(engine.schemas()).difference(recorded)
+    doubtful = {schema for schema in unrecorded if engine.in_doubt(schema)}
     if not doubtful:
         return set()
     runs = Run.objects.values_list("pk", flat=True)
-    return {pk for pk in runs if engine.place("undo", pk) in doubtful}
+    return {pk for pk in runs if engine.schema_name("undo", pk) in doubtful}
 
 
 def supersede_unfinished(engine: Engine, run_id: str) -> None:
@@ -29,7 +29,7 @@ def supersede_unfinished(engine: Engine, run_id: str) -> None:
     for other in runs_in_doubt(engine) - {run_id}:
         UndoPoint.objects.create(
             run_id=other,
-            place=engine.place("undo", other),
+            schema=engine.schema_name("undo", other),
             tables=[],
             expires_at=now,
             files_done=True,

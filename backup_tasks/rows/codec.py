@@ -52,7 +52,7 @@ class Key:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slot:
+class LineColumn:
     """A member of a line's `fields`."""
 
     name: str
@@ -62,7 +62,7 @@ class Slot:
     is_json: bool
 
 
-class Shape:
+class RowCodec:
     """How the rows of one model are read from, and written to, one database."""
 
     def __init__(
@@ -78,12 +78,12 @@ class Shape:
         self._pk = _single_pk(model)
         self.pk_at = self.query.add("t", self._pk) if self._pk else None
         self.written = [field for field in model._meta.local_concrete_fields if not field.generated]
-        self.slots = tuple(
-            self._slot(field, identities)
+        self.line_columns = tuple(
+            self._line_column(field, identities)
             for field in sorted(self.written, key=lambda field: field.name)
             if field is not self._pk or field.is_relation or self._names_itself(field)
         )
-        self.keys = tuple(slot for slot in self.slots if slot.key)
+        self.keys = tuple(line_column for line_column in self.line_columns if line_column.key)
         self.shows_pk = self.pk_at is not None and not self.identity.loadable
         self._values_of = _values_of([field.name for field in self.written])
         self._json_at = [
@@ -101,14 +101,14 @@ class Shape:
         self._texts = [
             (field.name, self.query.add_text("t", field))
             for field in self.written
-            if self._is_postgresql and value_encoding.is_told_by_text(field)
+            if self._is_postgresql and value_encoding.needs_stored_text(field)
         ]
 
     def _names_itself(self, pk: Field) -> bool:
         """A primary key that is part of the natural key is an ordinary field of the line."""
         return self.identity.loadable and pk.name in self.identity.paths
 
-    def _slot(self, field: Field, identities: Identities) -> Slot:
+    def _line_column(self, field: Field, identities: Identities) -> LineColumn:
         at = self.query.add("t", field)
         related = cast(Model, field.related_model)
         target = identities.get(cast(Model, related._meta.concrete_model)) if related else None
@@ -121,7 +121,7 @@ class Shape:
                 found=self.query.add(joined, cast(Any, field).target_field),
                 parts=tuple(self.query.add_path(joined, related, path) for path in target.paths),
             )
-        return Slot(name=field.name, at=at, key=key, is_json=value_encoding.is_json(field))
+        return LineColumn(name=field.name, at=at, key=key, is_json=value_encoding.is_json(field))
 
     @property
     def columns(self) -> list[str]:
@@ -134,10 +134,10 @@ class Shape:
             cursor.execute(self.query.sql())
             at_once = 1
             while rows := cursor.fetchmany(at_once):
-                heads, rests = zip(*map(self.line, rows), strict=True)
-                yield heads, rests
+                prefixes, suffixes = zip(*map(self.line, rows), strict=True)
+                yield prefixes, suffixes
                 # Rows may be of any size: the next batch is as many as fit, by the last one's.
-                fitting = BYTES_AT_ONCE * len(rows) // sum(map(len, (*heads, *rests)))
+                fitting = BYTES_AT_ONCE * len(rows) // sum(map(len, (*prefixes, *suffixes)))
                 at_once = max(1, min(fitting, 10 * at_once, _ROWS_AT_ONCE))
 
     def line(self, row: Sequence[Any]) -> Line:
@@ -146,26 +146,26 @@ class Shape:
             column.read(value) if column.read and value is not None else value
             for value, column in zip(row, self.query.columns, strict=True)
         ]
-        fields = {slot.name: values[slot.at] for slot in self.slots}
+        fields = {line_column.name: values[line_column.at] for line_column in self.line_columns}
         tail: dict[str, Any] = {} if self.pk_at is None else {"_pk": values[self.pk_at]}
         if self.keys:
-            tail["_fk"] = {slot.name: values[slot.at] for slot in self.keys}
-        for slot in self.keys:
-            if slot.key and values[slot.key.found] is not None:
-                fields[slot.name] = [values[part] for part in slot.key.parts]
+            tail["_fk"] = {line_column.name: values[line_column.at] for line_column in self.keys}
+        for line_column in self.keys:
+            if line_column.key and values[line_column.key.found] is not None:
+                fields[line_column.name] = [values[part] for part in line_column.key.parts]
         try:
             raw = self._read_json(fields)
             raw |= {name: values[at] for name, at in self._texts if values[at] is not None}
             if raw:
                 tail["_raw"] = raw
-            head = self.head(None if self.pk_at is None else values[self.pk_at])
-            head += orjson.dumps(fields)
-            rest = orjson.dumps(tail)
+            prefix = self.prefix(None if self.pk_at is None else values[self.pk_at])
+            prefix += orjson.dumps(fields)
+            suffix = orjson.dumps(tail)
         except (TypeError, ValueError) as error:
             raise self.unreadable(row, error) from error
-        return head, b"," + rest[1:] if tail else b"}"
+        return prefix, b"," + suffix[1:] if tail else b"}"
 
-    def head(self, pk: Any) -> bytes:
+    def prefix(self, pk: Any) -> bytes:
         """Return the start of a line, up to the value of `fields`."""
         shown = b',"pk":' + orjson.dumps(pk) if self.shows_pk else b""
         return b'{"model":' + orjson.dumps(self.label) + shown + b',"fields":'
@@ -183,7 +183,7 @@ class Shape:
         raw = {}
         for _, name in self._json_at:
             if fields[name] is not None:
-                canonical, stored = value_encoding.json_wire(fields[name], self.connection.vendor)
+                canonical, stored = value_encoding.encode_json(fields[name], self.connection.vendor)
                 fields[name] = orjson.Fragment(canonical)
                 if stored is not None:
                     raw[name] = stored

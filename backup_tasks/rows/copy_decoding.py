@@ -16,7 +16,7 @@ import orjson
 
 from backup_tasks.rows import value_encoding
 
-Finish = Callable[[Sequence[bytes]], Sequence[bytes]]
+ColumnDecoder = Callable[[Sequence[bytes]], Sequence[bytes]]
 """Turns the values of a column, as they were sent, into JSON, or into what quotes will surround."""
 
 DELIMITER = b"\x01"
@@ -84,7 +84,9 @@ def _with_fraction(value: bytes) -> bytes:
 
 def floats(values: Sequence[bytes]) -> Sequence[bytes]:
     """Finish numbers of floating point: 1e+20 is 1e20 in JSON, and Infinity is text."""
-    read = [None if value == NULL else value_encoding.float_wire(float(value)) for value in values]
+    read = [
+        None if value == NULL else value_encoding.encode_float(float(value)) for value in values
+    ]
     return orjson.dumps(read)[1:-1].split(b",")
 
 

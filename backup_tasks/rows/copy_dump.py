@@ -19,11 +19,11 @@ from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.rows import copy_decoding, value_encoding
-from backup_tasks.rows.codec import BYTES_AT_ONCE, Lines, Shape, Slot
-from backup_tasks.rows.copy_decoding import Finish
+from backup_tasks.rows.codec import BYTES_AT_ONCE, LineColumn, Lines, RowCodec
+from backup_tasks.rows.copy_decoding import ColumnDecoder
 from backup_tasks.rows.copy_formats import (
-    Form,
-    form_of,
+    CopyFormat,
+    copy_format_of,
     has_odd_moments,
     is_float,
     stored_columns,
@@ -35,35 +35,35 @@ _FEW = 1 << 20
 """Bytes of a table that the server hashes, rather than the rows that refer to it."""
 
 
-def server_lines(shape: Shape) -> Iterator[Lines] | None:
+def copied_lines(codec: RowCodec) -> Iterator[Lines] | None:
     """Yield all lines of the model in batches, or return None if the server can't send them.
 
     Raises DumpFailed, django.db errors. The connection must be in a transaction; until its end,
     the server writes days and numbers as it does by default.
     """
-    if shape.connection.vendor != "postgresql":
+    if codec.connection.vendor != "postgresql":
         return None
-    write_as_by_default(shape.connection)
+    write_as_by_default(codec.connection)
     if not settings.USE_TZ:
         return None
-    known = stored_columns(shape.table, shape.connection)
-    columns = shape.query.columns
-    finished_here = {
-        slot.at
-        for slot in shape.slots
-        if slot.key is None
+    known = stored_columns(codec.table, codec.connection)
+    columns = codec.query.columns
+    decoded_here = {
+        line_column.at
+        for line_column in codec.line_columns
+        if line_column.key is None
         and (
-            columns[slot.at].field.column in known.jsonb
-            if slot.is_json
-            else is_float(columns[slot.at].field)
+            columns[line_column.at].field.column in known.jsonb
+            if line_column.is_json
+            else is_float(columns[line_column.at].field)
         )
     }
     if not all(
-        at in finished_here or form_of(column.field, shape.connection)
+        at in decoded_here or copy_format_of(column.field, codec.connection)
         for at, column in enumerate(columns)
     ):
         return None
-    return None if has_odd_moments(shape.query) else _copied(shape, known.full)
+    return None if has_odd_moments(codec.query) else _copied(codec, known.full)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ class _Value:
 
     sql: str
     quoted: bool = False
-    finish: Finish = copy_decoding.unescaped
+    decode: ColumnDecoder = copy_decoding.unescaped
     json: str = ""
     """The name of a slot that holds JSON: its canonical form is made here."""
 
@@ -98,50 +98,50 @@ class _Part:
         return list(map(self._format.__mod__, zip(*columns, strict=True)))
 
 
-def _copied(shape: Shape, full: Collection[str]) -> Iterator[Lines]:
-    head, rest = _parts(shape, full)
-    values = [*head.values, *rest.values]
-    for rows in _sent(shape, values):
+def _copied(codec: RowCodec, full: Collection[str]) -> Iterator[Lines]:
+    prefix, suffix = _parts(codec, full)
+    values = [*prefix.values, *suffix.values]
+    for rows in _sent(codec, values):
         cells = copy_decoding.cells(rows)
         raw: dict[int, dict[str, str]] = {}
         columns = []
         for at, value in enumerate(values):
-            column = value.finish(cells[at :: len(values)])
-            columns.append(_json(column, value.json, raw, shape) if value.json else column)
-        heads = head.filled(columns[: len(head.values)], len(rows))
-        rests = rest.filled(columns[len(head.values) :], len(rows))
+            column = value.decode(cells[at :: len(values)])
+            columns.append(_json(column, value.json, raw, codec) if value.json else column)
+        prefixes = prefix.filled(columns[: len(prefix.values)], len(rows))
+        suffixes = suffix.filled(columns[len(prefix.values) :], len(rows))
         for at, texts in raw.items():
-            rests[at] = rests[at][:-1] + b',"_raw":' + orjson.dumps(texts) + b"}"
-        yield heads, rests
+            suffixes[at] = suffixes[at][:-1] + b',"_raw":' + orjson.dumps(texts) + b"}"
+        yield prefixes, suffixes
 
 
 def _json(
-    texts: Sequence[bytes], name: str, raw: dict[int, dict[str, str]], shape: Shape
+    texts: Sequence[bytes], name: str, raw: dict[int, dict[str, str]], codec: RowCodec
 ) -> list[bytes]:
     """Return the wire form of each; what must go along is put into `raw`, by row and name."""
-    if (canonicals := value_encoding.json_wires(texts)) is not None:
+    if (canonicals := value_encoding.encode_json_block(texts)) is not None:
         return canonicals
     column = bytearray()
     for at, text in enumerate(texts):
         try:
             canonical, stored = (
-                value_encoding.json_wire(text, "postgresql") if text else (b"null", None)
+                value_encoding.encode_json(text, "postgresql") if text else (b"null", None)
             )
         except (TypeError, ValueError) as error:
-            raise shape.unreadable(text[:200], error) from error
+            raise codec.unreadable(text[:200], error) from error
         column += canonical + copy_decoding.DELIMITER
         if stored is not None:
             raw.setdefault(at, {})[name] = stored
     return bytes(column[:-1]).split(copy_decoding.DELIMITER)
 
 
-def _sent(shape: Shape, values: Sequence[_Value]) -> Iterator[list[bytes]]:
+def _sent(codec: RowCodec, values: Sequence[_Value]) -> Iterator[list[bytes]]:
     """Yield the rows that the server sends, many at once: what is done to many costs little."""
-    connection = shape.connection
+    connection = codec.connection
     with (
         connection.cursor() as cursor,
         connection.wrap_database_errors,
-        cursor.cursor.copy(_copy(shape, values)) as copy,
+        cursor.cursor.copy(_copy(codec, values)) as copy,
     ):
         libpq = cursor.connection.pgconn
         rows: list[bytes] = []
@@ -174,100 +174,107 @@ def _finish_copy(libpq: Any, connection: BaseDatabaseWrapper) -> None:
         raise connection.Database.errors.error_from_result(failure)  # type: ignore[attr-defined]  # psycopg
 
 
-def _parts(shape: Shape, full: Collection[str]) -> tuple[_Part, _Part]:
+def _parts(codec: RowCodec, full: Collection[str]) -> tuple[_Part, _Part]:
     """Return the canonical row without its closing brace, and the rest of the line."""
-    columns = shape.query.columns
-    pk = None if shape.pk_at is None else _value(columns[shape.pk_at], shape, full)
-    head, rest = _Part(), _Part()
-    before, key, after = shape.head(None).partition(b'"pk":null')
-    head.text(before)
+    columns = codec.query.columns
+    pk = None if codec.pk_at is None else _value(columns[codec.pk_at], codec, full)
+    prefix, suffix = _Part(), _Part()
+    before, key, after = codec.prefix(None).partition(b'"pk":null')
+    prefix.text(before)
     if key and pk:
-        head.text(b'"pk":')
-        head.value(pk)
-        head.text(after)
-    for number, slot in enumerate(shape.slots):
-        head.text((b"," if number else b"{") + orjson.dumps(slot.name) + b":")
-        head.value(_slot_value(slot, shape, full))
-    head.text(b"}" if shape.slots else b"{}")
+        prefix.text(b'"pk":')
+        prefix.value(pk)
+        prefix.text(after)
+    for number, line_column in enumerate(codec.line_columns):
+        prefix.text((b"," if number else b"{") + orjson.dumps(line_column.name) + b":")
+        prefix.value(_line_column_value(line_column, codec, full))
+    prefix.text(b"}" if codec.line_columns else b"{}")
     if pk:
-        rest.text(b',"_pk":')
-        rest.value(pk)
-    for number, slot in enumerate(shape.keys):
-        rest.text((b"," if number else b',"_fk":{') + orjson.dumps(slot.name) + b":")
-        rest.value(_value(columns[slot.at], shape, full))
-    rest.text(b"}}" if shape.keys else b"}")
-    return head, rest
+        suffix.text(b',"_pk":')
+        suffix.value(pk)
+    for number, line_column in enumerate(codec.keys):
+        suffix.text((b"," if number else b',"_fk":{') + orjson.dumps(line_column.name) + b":")
+        suffix.value(_value(columns[line_column.at], codec, full))
+    suffix.text(b"}}" if codec.keys else b"}")
+    return prefix, suffix
 
 
-def _slot_value(slot: Slot, shape: Shape, full: Collection[str]) -> _Value:
-    column = shape.query.columns[slot.at]
-    if slot.is_json:
+def _line_column_value(line_column: LineColumn, codec: RowCodec, full: Collection[str]) -> _Value:
+    column = codec.query.columns[line_column.at]
+    if line_column.is_json:
         # NULL comes as nothing: "null" is JSON's own.
         whole = column.field.column in full
         sql = column.sql if whole else f"coalesce({column.sql}::text, '')"
-        return _Value(sql=sql, json=slot.name)
-    if is_float(column.field) and slot.key is None:
-        return _Value(sql=column.sql, finish=copy_decoding.floats)
-    if slot.key:
-        return _Value(sql=f"coalesce({_key_alias(slot)}.listed, {_as_json(column, shape)})")
-    return _value(column, shape, full)
+        return _Value(sql=sql, json=line_column.name)
+    if is_float(column.field) and line_column.key is None:
+        return _Value(sql=column.sql, decode=copy_decoding.floats)
+    if line_column.key:
+        return _Value(sql=f"coalesce({_key_alias(line_column)}.listed, {_as_json(column, codec)})")
+    return _value(column, codec, full)
 
 
-def _value(column: Column, shape: Shape, full: Collection[str]) -> _Value:
-    form = cast(Form, form_of(column.field, shape.connection))
-    if form.sent is None or (form.quoted and column.field.column not in full):
-        return _Value(sql=_as_json(column, shape))
-    return _Value(sql=form.sent.format(column.sql), quoted=form.quoted, finish=form.finish)
+def _value(column: Column, codec: RowCodec, full: Collection[str]) -> _Value:
+    copy_format = cast(CopyFormat, copy_format_of(column.field, codec.connection))
+    if copy_format.sent is None or (copy_format.quoted and column.field.column not in full):
+        return _Value(sql=_as_json(column, codec))
+    return _Value(
+        sql=copy_format.sent.format(column.sql),
+        quoted=copy_format.quoted,
+        decode=copy_format.decode,
+    )
 
 
-def _as_json(column: Column, shape: Shape) -> str:
-    return cast(Form, form_of(column.field, shape.connection)).json.format(column.sql)
+def _as_json(column: Column, codec: RowCodec) -> str:
+    return cast(CopyFormat, copy_format_of(column.field, codec.connection)).json.format(column.sql)
 
 
-def _copy(shape: Shape, values: Sequence[_Value]) -> str:
+def _copy(codec: RowCodec, values: Sequence[_Value]) -> str:
     """Return the statement that sends the values."""
-    source = f"{shape.connection.ops.quote_name(shape.table)} t"
-    for slot in shape.keys:
-        source += _joined(slot, shape)
+    source = f"{codec.connection.ops.quote_name(codec.table)} t"
+    for line_column in codec.keys:
+        source += _joined(line_column, codec)
     columns = ", ".join(value.sql for value in values)
     return (
-        f"COPY (SELECT {columns} FROM {source}{shape.query.narrowed}) TO STDOUT"
+        f"COPY (SELECT {columns} FROM {source}{codec.query.narrowed}) TO STDOUT"
         f" (DELIMITER E'\\x{copy_decoding.DELIMITER.hex()}', NULL '{copy_decoding.NULL.decode()}')"
     )
 
 
-def _joined(slot: Slot, shape: Shape) -> str:
+def _joined(line_column: LineColumn, codec: RowCodec) -> str:
     """Return the join to the natural keys that the slot's column leads to, each written out.
 
     OFFSET 0 makes the server write each key once, not once for each row that refers to it: four
     rows refer to one in a usual table. Only a table that is larger than the one that refers to it
     is better asked for the few keys that are wanted.
     """
-    if slot.key is None:
+    if line_column.key is None:
         return ""
-    column = shape.query.columns[slot.at]
+    column = codec.query.columns[line_column.at]
     target = cast(Any, column.field).target_field
-    query = Query(target.model, shape.connection)
+    query = Query(target.model, codec.connection)
     referred = query.columns[query.add("t", target)]
-    parts = [query.columns[query.add_path("t", slot.key.model, path)] for path in slot.key.paths]
-    listed = " || ',' || ".join(f"coalesce({_as_json(part, shape)}, 'null')" for part in parts)
-    size = _size(target.model._meta.db_table, shape)
-    once = " OFFSET 0" if size <= _size(shape.table, shape) else ""
-    alias = _key_alias(slot)
-    refers = shape.query.refers("t", column.field, f"{alias}.id", few=size < _FEW)
+    parts = [
+        query.columns[query.add_path("t", line_column.key.model, path)]
+        for path in line_column.key.paths
+    ]
+    listed = " || ',' || ".join(f"coalesce({_as_json(part, codec)}, 'null')" for part in parts)
+    size = _size(target.model._meta.db_table, codec)
+    once = " OFFSET 0" if size <= _size(codec.table, codec) else ""
+    alias = _key_alias(line_column)
+    refers = codec.query.refers("t", column.field, f"{alias}.id", few=size < _FEW)
     return (
         f" LEFT JOIN (SELECT {referred.sql} AS id, '[' || {listed} || ']' AS listed"
         f" FROM {query.source}{once}) {alias} ON {refers}"
     )
 
 
-def _size(table: str, shape: Shape) -> int:
+def _size(table: str, codec: RowCodec) -> int:
     """Return the room that the table's rows take, in bytes."""
-    with shape.connection.cursor() as cursor:
-        name = shape.connection.ops.quote_name(table)
+    with codec.connection.cursor() as cursor:
+        name = codec.connection.ops.quote_name(table)
         cursor.execute("SELECT pg_relation_size(%s::regclass)", [name])
         return int(cursor.fetchone()[0])
 
 
-def _key_alias(slot: Slot) -> str:
-    return f"k{slot.at}"
+def _key_alias(line_column: LineColumn) -> str:
+    return f"k{line_column.at}"

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.rows import copy_decoding, value_encoding
-from backup_tasks.rows.copy_decoding import Finish
+from backup_tasks.rows.copy_decoding import ColumnDecoder
 from backup_tasks.rows.query import Field, Query
 
 
 @dataclass(frozen=True, kw_only=True)
-class Form:
+class CopyFormat:
     """How the server writes the values of a type: SQL, in which {0} is the column."""
 
     json: str
@@ -22,43 +22,45 @@ class Form:
     """What is sent instead, which is less work for the server; None: the JSON is sent."""
     quoted: bool = False
     """Whether quotes belong around it: NULL would have them too, so there may be none."""
-    finish: Finish = copy_decoding.ready
+    decode: ColumnDecoder = copy_decoding.ready
 
 
-_NUMBER = Form(json="{0}::text", sent="{0}")
-_TEXT = Form(json="to_json({0})::text", sent="{0}", quoted=True, finish=copy_decoding.escaped)
-_BARE = Form(json="'\"' || {0}::text || '\"'", sent="{0}", quoted=True)
+_NUMBER = CopyFormat(json="{0}::text", sent="{0}")
+_TEXT = CopyFormat(json="to_json({0})::text", sent="{0}", quoted=True, decode=copy_decoding.escaped)
+_BARE = CopyFormat(json="'\"' || {0}::text || '\"'", sent="{0}", quoted=True)
 
-_FORMS: Mapping[object, Mapping[str, Form]] = {
+_FORMATS: Mapping[object, Mapping[str, CopyFormat]] = {
     None: {
         "bigint": _NUMBER,
         "integer": _NUMBER,
         "smallint": _NUMBER,
-        "boolean": Form(json="{0}::text"),
+        "boolean": CopyFormat(json="{0}::text"),
         "varchar": _TEXT,
         "text": _TEXT,
         # What a client is sent: a cast to text would show the netmask of a single address.
-        "inet": Form(
+        "inet": CopyFormat(
             json="CASE WHEN {0} IS NOT NULL THEN concat('\"', {0}, '\"') END",
             sent="{0}",
             quoted=True,
         ),
     },
-    value_encoding.datetime_wire: {
-        "timestamp with time zone": Form(
+    value_encoding.encode_datetime: {
+        "timestamp with time zone": CopyFormat(
             json="'\"' || to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"
             " || '+00:00\"'",
             # An old table may have moments without a time zone: they are UTC's.
             sent="{0}::timestamptz AT TIME ZONE 'UTC'",
-            finish=copy_decoding.moments,
+            decode=copy_decoding.moments,
         )
     },
-    value_encoding.date_wire: {"date": _BARE},
-    value_encoding.time_wire: {"time": Form(json="'\"' || to_char({0}, 'HH24:MI:SS.US') || '\"'")},
-    value_encoding.uuid_wire: {"uuid": _BARE},
-    value_encoding.decimal_wire: {"numeric": _BARE},
-    value_encoding.base64_wire: {
-        "bytea": Form(json="'\"' || translate(encode({0}, 'base64'), E'\\n', '') || '\"'")
+    value_encoding.encode_date: {"date": _BARE},
+    value_encoding.encode_time: {
+        "time": CopyFormat(json="'\"' || to_char({0}, 'HH24:MI:SS.US') || '\"'")
+    },
+    value_encoding.encode_uuid: {"uuid": _BARE},
+    value_encoding.encode_decimal: {"numeric": _BARE},
+    value_encoding.encode_base64: {
+        "bytea": CopyFormat(json="'\"' || translate(encode({0}, 'base64'), E'\\n', '') || '\"'")
     },
 }
 """By the wire form and the column's type."""
@@ -71,18 +73,18 @@ _ODD = {
 """Types that hold moments which Python, and so the wire form, does not have."""
 
 
-def form_of(field: Field, connection: BaseDatabaseWrapper) -> Form | None:
+def copy_format_of(field: Field, connection: BaseDatabaseWrapper) -> CopyFormat | None:
     """Return how the server writes the column; None if it can't."""
     plain = value_encoding.plain_field(field)
     if hasattr(type(plain), "from_db_value"):
         return None
-    return _FORMS.get(value_encoding.encoder(field), {}).get(_kind(field, connection))
+    return _FORMATS.get(value_encoding.encoder(field), {}).get(_kind(field, connection))
 
 
 def is_float(field: Field) -> bool:
     """Whether the column holds numbers of floating point, and nothing else."""
     plain = value_encoding.plain_field(field)
-    return value_encoding.encoder(plain) is value_encoding.float_wire and not hasattr(
+    return value_encoding.encoder(plain) is value_encoding.encode_float and not hasattr(
         type(plain), "from_db_value"
     )
 

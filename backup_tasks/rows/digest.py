@@ -24,16 +24,16 @@ class Digests:
     def __init__(self) -> None:
         self._canonical = self._exact = 0
 
-    def add(self, heads: Sequence[bytes], rests: Sequence[bytes]) -> None:
+    def add(self, prefixes: Sequence[bytes], suffixes: Sequence[bytes]) -> None:
         """Count in lines, each parted: its canonical row without the closing brace, the rest."""
         canonical_sum = exact_sum = 0
         number, fresh = int.from_bytes, sha256().copy
-        for head, rest in zip(heads, rests, strict=True):
+        for prefix, suffix in zip(prefixes, suffixes, strict=True):
             hashed = fresh()  # half the time of a constructor's
-            hashed.update(head)
+            hashed.update(prefix)
             hashed.update(b"}")
             canonical_sum += number(hashed.digest(), "big")
-            hashed.update(rest)
+            hashed.update(suffix)
             exact_sum += number(hashed.digest(), "big")
         self._canonical = (self._canonical + canonical_sum) % _MODULUS
         self._exact = (self._exact + exact_sum) % _MODULUS

@@ -11,8 +11,8 @@ from django.db import DataError, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.errors import DumpFailed
-from backup_tasks.rows.codec import Shape
-from backup_tasks.rows.copy_dump import server_lines
+from backup_tasks.rows.codec import RowCodec
+from backup_tasks.rows.copy_dump import copied_lines
 from backup_tasks.rows.digest import Digests
 
 
@@ -31,7 +31,7 @@ class Dumped:
     """Of the member."""
 
 
-def dump_model(shape: Shape, target: BinaryIO | None, progress: Callable[[int], None]) -> Dumped:
+def dump_model(codec: RowCodec, target: BinaryIO | None, progress: Callable[[int], None]) -> Dumped:
     """Read every row of the model and write it to `target` (None: only the figures are wanted).
 
     `progress` is called with the number of rows of each batch. Raises DumpFailed if a row can't be
@@ -40,22 +40,22 @@ def dump_model(shape: Shape, target: BinaryIO | None, progress: Callable[[int], 
     digests, member = Digests(), sha256()
     count = size = 0
     try:
-        for heads, rests in server_lines(shape) or shape.lines():
-            digests.add(heads, rests)
+        for prefixes, suffixes in copied_lines(codec) or codec.lines():
+            digests.add(prefixes, suffixes)
             if target is not None:
-                block = _block(heads, rests)
+                block = _block(prefixes, suffixes)
                 member.update(block)
                 size += target.write(block)
-            count += len(heads)
-            progress(len(heads))
+            count += len(prefixes)
+            progress(len(prefixes))
     except (DataError, ValueError) as error:
-        raise _unreadable(shape, error) from error
+        raise _unreadable(codec, error) from error
     except OperationalError as error:
         if "decode" not in str(error):
             raise
-        _name_undecodable(shape)
-        raise _unreadable(shape, error) from error
-    _refuse_missing_rows(shape, count)
+        _name_undecodable(codec)
+        raise _unreadable(codec, error) from error
+    _refuse_missing_rows(codec, count)
     return Dumped(
         count=count,
         digest=digests.digest,
@@ -65,31 +65,31 @@ def dump_model(shape: Shape, target: BinaryIO | None, progress: Callable[[int], 
     )
 
 
-def _block(heads: Sequence[bytes], rests: Sequence[bytes]) -> bytes:
+def _block(prefixes: Sequence[bytes], suffixes: Sequence[bytes]) -> bytes:
     """Return the lines, each with its newline."""
-    pieces = [b"\n"] * (3 * len(heads))
-    pieces[::3] = heads
-    pieces[1::3] = rests
+    pieces = [b"\n"] * (3 * len(prefixes))
+    pieces[::3] = prefixes
+    pieces[1::3] = suffixes
     return b"".join(pieces)
 
 
-def _unreadable(shape: Shape, error: Exception) -> DumpFailed:
+def _unreadable(codec: RowCodec, error: Exception) -> DumpFailed:
     return DumpFailed(
         f"the database holds a value that can't be read: {error}",
-        obj=shape.label,
+        obj=codec.label,
         hint="Mend the value, or exclude the model.",
     )
 
 
-def _name_undecodable(shape: Shape) -> None:
+def _name_undecodable(codec: RowCodec) -> None:
     """Raise DumpFailed, naming the row whose text is not UTF-8: SQLite holds whatever it was given,
     and its error does not say where."""
-    shape.connection.connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+    codec.connection.connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
     try:
-        for _ in shape.lines():
+        for _ in codec.lines():
             pass
     finally:
-        shape.connection.connection.text_factory = str
+        codec.connection.connection.text_factory = str
 
 
 def count_rows(connection: BaseDatabaseWrapper, table: str) -> int:
@@ -99,13 +99,13 @@ def count_rows(connection: BaseDatabaseWrapper, table: str) -> int:
         return int(cursor.fetchone()[0])
 
 
-def _refuse_missing_rows(shape: Shape, count: int) -> None:
+def _refuse_missing_rows(codec: RowCodec, count: int) -> None:
     """The transaction must count as many rows as it read: a join may not lose or double any."""
-    there = count_rows(shape.connection, shape.table)
+    there = count_rows(codec.connection, codec.table)
     if there != count:
         raise DumpFailed(
             f"the table has {there} rows, {count} were read",
-            obj=shape.label,
+            obj=codec.label,
             hint="A natural key refers to a column that is not unique; name another one in "
             "settings.BACKUP['NATURAL_KEYS'].",
         )

@@ -13,23 +13,23 @@ from typing import Any
 
 from backup_tasks.engines import Engine
 from backup_tasks.rows import worker_pool
-from backup_tasks.rows.codec import Shape
+from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.dump import Dumped, dump_model
 from backup_tasks.rows.integrity import dangling
-from backup_tasks.rows.worker_pool import Asked, Count, Rows, Terms, do_all, may_be_shared
+from backup_tasks.rows.worker_pool import Count, Perform, Rows, WorkerTask, can_use_workers, run_all
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """A model to read."""
 
-    shape: Shape
+    codec: RowCodec
     member: Path | None = None
     """Where the lines are written to; None: only the figures are wanted."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Read:
+class DumpedModel:
     """What was found."""
 
     dumped: Dumped
@@ -37,46 +37,48 @@ class Read:
     """Of `integrity.dangling`."""
 
 
-def read(job: Job, progress: Rows) -> Read:
+def dump_one(job: Job, progress: Rows) -> DumpedModel:
     """Read one model, here. Raises what `dump_model` raises."""
     with job.member.open("wb") if job.member else nullcontext() as target:
-        dumped = dump_model(job.shape, target, progress)
-    return Read(dumped=dumped, dangling=dangling(job.shape.connection, job.shape.model))
+        dumped = dump_model(job.codec, target, progress)
+    return DumpedModel(dumped=dumped, dangling=dangling(job.codec.connection, job.codec.model))
 
 
-def read_all(
-    engine: Engine, jobs: Sequence[Job], progress: Count, *, place: str | None = None
-) -> list[Read]:
+def dump_all(
+    engine: Engine, jobs: Sequence[Job], progress: Count, *, schema: str | None = None
+) -> list[DumpedModel]:
     """Read all the models; return what was found, in the order of the jobs.
 
     The alias leads to `place` (None: live), in a transaction. Raises what `dump_model` raises.
     """
-    shared = terms = None
-    shapes = [job.shape for job in jobs]
-    if may_be_shared(shapes):
-        shared = engine.shared([shape.table for shape in shapes], least=worker_pool.WORTH_A_HELPER)
-    if shared:
-        terms = Terms[Job, Read](
-            helping="backup_tasks.rows.parallel_dump.helping",
-            token=shared.token,
-            place=place,
+    exported = task = None
+    codecs = [job.codec for job in jobs]
+    if can_use_workers(codecs):
+        exported = engine.export_snapshot(
+            [codec.table for codec in codecs], least=worker_pool.BYTES_PER_WORKER
+        )
+    if exported:
+        task = WorkerTask[Job, DumpedModel](
+            worker_side="backup_tasks.rows.parallel_dump.worker_side",
+            token=exported.token,
+            schema=schema,
             order=lambda job: {},
-            read=lambda answer: Read(
+            read=lambda answer: DumpedModel(
                 dumped=Dumped(**answer["dumped"]), dangling=answer["dangling"]
             ),
         )
-    sizes = shared.sizes if shared else (0,) * len(jobs)
-    return do_all(engine, jobs, read, progress, sizes=sizes, terms=terms)
+    sizes = exported.sizes if exported else (0,) * len(jobs)
+    return run_all(engine, jobs, dump_one, progress, sizes=sizes, task=task)
 
 
 @contextmanager
-def helping(engine: Engine, token: str, place: str | None) -> Iterator[Asked]:
+def worker_side(engine: Engine, token: str, schema: str | None) -> Iterator[Perform]:
     """The helper's side."""
 
-    def do(shape: Shape, order: Mapping[str, Any], progress: Rows) -> dict[str, Any]:
+    def do(codec: RowCodec, order: Mapping[str, Any], progress: Rows) -> dict[str, Any]:
         member = None if order["member"] is None else Path(order["member"])
-        found = read(Job(shape=shape, member=member), progress)
+        found = dump_one(Job(codec=codec, member=member), progress)
         return {"dumped": asdict(found.dumped), "dangling": found.dangling}
 
-    with engine.joined(token, place):
+    with engine.join_snapshot(token, schema):
         yield do

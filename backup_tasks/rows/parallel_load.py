@@ -13,15 +13,15 @@ from django.db import DataError, IntegrityError, ProgrammingError
 
 from backup_tasks.engines import Engine
 from backup_tasks.errors import HandoverChanged, LoadFailed
-from backup_tasks.rows.codec import BYTES_AT_ONCE, Shape
-from backup_tasks.rows.worker_pool import Asked, Count, Rows, Terms, do_all, may_be_shared
+from backup_tasks.rows.codec import BYTES_AT_ONCE, RowCodec
+from backup_tasks.rows.worker_pool import Count, Perform, Rows, WorkerTask, can_use_workers, run_all
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """A model to load."""
 
-    shape: Shape
+    codec: RowCodec
     member: Path
     sha256: str
 
@@ -31,19 +31,19 @@ def load_all(
     jobs: Sequence[Job],
     progress: Count,
     *,
-    place: str,
+    schema: str,
     token: str | None,
 ) -> int:
     """Load all the models into `place`, where the alias leads to; return the number of rows.
 
     Inside the engine's `loading`, which gave the token. Raises HandoverChanged, LoadFailed.
     """
-    terms = None
-    if token and may_be_shared([job.shape for job in jobs]):
-        terms = Terms[Job, int](
-            helping="backup_tasks.rows.parallel_load.helping",
+    task = None
+    if token and can_use_workers([job.codec for job in jobs]):
+        task = WorkerTask[Job, int](
+            worker_side="backup_tasks.rows.parallel_load.worker_side",
             token=token,
-            place=place,
+            schema=schema,
             order=lambda job: {"sha256": job.sha256},
             read=lambda answer: int(answer["loaded"]),
         )
@@ -52,34 +52,34 @@ def load_all(
         return _load(engine, job, rows)
 
     sizes = [job.member.stat().st_size if job.member.exists() else 0 for job in jobs]
-    return sum(do_all(engine, jobs, load, progress, sizes=sizes, terms=terms))
+    return sum(run_all(engine, jobs, load, progress, sizes=sizes, task=task))
 
 
 @contextmanager
-def helping(engine: Engine, token: str, place: str) -> Iterator[Asked]:
+def worker_side(engine: Engine, token: str, schema: str) -> Iterator[Perform]:
     """The helper's side."""
 
-    def do(shape: Shape, order: Mapping[str, Any], progress: Rows) -> dict[str, Any]:
-        job = Job(shape=shape, member=Path(order["member"]), sha256=order["sha256"])
+    def do(codec: RowCodec, order: Mapping[str, Any], progress: Rows) -> dict[str, Any]:
+        job = Job(codec=codec, member=Path(order["member"]), sha256=order["sha256"])
         return {"loaded": _load(engine, job, progress)}
 
-    with engine.loading_along(token, place):
+    with engine.join_load(token, schema):
         yield do
 
 
 def _load(engine: Engine, job: Job, progress: Rows) -> int:
-    shape = job.shape
+    codec = job.codec
     try:
-        rows = (shape.row(line) for line in _unaltered(job, progress))
-        return engine.write(shape.table, shape.columns, rows)
+        rows = (codec.row(line) for line in _unaltered(job, progress))
+        return engine.write(codec.table, codec.columns, rows)
     except FileNotFoundError as error:
         raise HandoverChanged(
-            "the rows are gone from the workspace", obj=shape.label, hint="Start the run again."
+            "the rows are gone from the workspace", obj=codec.label, hint="Start the run again."
         ) from error
     except (DataError, IntegrityError, ProgrammingError) as error:
         raise LoadFailed(
             f"the database refuses a row: {error}",
-            obj=shape.label,
+            obj=codec.label,
             hint="The package holds a value that this database can't. Live was not touched.",
         ) from error
 
@@ -95,6 +95,6 @@ def _unaltered(job: Job, progress: Rows) -> Iterator[bytes]:
     if hashed.hexdigest() != job.sha256:
         raise HandoverChanged(
             "the rows in the workspace are not those of the package",
-            obj=job.shape.label,
+            obj=job.codec.label,
             hint="Something wrote to the workspace. Start the run again.",
         )

@@ -24,14 +24,14 @@ from backup_tasks.rows.scope import Scope, by_dependency, label, names_of, targe
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class ModelFilter:
     """Which part of the models was asked for: app labels, or app.Model. Nothing named: all."""
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
     @classmethod
-    def by(cls, params: Mapping[str, Any]) -> Asked:
+    def by(cls, params: Mapping[str, Any]) -> ModelFilter:
         """Return what a run's parameters `include` and `exclude` ask for."""
         return cls(
             include=tuple(params.get("include") or ()), exclude=tuple(params.get("exclude") or ())
@@ -42,7 +42,7 @@ class Asked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class Selection:
     """A part of a scope."""
 
     scope: Scope
@@ -51,7 +51,7 @@ class Part:
     """Label of each model that was not named → what needs it."""
 
 
-def part_of(whole: Scope, asked: Asked) -> Part:
+def selection_of(whole: Scope, asked: ModelFilter) -> Selection:
     """Return the part that was asked for, with all that it needs.
 
     Raises Misconfigured for a name that is unknown, or that leaves nothing; DoesNotFit, naming the
@@ -85,16 +85,16 @@ def part_of(whole: Scope, asked: Asked) -> Part:
         included=tuple(by_dependency(list(taken))),
         excluded=tuple(sorted((*whole.excluded, *left))),
     )
-    return Part(scope=scope, added=added)
+    return Selection(scope=scope, added=added)
 
 
-def refuse_dependent(part: Part, whole: Scope) -> None:
+def refuse_dependent(selection: Selection, whole: Scope) -> None:
     """Raise DoesNotFit, naming the fields, if rows of the part can't be without rows that were left
     out: a package of it would not stand alone."""
-    left = set(whole.included) - set(part.scope.included)
+    left = set(whole.included) - set(selection.scope.included)
     fields = [
         f"{label(model)}.{field.name} ({label(target)})"
-        for model in part.scope.included
+        for model in selection.scope.included
         for field in model._meta.local_concrete_fields
         if not field.null and (target := target_of(field)) in left and target
     ]

@@ -59,7 +59,7 @@ def is_json(field: models.Field[Any, Any]) -> bool:
     return isinstance(plain_field(field), models.JSONField)
 
 
-def is_told_by_text(field: models.Field[Any, Any]) -> bool:
+def needs_stored_text(field: models.Field[Any, Any]) -> bool:
     """Whether PostgreSQL's text of a value tells more than what Python reads: an array knows bounds
     and NULL, a range infinity, an interval months."""
     field = plain_field(field)
@@ -105,7 +105,7 @@ _TEXT_ON_POSTGRESQL = (
 )
 
 
-def json_wire(text: str | bytes, vendor: str) -> tuple[bytes, str | None]:
+def encode_json(text: str | bytes, vendor: str) -> tuple[bytes, str | None]:
     """Return a JSON column's canonical JSON, and its text where that does not tell it all.
 
     The canonical form has its keys sorted and no white space, so that it is the same for the same
@@ -143,7 +143,7 @@ _BETWEEN = "\0"
 """What PostgreSQL's parsed JSON can't hold."""
 
 
-def json_wires(texts: Sequence[bytes]) -> list[bytes] | None:
+def encode_json_block(texts: Sequence[bytes]) -> list[bytes] | None:
     """Return the canonical JSON of each of PostgreSQL's texts of parsed JSON (nothing: NULL); None
     if one of them needs `json_wire`.
 
@@ -197,45 +197,45 @@ def _by_field(field: models.Field[Any, Any]) -> Encode:
     return encode
 
 
-def datetime_wire(value: dt.datetime) -> str:
+def encode_datetime(value: dt.datetime) -> str:
     if value.tzinfo is not None:
         value = value.astimezone(dt.UTC)
     return value.isoformat(timespec="microseconds")
 
 
-def float_wire(value: float) -> float | str:
+def encode_float(value: float) -> float | str:
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
 
 
-def decimal_wire(value: decimal.Decimal) -> str:
+def encode_decimal(value: decimal.Decimal) -> str:
     return format(value, "f") if value.is_finite() else str(value)
 
 
-def base64_wire(value: bytes | memoryview) -> str:
+def encode_base64(value: bytes | memoryview) -> str:
     return base64.b64encode(value).decode("ascii")
 
 
-def uuid_wire(value: uuid.UUID) -> str:
+def encode_uuid(value: uuid.UUID) -> str:
     return str(value)
 
 
-def time_wire(value: dt.time) -> str:
+def encode_time(value: dt.time) -> str:
     return value.isoformat(timespec="microseconds")
 
 
-def date_wire(value: dt.date) -> str:
+def encode_date(value: dt.date) -> str:
     return value.isoformat()
 
 
 _ENCODERS: tuple[tuple[type[models.Field[Any, Any]], Encode], ...] = (
-    (models.DateTimeField, datetime_wire),
-    (models.DateField, date_wire),
-    (models.TimeField, time_wire),
+    (models.DateTimeField, encode_datetime),
+    (models.DateField, encode_date),
+    (models.TimeField, encode_time),
     (models.DurationField, duration_string),
-    (models.UUIDField, uuid_wire),
-    (models.DecimalField, decimal_wire),
-    (models.FloatField, float_wire),
-    (models.BinaryField, base64_wire),
+    (models.UUIDField, encode_uuid),
+    (models.DecimalField, encode_decimal),
+    (models.FloatField, encode_float),
+    (models.BinaryField, encode_base64),
 )

@@ -32,13 +32,13 @@ from django.utils.module_loading import import_string
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import DoesNotFit
-from backup_tasks.rows.codec import Shape
+from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.natural_keys import Identity, Model
 from backup_tasks.rows.scope import label
 
 logger = logging.getLogger(__name__)
 
-WORTH_A_HELPER = 128 << 20
+BYTES_PER_WORKER = 128 << 20
 """Bytes of rows for each helper: it takes a second or so to start."""
 
 _PAUSE = 0.2
@@ -48,7 +48,7 @@ _PAUSE = 0.2
 _PROGRAM = (
     "import os, sys; answers = os.fdopen(os.dup(1), 'w', buffering=1); os.dup2(2, 1);"
     " import django; django.setup();"
-    " from backup_tasks.rows.worker_pool import help_out; help_out(sys.stdin, answers)"
+    " from backup_tasks.rows.worker_pool import serve; serve(sys.stdin, answers)"
 )
 
 Count = Callable[[int, str], None]
@@ -62,7 +62,7 @@ class Job(Protocol):
     """What is done for one model."""
 
     @property
-    def shape(self) -> Shape: ...
+    def codec(self) -> RowCodec: ...
 
     @property
     def member(self) -> Path | None:
@@ -72,20 +72,20 @@ class Job(Protocol):
 J = TypeVar("J", bound=Job)
 T = TypeVar("T")
 
-Asked = Callable[[Shape, Mapping[str, Any], Rows], dict[str, Any]]
+Perform = Callable[[RowCodec, Mapping[str, Any], Rows], dict[str, Any]]
 """Does what an order asks of a helper; returns its answer, as JSON has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Terms(Generic[J, T]):
+class WorkerTask(Generic[J, T]):
     """What helpers are told, and how their answers are read."""
 
-    helping: str
+    worker_side: str
     """Dotted path of a context manager, called with the engine, the token and the place, which
     gives an `Asked`: the helper's side."""
     token: str
     """Lets a helper join."""
-    place: str | None
+    schema: str | None
     """Where the alias leads to; None: live."""
     order: Callable[[J], dict[str, Any]]
     """What an order says, as JSON, besides the model and its file."""
@@ -93,7 +93,7 @@ class Terms(Generic[J, T]):
     """Makes an answer what this process would have found."""
 
 
-Helping = Callable[[Engine, str, str | None], AbstractContextManager[Asked]]
+WorkerSide = Callable[[Engine, str, str | None], AbstractContextManager[Perform]]
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def no_collector() -> Iterator[None]:
             gc.enable()
 
 
-def may_be_shared(shapes: Sequence[Shape]) -> bool:
+def can_use_workers(codecs: Sequence[RowCodec]) -> bool:
     """Whether others may help with these models: more than one connection is allowed, and another
     process has the settings and the models. It has not those of a past state, nor settings that
     were made or changed in this process."""
@@ -116,20 +116,20 @@ def may_be_shared(shapes: Sequence[Shape]) -> bool:
         _connections() > 1
         and bool(django_settings.SETTINGS_MODULE)
         and all(
-            shape.model in apps.get_models(include_auto_created=True, include_swapped=True)
-            for shape in shapes
+            codec.model in apps.get_models(include_auto_created=True, include_swapped=True)
+            for codec in codecs
         )
     )
 
 
-def do_all(
+def run_all(
     engine: Engine,
     jobs: Sequence[J],
     do: Callable[[J, Rows], T],
     progress: Count,
     *,
     sizes: Sequence[int],
-    terms: Terms[J, T] | None,
+    task: WorkerTask[J, T] | None,
 ) -> list[T]:
     """Do all the jobs, `do` being called for those that are done here; return what came of them, in
     their order. `sizes` says how many bytes of rows each has. Raises what `do` raises.
@@ -137,23 +137,23 @@ def do_all(
     # The largest first: none of them should be all that is left at the end.
     left = deque(sorted(range(len(jobs)), key=lambda at: -sizes[at]))
     found: dict[int, T] = {}
-    helpers: list[_Helper[J, T]] = []
+    workers: list[_PoolWorker[J, T]] = []
     rows, note = 0, ""
 
     def count(more: int) -> None:
         nonlocal rows
         rows += more
-        progress(rows + sum(helper.rows for helper in helpers), note)
+        progress(rows + sum(worker.rows for worker in workers), note)
 
     try:
-        if terms:
-            for _ in range(min(_connections() - 1, sum(sizes) // WORTH_A_HELPER)):
+        if task:
+            for _ in range(min(_connections() - 1, sum(sizes) // BYTES_PER_WORKER)):
                 try:
-                    helpers.append(_Helper(engine.alias, terms, jobs, left, found))
+                    workers.append(_PoolWorker(engine.alias, task, jobs, left, found))
                 except OSError as error:
                     _gave_up(error)
         # In this order: a helper that fails gives its job back, and then is not busy any more.
-        while any(helper.is_busy() for helper in helpers) or left:
+        while any(worker.is_busy() for worker in workers) or left:
             try:
                 at = left.popleft()
             except IndexError:
@@ -162,13 +162,13 @@ def do_all(
                 connections[engine.alias].is_usable()
                 count(0)
                 continue
-            note = jobs[at].shape.label
+            note = jobs[at].codec.label
             with no_collector():
                 found[at] = do(jobs[at], count)
         count(0)
     finally:
-        for helper in helpers:
-            helper.stop()
+        for worker in workers:
+            worker.stop()
     return [found[at] for at in range(len(jobs))]
 
 
@@ -181,24 +181,24 @@ def _connections() -> int:
     return min(backup_settings().connections, os.cpu_count() or 1)
 
 
-def _columns(shape: Shape) -> list[list[str]]:
+def _columns(codec: RowCodec) -> list[list[str]]:
     """Return what a helper's code must agree on with this one's, which may be older."""
-    return [[field.name, *field.deconstruct()[1:2], field.column] for field in shape.written]
+    return [[field.name, *field.deconstruct()[1:2], field.column] for field in codec.written]
 
 
-class _Helper(Generic[J, T]):
+class _PoolWorker(Generic[J, T]):
     """A process that helps, and the thread that asks it. Raises OSError if there is none."""
 
     def __init__(
         self,
         alias: str,
-        terms: Terms[J, T],
+        task: WorkerTask[J, T],
         jobs: Sequence[J],
         left: deque[int],
         found: dict[int, T],
     ) -> None:
         self.rows = 0
-        self._terms, self._jobs, self._left, self._found = terms, jobs, left, found
+        self._task, self._jobs, self._left, self._found = task, jobs, left, found
         self._stopped = False
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _PROGRAM],
@@ -213,7 +213,7 @@ class _Helper(Generic[J, T]):
             # Ctrl-C is for this process, which then stops it.
             start_new_session=True,
         )
-        start = _start(alias, terms, jobs[0].shape.identities)
+        start = _start(alias, task, jobs[0].codec.identities)
         self._thread = threading.Thread(target=self._run, args=[start], daemon=True)
         self._thread.start()
 
@@ -255,11 +255,11 @@ class _Helper(Generic[J, T]):
 
     def _ask(self, job: J) -> T:
         member = None if job.member is None else str(job.member.absolute())
-        order = {"model": job.shape.label, "member": member, "columns": _columns(job.shape)}
-        self._say(json.dumps({**order, **self._terms.order(job)}))
+        order = {"model": job.codec.label, "member": member, "columns": _columns(job.codec)}
+        self._say(json.dumps({**order, **self._task.order(job)}))
         while "rows" in (answer := self._hear()):
             self.rows += answer["rows"]
-        return self._terms.read(answer)
+        return self._task.read(answer)
 
     def _say(self, line: str) -> None:
         pipe = cast(TextIO, self._process.stdin)
@@ -276,20 +276,20 @@ class _Helper(Generic[J, T]):
         return answer
 
 
-def _start(alias: str, terms: Terms[Any, Any], identities: Mapping[Model, Identity]) -> str:
+def _start(alias: str, task: WorkerTask[Any, Any], identities: Mapping[Model, Identity]) -> str:
     """Return the line that tells a helper what it needs to know for all models."""
     return json.dumps(
         {
             "alias": alias,
-            "helping": terms.helping,
-            "token": terms.token,
-            "place": terms.place,
+            "worker_side": task.worker_side,
+            "token": task.token,
+            "schema": task.schema,
             "identities": {label(model): asdict(known) for model, known in identities.items()},
         }
     )
 
 
-def help_out(orders: TextIO, answers: TextIO) -> None:
+def serve(orders: TextIO, answers: TextIO) -> None:
     """Be a helper: do what is asked for on `orders`, one line of JSON each, until it ends."""
 
     def answer(**values: Any) -> None:
@@ -297,7 +297,7 @@ def help_out(orders: TextIO, answers: TextIO) -> None:
 
     try:
         with no_collector():
-            for found in _do_what_is_asked(orders, lambda rows: answer(rows=rows)):
+            for found in _serve(orders, lambda rows: answer(rows=rows)):
                 answer(**found)
     except BrokenPipeError:  # nobody listens any more
         return
@@ -305,21 +305,21 @@ def help_out(orders: TextIO, answers: TextIO) -> None:
         answer(error=f"{type(error).__name__}: {error}")
 
 
-def _do_what_is_asked(orders: TextIO, progress: Rows) -> Iterator[dict[str, Any]]:
+def _serve(orders: TextIO, progress: Rows) -> Iterator[dict[str, Any]]:
     start = json.loads(orders.readline())
     engine = engine_for(start["alias"])
     identities = {
         cast(Model, apps.get_model(name)): Identity(**{**known, "paths": tuple(known["paths"])})
         for name, known in start["identities"].items()
     }
-    helping = cast(Helping, import_string(start["helping"]))
-    with helping(engine, start["token"], start["place"]) as do:
+    worker_side = cast(WorkerSide, import_string(start["worker_side"]))
+    with worker_side(engine, start["token"], start["schema"]) as do:
         yield {"ready": True}
         for order in map(json.loads, orders):
             model = cast(Model, apps.get_model(order["model"]))
-            shape = Shape(model, identities, connections[engine.alias])
-            if _columns(shape) != order["columns"]:
+            codec = RowCodec(model, identities, connections[engine.alias])
+            if _columns(codec) != order["columns"]:
                 raise DoesNotFit(
                     "the code has changed since the worker was started", obj=order["model"]
                 )
-            yield do(shape, order, progress)
+            yield do(codec, order, progress)

@@ -198,5 +198,5 @@ def cancel(run_id: str, *, requested_by: str = "") -> Run:
         raise ledger.too_late_to_cancel(run_id)
     run = ledger.cancel(run_id, requested_by=requested_by)
     if not ledger.is_at_work(run):
-        cleanup.remove_of(run_id)
+        cleanup.remove_orphans_of(run_id)
     return run

@@ -175,7 +175,7 @@ def _fail(claim: ledger.Claim, error: BackupError, trace: str) -> None:
 def _tidy(run_id: str) -> None:
     """Remove what a run has left that no step will come to any more."""
     if ledger.find(run_id).state in (Run.State.SUCCEEDED, Run.State.CANCELLED):
-        cleanup.remove_of(run_id)
+        cleanup.remove_orphans_of(run_id)
 
 
 def interrupted(run_id: str) -> Cancelled:

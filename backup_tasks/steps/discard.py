@@ -16,10 +16,10 @@ def discard(work: Work) -> dict[str, Any]:
     """Return {"discarded": place}. The package is marked as drilled: it was restored and proven."""
     settings = backup_settings()
     engine = engine_for(settings.database)
-    place = engine.place("staging", work.run_id)
-    engine.drop(place)
+    schema = engine.schema_name("staging", work.run_id)
+    engine.drop(schema)
     for tree in project_trees():
         file_swap.forget(tree, work.run_id)
     source = work.results.get("fetch") or work.results.get("verify", {})
     catalogue.mark_drilled(str(source.get("package", "")))
-    return {"discarded": place}
+    return {"discarded": schema}

@@ -18,15 +18,15 @@ from backup_tasks.package.manifest import Manifest
 from backup_tasks.package.names import file_member
 from backup_tasks.restore import file_swap, migration_compatibility
 from backup_tasks.restore.contents import (
+    codecs_of,
     entries_of,
     expected_files,
     keeps_other_files,
     models_beside,
     models_referred_to,
-    shapes_of,
     unpacked_manifest,
 )
-from backup_tasks.rows.codec import Shape
+from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.parallel_load import Job, load_all
 from backup_tasks.steps import Work
@@ -55,12 +55,12 @@ def load(work: Work) -> dict[str, object]:
 
 
 def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> int:
-    alias, place = engine.alias, engine.place("staging", work.run_id)
-    with engine.at(place):
+    alias, schema = engine.alias, engine.schema_name("staging", work.run_id)
+    with engine.at(schema):
         connection = connections[alias]
         models_then = migration_compatibility.apps_of(manifest, backup_settings())
-        shapes = shapes_of(manifest, models_then, connection)
-        models = [shape.model for shape in shapes]
+        codecs = codecs_of(manifest, models_then, connection)
+        models = [codec.model for codec in codecs]
         merging = work.params.get("mode") == "merge"
         carried = (
             models_referred_to(models)
@@ -73,12 +73,12 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
             engine.loading(tables, attempt=work.attempt) as token,
         ):
             if merging:
-                members = list(zip(shapes, _members(manifest, folder), strict=True))
+                members = list(zip(codecs, _members(manifest, folder), strict=True))
                 carried = _carry_keys(able_to_merge(engine), carried, members)
-            engine.carry([model._meta.db_table for model in carried])
+            engine.copy_from_live([model._meta.db_table for model in carried])
             jobs = [
-                Job(shape=shape, member=folder / entry.member, sha256=entry.sha256)
-                for shape, entry in zip(shapes, manifest.models, strict=True)
+                Job(codec=codec, member=folder / entry.member, sha256=entry.sha256)
+                for codec, entry in zip(codecs, manifest.models, strict=True)
                 if entry.member
             ]
             total = manifest.totals.rows
@@ -86,10 +86,10 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
                 engine,
                 jobs,
                 lambda rows, note: work.progress(rows, total, note),
-                place=place,
+                schema=schema,
                 token=token,
             )
-            engine.count_on(models)
+            engine.advance_sequences(models)
             work.progress(done, total, "checking foreign keys")
         if keeps_other_files(manifest):
             referenced_files.write(connection, models, folder)
@@ -97,14 +97,14 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
 
 
 def _carry_keys(
-    engine: MergingEngine, carried: Sequence[Model], members: Sequence[tuple[Shape, Path | None]]
+    engine: MergingEngine, carried: Sequence[Model], members: Sequence[tuple[RowCodec, Path | None]]
 ) -> list[Model]:
     """Give staging what the package's rows call those that it does not hold, for a merge to look
     through live for them; return the models whose rows have no such name."""
     known = members[0][0].identities
     for model in (model for model in carried if is_named(model, known)):
         columns, rows = keys_of(model, members, known)
-        engine.carry_keys(model._meta.db_table, columns, rows)
+        engine.load_keys(model._meta.db_table, columns, rows)
     return [model for model in carried if not is_named(model, known)]
 
 

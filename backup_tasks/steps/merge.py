@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
-from backup_tasks.merge.staged_merge import IntoLive
+from backup_tasks.merge.staged_merge import StagedMerge
 from backup_tasks.models import UndoPoint
 from backup_tasks.package.streams import written_whole
 from backup_tasks.restore import file_swap
@@ -25,7 +25,7 @@ def merge(work: Work) -> dict[str, Any]:
     settings = backup_settings()
     engine = engine_for(settings.database)
     told = work.workspace / "merged.json"
-    into = IntoLive(work.run_id, work.workspace / "in", work.params, work.progress)
+    into = StagedMerge(work.run_id, work.workspace / "in", work.params, work.progress)
     point = UndoPoint.objects.filter(run_id=work.run_id).first()
     if point is None:
 
@@ -35,7 +35,7 @@ def merge(work: Work) -> dict[str, Any]:
                 file.write(json.dumps(plan).encode())
             UndoPoint.objects.create(
                 run_id=work.run_id,
-                place="",
+                schema="",
                 tables=into.tables,
                 expires_at=timezone.now() + settings.undo_for,
             )
@@ -44,5 +44,5 @@ def merge(work: Work) -> dict[str, Any]:
     for tree in into.trees:
         file_swap.put_other_files(tree, work.run_id)
     UndoPoint.objects.filter(pk=work.run_id).update(files_done=True)
-    engine.drop(engine.place("staging", work.run_id))
+    engine.drop(engine.schema_name("staging", work.run_id))
     return {"merged": True, "plan": json.loads(told.read_bytes())}

@@ -10,7 +10,7 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.models import Run, UndoPoint
 from backup_tasks.restore import file_swap, migration_compatibility, undo_points
-from backup_tasks.restore.concurrent_writes import told, written_meanwhile
+from backup_tasks.restore.concurrent_writes import concurrent_writes_warning, written_since_backup
 from backup_tasks.restore.contents import entries_of, keeps_other_files, unpacked_manifest
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.scope import full_scope
@@ -19,7 +19,7 @@ from backup_tasks.storage.files import Tree, project_trees
 
 
 def promote(work: Work) -> dict[str, Any]:
-    """Return {"promoted": True, "lock_seconds": …, "undo_until": …, "meanwhile", "warnings"}.
+    """Return {"promoted", "lock_seconds", "undo_until", "concurrent_writes", "warnings"}.
 
     New files are put in place before the rows change, other files after: at every moment each row
     of live finds its file. The rows change in one transaction, which writes the UndoPoint: a second
@@ -27,33 +27,33 @@ def promote(work: Work) -> dict[str, Any]:
     """
     settings = backup_settings()
     engine = engine_for(settings.database)
-    place = engine.place("staging", work.run_id)
+    schema = engine.schema_name("staging", work.run_id)
     trees, models = _prepared(work)
     point = UndoPoint.objects.filter(run_id=work.run_id).first()
     lock_seconds: float | None = None
     if point is None:
         point = UndoPoint(
             run_id=work.run_id,
-            place=engine.place("undo", work.run_id),
+            schema=engine.schema_name("undo", work.run_id),
             tables=sorted(model._meta.db_table for model in models),
             apps=sorted({model._meta.app_label for model in models}),
             expires_at=timezone.now() + settings.undo_for,
         )
-        lock_seconds = _swap(work, place, point, trees)
+        lock_seconds = _swap(work, schema, point, trees)
     else:
         undo_points.refuse_superseded(point)
     for tree in trees:
         file_swap.put_other_files(tree, work.run_id)
     UndoPoint.objects.filter(pk=point.pk).update(files_done=True)
-    engine.drop(place)
-    written = written_meanwhile(engine, point.place, models, work.results, settings)
+    engine.drop(schema)
+    written = written_since_backup(engine, point.schema, models, work.results, settings)
     until = point.expires_at.isoformat(timespec="minutes")
     return {
         "promoted": True,
         "lock_seconds": lock_seconds,
         "undo_until": point.expires_at.isoformat(),
-        "meanwhile": written,
-        "warnings": list(told(written, until, work.results.get("safety", {}))),
+        "concurrent_writes": written,
+        "warnings": list(concurrent_writes_warning(written, until, work.results.get("safety", {}))),
     }
 
 
@@ -75,7 +75,7 @@ def _prepared(work: Work) -> tuple[list[Tree], list[Model]]:
     return trees, migration_compatibility.models_of(manifest, settings)
 
 
-def _swap(work: Work, place: str, point: UndoPoint, trees: list[Tree]) -> float:
+def _swap(work: Work, schema: str, point: UndoPoint, trees: list[Tree]) -> float:
     database = backup_settings().database
     engine = engine_for(database)
 
@@ -86,5 +86,5 @@ def _swap(work: Work, place: str, point: UndoPoint, trees: list[Tree]) -> float:
 
     with file_swap.added(trees, work.run_id):
         return engine.promote(
-            place, tables=point.tables, apps=point.apps, keep=point.place, record=record
+            schema, tables=point.tables, apps=point.apps, keep=point.schema, record=record
         )

@@ -64,8 +64,8 @@ def _undo_points(*, dry: bool) -> list[str]:
     names = [point.pk for point in expired]
     if not dry:
         for point in expired:
-            if point.place:  # of a merge, none is kept
-                engine.drop(point.place)
+            if point.schema:  # of a merge, none is kept
+                engine.drop(point.schema)
             for tree in project_trees():
                 file_swap.forget(tree, point.pk)
             point.delete()

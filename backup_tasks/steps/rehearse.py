@@ -6,17 +6,17 @@ from typing import Any
 
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
-from backup_tasks.merge.staged_merge import IntoLive
+from backup_tasks.merge.staged_merge import StagedMerge
 from backup_tasks.restore import file_swap
 from backup_tasks.steps import Work
 
 
 def rehearse(work: Work) -> dict[str, Any]:
     """Return {"merged": False, "plan": …}, see `merging.merge.Plan`."""
-    into = IntoLive(work.run_id, work.workspace / "in", work.params, work.progress)
+    into = StagedMerge(work.run_id, work.workspace / "in", work.params, work.progress)
     plan = into.rehearse()
     engine = engine_for(backup_settings().database)
-    engine.drop(engine.place("staging", work.run_id))
+    engine.drop(engine.schema_name("staging", work.run_id))
     for tree in into.trees:
         file_swap.forget(tree, work.run_id)
     return {"merged": False, "plan": plan}

@@ -19,7 +19,7 @@ from backup_tasks.steps import Work
 
 
 def reinit(work: Work) -> dict[str, Any]:
-    """Return {"counts": {model: rows}, "files": 0, "place", "made_by", "warnings"}.
+    """Return {"counts": {model: rows}, "files": 0, "schema", "made_by", "warnings"}.
 
     Where the package has live's migration state, the structure of the live tables is cloned: in
     seconds, and with whatever an administrator added to it. Where it is older, its own migrations
@@ -28,9 +28,9 @@ def reinit(work: Work) -> dict[str, Any]:
     """
     settings = backup_settings()
     engine = engine_for(settings.database)
-    place = engine.place("staging", work.run_id)
-    made_by, warnings = _make(work, settings, engine, place)
-    with engine.at(place):
+    schema = engine.schema_name("staging", work.run_id)
+    made_by, warnings = _make(work, settings, engine, schema)
+    with engine.at(schema):
         counts = {
             label(model): count_rows(connections[settings.database], model._meta.db_table)
             for model in full_scope(settings).included
@@ -38,33 +38,33 @@ def reinit(work: Work) -> dict[str, Any]:
     return {
         "counts": counts,
         "files": 0,
-        "place": place,
+        "schema": schema,
         "made_by": made_by,
         "warnings": warnings,
     }
 
 
 def _make(
-    work: Work, settings: BackupSettings, engine: Engine, place: str
+    work: Work, settings: BackupSettings, engine: Engine, schema: str
 ) -> tuple[str, list[str]]:
     warnings: list[str] = []
     if work.kind in (Run.Kind.RESTORE, Run.Kind.DRILL):
         manifest = unpacked_manifest(work.workspace / "in", work.params)
         if migration_compatibility.is_of_live(manifest, settings):
             work.progress(0, None, "cloning the structure")
-            unequal = engine.clone(place, _tables(settings))
+            unequal = engine.clone(schema, _tables(settings))
             if not unequal:
                 return "clone", []
             warnings = [f"the structure was migrated, not cloned: {line}" for line in unequal]
         elif migration_compatibility.missing_migrations(manifest, settings):
             work.progress(0, None, "migrating staging to the package's migrations")
-            engine.create(place)
-            with engine.at(place):
+            engine.create(schema)
+            with engine.at(schema):
                 migration_compatibility.build(manifest, settings)
             return "migrations of the package", []
     work.progress(0, None, "migrating staging")
-    engine.create(place)
-    with engine.at(place):
+    engine.create(schema)
+    with engine.at(schema):
         _migrate(settings)
     return "migrations", warnings
 

@@ -7,14 +7,14 @@ from typing import Any
 from django.db import connections
 
 from backup_tasks.backup.dump import scope_of
-from backup_tasks.backup.options import Form, form_of
+from backup_tasks.backup.options import PackageOptions, package_options
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import Misconfigured
 from backup_tasks.models import Run
 from backup_tasks.rows.dump import count_rows
 from backup_tasks.rows.scope import full_scope, label
-from backup_tasks.rows.selection import Asked, Part
+from backup_tasks.rows.selection import ModelFilter, Selection
 from backup_tasks.steps import Work
 from backup_tasks.storage.files import project_trees
 
@@ -28,7 +28,7 @@ def snapshot(work: Work) -> dict[str, Any]:
     It comes first, so it is also where options that contradict each other are refused.
     """
     settings = backup_settings()
-    _refuse_output(form_of(work.params, settings))
+    _refuse_output(package_options(work.params, settings))
     counts = {}
     with engine_for(settings.database).snapshot():
         part = _part(work)
@@ -40,22 +40,22 @@ def snapshot(work: Work) -> dict[str, Any]:
     return {"counts": counts, "files": files, "added": dict(part.added)}
 
 
-def _part(work: Work) -> Part:
+def _part(work: Work) -> Selection:
     """Of a backup of a part, what goes into the package; else everything."""
     settings = backup_settings()
     if work.kind == Run.Kind.BACKUP:
         part = scope_of(work.params, settings)
-        if Asked.by(work.params):
+        if ModelFilter.by(work.params):
             return part
-    return Part(scope=full_scope(settings), added={})
+    return Selection(scope=full_scope(settings), added={})
 
 
-def _refuse_output(form: Form) -> None:
+def _refuse_output(options: PackageOptions) -> None:
     """Refuse now what would be refused when hours of work are done."""
-    if form.output and form.output.exists():
+    if options.output and options.output.exists():
         raise Misconfigured(
-            "a file of that name is there already", obj=str(form.output), hint="Choose another."
+            "a file of that name is there already", obj=str(options.output), hint="Choose another."
         )
-    if form.output and not form.output.parent.is_dir():
-        folder = str(form.output.parent)
+    if options.output and not options.output.parent.is_dir():
+        folder = str(options.output.parent)
         raise Misconfigured("there is no such folder", obj=folder, hint="Make it first.")

@@ -30,7 +30,7 @@ def undo(work: Work) -> dict[str, Any]:
     if mine is None:
         mine = UndoPoint(
             run_id=work.run_id,
-            place=engine.place("undo", work.run_id),
+            schema=engine.schema_name("undo", work.run_id),
             tables=undone.tables,
             apps=undone.apps,
             expires_at=timezone.now() + settings.undo_for,
@@ -42,7 +42,7 @@ def undo(work: Work) -> dict[str, Any]:
         if file_swap.has_plan(tree, work.run_id):
             file_swap.put_other_files(tree, work.run_id)
     UndoPoint.objects.filter(pk=mine.pk).update(files_done=True)
-    engine.drop(undone.place)
+    engine.drop(undone.schema)
     for tree in trees:
         file_swap.forget(tree, undone.pk)
     return {"undone": undone.pk, "lock_seconds": lock_seconds}
@@ -58,7 +58,7 @@ def _last(work: Work, engine: Engine) -> UndoPoint:
             obj=work.run_id,
             hint="Restore a package instead; list_packages shows safety packages too.",
         )
-    if not point.place:
+    if not point.schema:
         safety = point.run.steps.filter(name="safety").values_list("result__package", flat=True)
         name = safety.first()
         raise NothingToUndo(
@@ -101,5 +101,5 @@ def _swap(work: Work, undone: UndoPoint, mine: UndoPoint, trees: list[Tree]) -> 
     changed = [tree for tree in trees if file_swap.has_plan(tree, work.run_id)]
     with file_swap.added(changed, work.run_id):
         return engine.promote(
-            undone.place, tables=undone.tables, apps=undone.apps, keep=mine.place, record=record
+            undone.schema, tables=undone.tables, apps=undone.apps, keep=mine.schema, record=record
         )

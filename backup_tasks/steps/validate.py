@@ -16,11 +16,11 @@ from backup_tasks.errors import ValidationFailed
 from backup_tasks.models import Run
 from backup_tasks.package.manifest import Manifest, ModelEntry
 from backup_tasks.restore import migration_compatibility
-from backup_tasks.restore.contents import entries_of, shapes_of, unpacked_manifest
+from backup_tasks.restore.contents import codecs_of, entries_of, unpacked_manifest
 from backup_tasks.restore.file_swap import staged
 from backup_tasks.rows.dump import Dumped, count_rows
 from backup_tasks.rows.integrity import dangling, taken_over
-from backup_tasks.rows.parallel_dump import Job, read_all
+from backup_tasks.rows.parallel_dump import Job, dump_all
 from backup_tasks.rows.scope import full_scope, label, refers_to
 from backup_tasks.steps import Work
 from backup_tasks.storage.files import project_trees
@@ -38,8 +38,8 @@ def validate(work: Work) -> dict[str, Any]:
     """
     settings = backup_settings()
     engine = engine_for(settings.database)
-    place = engine.place("staging", work.run_id)
-    with engine.at(place):
+    schema = engine.schema_name("staging", work.run_id)
+    with engine.at(schema):
         if work.kind == Run.Kind.REINIT:
             counts, problems = _validate_defaults(settings)
             problems += _project_checks(settings)
@@ -48,7 +48,7 @@ def validate(work: Work) -> dict[str, Any]:
         else:
             folder = work.workspace / "in"
             manifest = unpacked_manifest(folder, work.params)
-            counts, equal, problems = _validate_rows(work, manifest, engine, place)
+            counts, equal, problems = _validate_rows(work, manifest, engine, schema)
             files, lost = _validate_files(work, manifest, folder)
             problems += lost
             if not problems and (
@@ -59,7 +59,7 @@ def validate(work: Work) -> dict[str, Any]:
             if manifest.models:
                 problems += _project_checks(settings)
     if work.kind == Run.Kind.RESTORE:
-        problems += _taken_over(work, engine, place)
+        problems += _taken_over(work, engine, schema)
     if problems:
         raise ValidationFailed(
             "; ".join(problems),
@@ -71,22 +71,22 @@ def validate(work: Work) -> dict[str, Any]:
 
 
 def _validate_rows(
-    work: Work, manifest: Manifest, engine: Engine, place: str
+    work: Work, manifest: Manifest, engine: Engine, schema: str
 ) -> tuple[dict[str, int], dict[str, bool], list[str]]:
     settings = backup_settings()
     connection = connections[settings.database]
     migration_compatibility.refuse_moved(manifest, settings)
-    shapes = shapes_of(manifest, migration_compatibility.apps_of(manifest, settings), connection)
+    codecs = codecs_of(manifest, migration_compatibility.apps_of(manifest, settings), connection)
     same_vendor = manifest.database.get("vendor") == connection.vendor
     counts: dict[str, int] = {}
     equal: dict[str, bool] = {}
     problems: list[str] = []
     with transaction.atomic(using=connection.alias):
-        reads = read_all(
+        reads = dump_all(
             engine,
-            [Job(shape=shape) for shape in shapes],
+            [Job(codec=codec) for codec in codecs],
             lambda rows, note: work.progress(rows, manifest.totals.rows, note),
-            place=place,
+            schema=schema,
         )
     for entry, read in zip(manifest.models, reads, strict=True):
         found = list(_differences(entry, read.dumped, exactly=same_vendor))
@@ -100,7 +100,7 @@ def _validate_rows(
     return counts, equal, problems
 
 
-def _taken_over(work: Work, engine: Engine, place: str) -> Iterator[str]:
+def _taken_over(work: Work, engine: Engine, schema: str) -> Iterator[str]:
     """Where tables stay that refer to those of the package: say which of its rows would take the
     place of others that they mean."""
     settings = backup_settings()
@@ -111,7 +111,7 @@ def _taken_over(work: Work, engine: Engine, place: str) -> Iterator[str]:
     rest = [model for model in full_scope(settings).included if label(model) not in entries]
     with engine.snapshot():
         live = connections[settings.database]
-        with engine.at(place):
+        with engine.at(schema):
             for target in dict.fromkeys(target for model in rest for target in refers_to(model)):
                 entry = entries.get(label(target))
                 if entry is None or not entry.natural_key:

@@ -12,7 +12,7 @@ from pytest_django import DjangoDbBlocker
 
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
-from backup_tasks.rows.codec import Shape
+from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.dump import dump_model
 from backup_tasks.rows.identities import settled_identities
 from backup_tasks.rows.natural_keys import Model
@@ -22,12 +22,12 @@ from tests.services import ENGINES, MakeProject, Project, as_default_database
 CONTROL = ("backup_tasks", "django_celery_results", "sessions")
 
 
-def shapes() -> list[Shape]:
+def codecs() -> list[RowCodec]:
     """How the rows of every model in scope are read and written."""
     found = backup_settings()
     models = full_scope(found).included
     identities, _ = settled_identities(connections["default"], models, found.natural_keys)
-    return [Shape(model, identities, connections["default"]) for model in models]
+    return [RowCodec(model, identities, connections["default"]) for model in models]
 
 
 def contents(project: Project) -> dict[str, object]:
@@ -35,13 +35,13 @@ def contents(project: Project) -> dict[str, object]:
     chance, the pairs."""
     found: dict[str, object] = {}
     with as_default_database(project), engine_for("default").snapshot():
-        for shape in shapes():
-            if shape.model._meta.auto_created:
-                ends = [name for name in shape.columns if name != "id"]
-                found[shape.label] = sorted(shape.model._base_manager.values_list(*ends))
+        for codec in codecs():
+            if codec.model._meta.auto_created:
+                ends = [name for name in codec.columns if name != "id"]
+                found[codec.label] = sorted(codec.model._base_manager.values_list(*ends))
             else:
-                read = dump_model(shape, None, lambda rows: None)
-                found[shape.label] = (read.count, read.digest)
+                read = dump_model(codec, None, lambda rows: None)
+                found[codec.label] = (read.count, read.digest)
     return found
 
 
@@ -75,11 +75,11 @@ def test_what_dumpdata_wrote_gives_the_same_digests_whoever_loads_it(
             rows[through].append(json.dumps(line).encode())
     with django_db_blocker.unblock():
         with as_default_database(by_us):
-            loaded, loader = shapes(), engine_for("default")
-            with loader.loading([shape.table for shape in loaded], attempt=1):
-                for shape in loaded:
-                    lines = rows.pop(shape.label, [])
-                    loader.write(shape.table, shape.columns, map(shape.row, lines))
+            loaded, loader = codecs(), engine_for("default")
+            with loader.loading([codec.table for codec in loaded], attempt=1):
+                for codec in loaded:
+                    lines = rows.pop(codec.label, [])
+                    loader.write(codec.table, codec.columns, map(codec.row, lines))
 
         assert not rows
         found = contents(by_us)

@@ -58,7 +58,7 @@ def backup_reset_restore(project: Project) -> None:
     project.succeed("restore_from_package", package, "--type", "full", "--confirm")
 
 
-def live(person: Person, folder: Path, meanwhile: Callable[[], None]) -> None:
+def live(person: Person, folder: Path, concurrent_writes: Callable[[], None]) -> None:
     """From the first draft to taking effect; `meanwhile` happens while Ada works on the second."""
     new = revise(person, a_file(folder, "first.txt", "First attempt – größer.\n"))
     page = f"/documents/{new}/"
@@ -87,7 +87,7 @@ def live(person: Person, folder: Path, meanwhile: Callable[[], None]) -> None:
     assert re.findall(r"\b2\.\d\b", person.find("#versions").text) == ["2.2", "2.1"]
     assert person.fetch(newest_file(person)) == (200, "Second attempt, with chapter 2.\n")
 
-    meanwhile()
+    concurrent_writes()
 
     # Ada's session is the same, and so are the files, the state and what she may do next.
     person.open(page)

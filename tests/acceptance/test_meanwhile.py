@@ -24,7 +24,7 @@ def package(on_demo_project: Project, tmp_path: Path) -> str:
 
 
 def work_on() -> None:
-    Tag.objects.create(name="meanwhile")
+    Tag.objects.create(name="concurrent_writes")
     document = Document.objects.get(document_number="SOP-2026-0001")
     Document.objects.filter(pk=document.pk).update(title="changed meanwhile")
 
@@ -41,7 +41,7 @@ def test_what_was_written_while_the_restore_was_built_is_reported_and_kept_for_u
     monkeypatch.setitem(execution.VERBS, "load", slow)
     done = run("restore", package=package)
 
-    assert done.report["meanwhile"] == {
+    assert done.report["concurrent_writes"] == {
         "documents.document": {"backed_up": 5, "replaced": 5},
         "documents.tag": {"backed_up": tags, "replaced": tags + 1},
     }
@@ -49,11 +49,11 @@ def test_what_was_written_while_the_restore_was_built_is_reported_and_kept_for_u
     assert "documents.document (rows changed), documents.tag (+1 rows)" in warning
     assert "safety" in warning
     assert "undo_restore" in warning
-    assert not Tag.objects.filter(name="meanwhile").exists()
+    assert not Tag.objects.filter(name="concurrent_writes").exists()
 
     run("undo")
 
-    assert Tag.objects.filter(name="meanwhile").exists()
+    assert Tag.objects.filter(name="concurrent_writes").exists()
     assert Document.objects.filter(title="changed meanwhile").count() == 1
 
 
@@ -64,7 +64,7 @@ def test_nothing_is_reported_where_nothing_was_written(
 
     done = run("restore", package=package)
 
-    assert done.report["meanwhile"] == {}
+    assert done.report["concurrent_writes"] == {}
     assert not [line for line in done.report["warnings"] if "written" in line]
 
 
@@ -75,13 +75,15 @@ def test_a_part_that_leads_out_of_itself_is_counted(
     tags = Tag.objects.count()
 
     def slow(work: Work) -> Any:
-        Tag.objects.create(name="meanwhile")
+        Tag.objects.create(name="concurrent_writes")
         return load(work)
 
     monkeypatch.setitem(execution.VERBS, "load", slow)
     done = run("restore", package=package, include=["documents"], exclude=["users", "workflows"])
 
-    assert done.report["meanwhile"] == {"documents.tag": {"backed_up": tags, "replaced": tags + 1}}
+    assert done.report["concurrent_writes"] == {
+        "documents.tag": {"backed_up": tags, "replaced": tags + 1}
+    }
 
 
 def test_a_dry_run_tells_before_anybody_confirms_what_is_newer_than_the_package(

@@ -129,7 +129,7 @@ class Subject:
         """Whether the run has changed live's rows."""
         return run in self.ask("SELECT run_id FROM backup_tasks_undopoint")
 
-    def places(self) -> list[str]:
+    def schemas(self) -> list[str]:
         """Every copy of the tables beside live."""
         if self.project.engine == "sqlite":
             beside = self.project.folder.glob(f"{self.project.database.name}.*")
@@ -156,7 +156,7 @@ class Subject:
         workspace, store = self.project.workspace, self.project.store
         packages = {path.name for path in store.iterdir()} if store.exists() else set()
         return [
-            *(place for place in self.places() if place not in kept),
+            *(schema for schema in self.schemas() if schema not in kept),
             *(str(path) for path in sorted(workspace.glob("*"))),
             *(str(path) for path in sorted(reserved.glob("*")) if path.name not in points),
             *(str(path) for path in sorted(reserved.glob("*/staging/**/*")) if path.is_file()),

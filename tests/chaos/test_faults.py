@@ -98,7 +98,7 @@ def test_a_disk_that_is_full_fails_the_run_and_hurts_nothing(
 
 def test_a_disk_without_room_is_told_before_anything_is_made(subject: Subject) -> None:
     """What is free is what the operating system says; here it says a little."""
-    new, before, places = other(subject), subject.state(), subject.places()
+    new, before, schemas = other(subject), subject.state(), subject.schemas()
 
     ending = subject.restore(new, free=10)
 
@@ -106,7 +106,7 @@ def test_a_disk_without_room_is_told_before_anything_is_made(subject: Subject) -
     assert "10 bytes free" in ending.text
     assert "needed (the package " in ending.text
     assert subject.state() == before
-    assert subject.places() == places
+    assert subject.schemas() == schemas
     resumed(subject, new)
 
 

@@ -17,12 +17,12 @@ from typing import Any, ClassVar, cast
 from django.db import DatabaseError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from backup_tasks.engines.base import Engine, identifier, insert, standing_in
-from backup_tasks.engines.lock_retry import once_granted
+from backup_tasks.engines.base import Engine, connection_replaced, identifier, insert
+from backup_tasks.engines.lock_retry import retry_lock
 from backup_tasks.engines.mariadb.foreign_keys import full, quoted
 from backup_tasks.engines.mariadb.rename_swap import (
     MIGRATIONS,
-    Exchange,
+    RenameSwap,
     refuse_other_storage,
     refuse_triggers,
     tables_in,
@@ -96,14 +96,14 @@ class MariaDB(Engine):
     def snapshot(self, tables: Sequence[str] = ()) -> Iterator[None]:
         connection = self._connection()
         connection.settings_dict["OPTIONS"]["isolation_level"] = "repeatable read"
-        with standing_in(self.alias, connection), transaction.atomic(self.alias):
+        with connection_replaced(self.alias, connection), transaction.atomic(self.alias):
             with connection.cursor() as cursor:
                 cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
                 found = connection.introspection.django_table_names(only_existing=True)
                 refuse_other_storage(cursor, self._database, found)
             yield
 
-    def place(self, purpose: str, run_id: str) -> str:
+    def schema_name(self, purpose: str, run_id: str) -> str:
         """It starts with the name of live's database, so that one GRANT is enough for all."""
         name = f"{self._database}_{identifier(purpose, run_id)}"
         if len(name) <= _NAME_LENGTH:
@@ -111,7 +111,7 @@ class MariaDB(Engine):
         ending = hashlib.sha256(name.encode()).hexdigest()[:16]
         return f"{name[: _NAME_LENGTH - 17]}_{ending}"
 
-    def places(self) -> list[str]:
+    def schemas(self) -> list[str]:
         with self.live.cursor() as cursor:
             cursor.execute(
                 "SELECT schema_name FROM information_schema.schemata"
@@ -124,8 +124,8 @@ class MariaDB(Engine):
         """What tells our databases from everybody else's, another project's included (P2)."""
         return f"place of backup_tasks for database {self._database}"
 
-    def create(self, place: str) -> None:
-        self.drop(place)
+    def create(self, schema: str) -> None:
+        self.drop(schema)
         with self._apart() as cursor:
             cursor.execute(
                 "SELECT default_character_set_name, default_collation_name"
@@ -135,7 +135,7 @@ class MariaDB(Engine):
             characters, collation = cursor.fetchone()
             try:
                 cursor.execute(
-                    f"CREATE DATABASE {quoted(place)} CHARACTER SET {characters}"
+                    f"CREATE DATABASE {quoted(schema)} CHARACTER SET {characters}"
                     f" COLLATE {collation} COMMENT %s",
                     [self._mark()],
                 )
@@ -155,17 +155,17 @@ class MariaDB(Engine):
             hint=f"GRANT ALL PRIVILEGES ON {quoted(pattern)}.* TO '{user}'@'{host}';",
         )
 
-    def clone(self, place: str, tables: Sequence[str]) -> list[str]:
-        self.create(place)
+    def clone(self, schema: str, tables: Sequence[str]) -> list[str]:
+        self.create(schema)
         names = sorted({*tables, MIGRATIONS})
-        with self._apart(place) as cursor:
+        with self._apart(schema) as cursor:
             wanted = _made_by(cursor, self._database, names)
             for statement in wanted.values():
                 cursor.execute(statement)
             cursor.execute(
                 f"INSERT INTO {MIGRATIONS} SELECT * FROM {quoted(self._database)}.{MIGRATIONS}"
             )
-            made = _made_by(cursor, place, names)
+            made = _made_by(cursor, schema, names)
             triggers = triggers_of(cursor, self._database, names)
         return [
             *(
@@ -177,14 +177,14 @@ class MariaDB(Engine):
         ]
 
     @contextmanager
-    def at(self, place: str) -> Iterator[None]:
-        with standing_in(self.alias, self._connection(place)):
+    def at(self, schema: str) -> Iterator[None]:
+        with connection_replaced(self.alias, self._connection(schema)):
             yield
 
-    def drop(self, place: str) -> None:
-        if place in self.places():
+    def drop(self, schema: str) -> None:
+        if schema in self.schemas():
             with self._apart() as cursor:
-                cursor.execute(f"DROP DATABASE IF EXISTS {quoted(place)}")
+                cursor.execute(f"DROP DATABASE IF EXISTS {quoted(schema)}")
 
     @contextmanager
     def loading(self, tables: Sequence[str], *, attempt: int) -> Iterator[None]:
@@ -192,8 +192,8 @@ class MariaDB(Engine):
         connection.disable_constraint_checking()
         with transaction.atomic(self.alias), connection.cursor() as cursor:
             cursor.execute("SELECT DATABASE()")
-            (place,) = cursor.fetchone()
-            refuse_triggers(cursor, place, tables)
+            (schema,) = cursor.fetchone()
+            refuse_triggers(cursor, schema, tables)
             # Else a primary key of 0 would become the next number.
             cursor.execute("SET sql_mode = concat(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')")
             for table in tables:
@@ -206,7 +206,7 @@ class MariaDB(Engine):
         # The driver makes statements of many rows of these.
         return insert(connections[self.alias], quoted(table), map(quoted, columns), rows)
 
-    def carry(self, tables: Sequence[str]) -> None:
+    def copy_from_live(self, tables: Sequence[str]) -> None:
         with connections[self.alias].cursor() as cursor:
             for table in tables:
                 cursor.execute(
@@ -221,39 +221,39 @@ class MariaDB(Engine):
                     f" SELECT {columns} FROM {quoted(self._database)}.{quoted(table)}"
                 )
 
-    def in_doubt(self, place: str) -> bool:
+    def in_doubt(self, schema: str) -> bool:
         with self.live.cursor() as cursor:
-            return bool(tables_in(cursor, place, [MIGRATIONS]))
+            return bool(tables_in(cursor, schema, [MIGRATIONS]))
 
-    def _count_on(self, table: str, column: str) -> None:
+    def _advance_sequence(self, table: str, column: str) -> None:
         """MariaDB counts on from the highest number that was inserted."""
 
     def promote(
         self,
-        place: str,
+        schema: str,
         *,
         tables: Sequence[str],
         apps: Sequence[str],
         keep: str,
         record: Callable[[], None],
     ) -> float:
-        exchange = Exchange(live=self._database, place=place, keep=keep, tables=tables)
+        swap = RenameSwap(live=self._database, schema=schema, keep=keep, tables=tables)
         with self._apart() as cursor:
-            exchange.refuse_misfit(cursor)
+            swap.refuse_misfit(cursor)
         try:
             if not self.in_doubt(keep):
                 self.create(keep)
-                self._merge_migrations(place, apps)
-            return self._persist(exchange, record)
+                self._merge_migrations(schema, apps)
+            return self._persist(swap, record)
         finally:
             if not self.in_doubt(keep):
                 self.drop(keep)
 
-    def _merge_migrations(self, place: str, apps: Sequence[str]) -> None:
+    def _merge_migrations(self, schema: str, apps: Sequence[str]) -> None:
         """Give the place's table of migrations live's rows for all other apps."""
         others = f"app NOT IN ({', '.join(['%s'] * (len(apps) + 1))})"
         given = [*apps, ""]  # a list of none would be no SQL
-        with self._apart(place) as cursor:
+        with self._apart(schema) as cursor:
             cursor.execute(f"DELETE FROM {MIGRATIONS} WHERE {others}", given)
             cursor.execute(
                 f"INSERT INTO {MIGRATIONS} (app, name, applied) SELECT app, name, applied"
@@ -261,7 +261,7 @@ class MariaDB(Engine):
                 given,
             )
 
-    def _persist(self, exchange: Exchange, record: Callable[[], None]) -> float:
+    def _persist(self, swap: RenameSwap, record: Callable[[], None]) -> float:
         """Exchange the tables, and commit what is recorded, as soon as others let us.
 
         The record's transaction is open meanwhile: whoever has lost the step renames nothing.
@@ -271,10 +271,10 @@ class MariaDB(Engine):
             with transaction.atomic(self.alias), self._apart() as cursor:
                 record()
                 began = time.monotonic()
-                exchange.run(cursor)
+                swap.run(cursor)
             return time.monotonic() - began
 
-        return once_granted(
+        return retry_lock(
             attempt,
             refused=lambda error: error.args[0] in _LOCKED,
             tries=_LOCK_TRIES,

@@ -46,7 +46,7 @@ class ForeignKey:
         table = full(self.database, self.table)
         return f"ALTER TABLE {table} DROP FOREIGN KEY {quoted(self.name)}"
 
-    def refasten(self, database: str) -> list[str]:
+    def repoint(self, database: str) -> list[str]:
         """What makes it refer to the table of the same name in another database; there is no moment
         without it."""
         passing = replace(
@@ -119,7 +119,7 @@ def keys_between(cursor: Any, databases: Sequence[str]) -> list[ForeignKey]:
 
 
 def settle(
-    keys: Sequence[ForeignKey], live: str, places: Sequence[str], tables: Sequence[str]
+    keys: Sequence[ForeignKey], live: str, schemas: Sequence[str], tables: Sequence[str]
 ) -> tuple[list[ForeignKey], list[str]]:
     """Return, for the keys as an exchange of the tables left them, those that live is to have
     between the tables and what stayed, and the statements that make it so.
@@ -131,11 +131,11 @@ def settle(
     wanted: list[ForeignKey] = []
     statements: list[str] = []
     for key in keys:
-        if key.database != live or key.parent_database not in (live, *places):
+        if key.database != live or key.parent_database not in (live, *schemas):
             continue
         fastened = replace(key, parent_database=live)
         if key.parent_database != live:
-            statements += key.refasten(live)
+            statements += key.repoint(live)
         elif key.name.endswith(_PASSING):
             fastened = replace(key, name=key.name.removesuffix(_PASSING))
             statements.append(f"{key.drop()}, {fastened._addition()}")
@@ -143,7 +143,7 @@ def settle(
             wanted.append(fastened)
     brought = {key.table for key in wanted if key.table in tables}
     for key in keys:
-        if key.database in places and key.parent_database == live:
+        if key.database in schemas and key.parent_database == live:
             if key.table in tables and key.table not in brought:
                 wanted.append(replace(key, database=live))
                 statements.append(wanted[-1].add())

@@ -17,11 +17,11 @@ _MENDING_SECONDS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exchange:
+class RenameSwap:
     """Which tables go where."""
 
     live: str
-    place: str
+    schema: str
     keep: str
     tables: Sequence[str]
 
@@ -31,11 +31,11 @@ class Exchange:
 
     def refuse_misfit(self, cursor: Any) -> None:
         """Raise HandoverChanged or DoesNotFit for what can't be exchanged; nothing has changed."""
-        there = tables_in(cursor, self.place, self.tables)
+        there = tables_in(cursor, self.schema, self.tables)
         if self.happened(cursor):
             if there:
                 raise HandoverChanged(
-                    f"the old tables are there already, and so are new ones in {self.place}",
+                    f"the old tables are there already, and so are new ones in {self.schema}",
                     obj=f"database {self.keep}",
                     hint="Start a new run.",
                 )
@@ -43,16 +43,16 @@ class Exchange:
         if missing := sorted(set(self.tables).difference(there)):
             raise HandoverChanged(
                 f"tables are missing: {', '.join(missing)}",
-                obj=f"database {self.place}",
+                obj=f"database {self.schema}",
                 hint="Somebody dropped them. Start a new run.",
             )
-        for database in (self.live, self.place):
+        for database in (self.live, self.schema):
             refuse_triggers(cursor, database, self.tables)
             refuse_other_storage(cursor, database, self.tables)
         keys = self._keys_afterwards(cursor)
         refuse_references_from_elsewhere(keys, self)
         wanted, _ = self._settled(keys)
-        self._refuse_lost(cursor, wanted, new=self.place)
+        self._refuse_lost(cursor, wanted, new=self.schema)
 
     def run(self, cursor: Any) -> None:
         """Do it, or finish what was begun. Outside a transaction, with foreign_key_checks off.
@@ -71,7 +71,7 @@ class Exchange:
             self._refuse_lost(cursor, wanted, new=self.live)
         except DoesNotFit:
             # Somebody wrote them since they were looked for.
-            replace(self, place=self.keep, keep=self.place)._rename(cursor)
+            replace(self, schema=self.keep, keep=self.schema)._rename(cursor)
             raise
 
     def _rename(self, cursor: Any) -> None:
@@ -90,11 +90,11 @@ class Exchange:
         tables = [*self.tables, MIGRATIONS]
         return [
             *((self.live, name, self.keep) for name in tables_in(cursor, self.live, tables)),
-            *((self.place, name, self.live) for name in tables_in(cursor, self.place, tables)),
+            *((self.schema, name, self.live) for name in tables_in(cursor, self.schema, tables)),
         ]
 
     def _keys(self, cursor: Any) -> list[ForeignKey]:
-        return keys_between(cursor, (self.live, self.place, self.keep))
+        return keys_between(cursor, (self.live, self.schema, self.keep))
 
     def _keys_afterwards(self, cursor: Any) -> list[ForeignKey]:
         """What the foreign keys will be when the tables are renamed."""
@@ -113,7 +113,7 @@ class Exchange:
         ]
 
     def _settled(self, keys: Sequence[ForeignKey]) -> tuple[list[ForeignKey], list[str]]:
-        return settle(keys, self.live, (self.place, self.keep), self.tables)
+        return settle(keys, self.live, (self.schema, self.keep), self.tables)
 
     def _refuse_lost(self, cursor: Any, wanted: Iterable[ForeignKey], *, new: str) -> None:
         """Raise DoesNotFit for rows that refer to nothing, the new tables being in `new`."""
@@ -188,17 +188,17 @@ def refuse_other_storage(cursor: Any, database: str, tables: Sequence[str]) -> N
         )
 
 
-def refuse_references_from_elsewhere(keys: Iterable[ForeignKey], exchange: Exchange) -> None:
+def refuse_references_from_elsewhere(keys: Iterable[ForeignKey], swap: RenameSwap) -> None:
     """Raise DoesNotFit for foreign keys of other databases that would lead to a kept table."""
-    known = (exchange.live, exchange.place, exchange.keep)
+    known = (swap.live, swap.schema, swap.keep)
     found = [
         f"{key.name} of {key.database}.{key.table}"
         for key in keys
-        if key.database not in known and key.parent_database == exchange.keep
+        if key.database not in known and key.parent_database == swap.keep
     ]
     if found:
         raise DoesNotFit(
             f"foreign keys of other databases would go on using the old tables: {', '.join(found)}",
-            obj=f"database {exchange.live}",
+            obj=f"database {swap.live}",
             hint="Drop them, run this again, and create them anew.",
         )

@@ -24,7 +24,7 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.conf import backup_settings
-from backup_tasks.engines.base import quoted, standing_in
+from backup_tasks.engines.base import connection_replaced, quoted
 from backup_tasks.engines.postgresql import deferred_constraints
 from backup_tasks.engines.postgresql.deferred_constraints import Key
 from backup_tasks.engines.postgresql.snapshots import server
@@ -39,14 +39,14 @@ Connect = Callable[[], BaseDatabaseWrapper]
 """Returns a new connection to the place."""
 
 
-class Load:
+class BulkLoad:
     """One attempt to load the place that the alias leads to, in one of the processes that do."""
 
     def __init__(self, alias: str, attempt: int) -> None:
         self._alias, self._attempt = alias, attempt
 
     @classmethod
-    def joined(cls, alias: str, token: str) -> Load:
+    def joined(cls, alias: str, token: str) -> BulkLoad:
         """Return what another process began. Raises DoesNotFit if that is somewhere else."""
         attempt, _, there = token.partition(" ")
         with connections[alias].cursor() as cursor:
@@ -88,7 +88,7 @@ class Load:
         """One transaction, in which the tables are empty and without indexes until its end. Gives
         a cursor. Raises LeaseLost, and django.db errors for what breaks a constraint."""
         with self._holding() as cursor:
-            again = deferred_constraints.suspend(cursor, tables)
+            again = deferred_constraints.drop_indexes_and_constraints(cursor, tables)
             # Rows can be written frozen to what was emptied in the same transaction.
             cursor.execute(f"TRUNCATE {', '.join(map(quoted, tables))}")
             yield cursor
@@ -190,7 +190,7 @@ class Load:
         def connect_along() -> Iterator[None]:
             connection = connect()
             opened.append(connection)
-            with standing_in(self._alias, connection):
+            with connection_replaced(self._alias, connection):
                 yield
 
         number = min(backup_settings().connections, connections_worth, len(left)) - 1
@@ -213,15 +213,15 @@ class Load:
                 thread.join()
 
 
-def refuse_unfinished(cursor: Any, place: str) -> None:
+def refuse_unfinished(cursor: Any, schema: str) -> None:
     """Raise DoesNotFit if a load of the place did not come to its end."""
-    state = f"{quoted(place)}.{_STATE}"
+    state = f"{quoted(schema)}.{_STATE}"
     cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [state])
     if cursor.fetchone() == (True,):
         cursor.execute(f"SELECT 1 FROM {state} WHERE NOT finished")
         if cursor.fetchone():
             raise DoesNotFit(
                 "its load did not come to its end",
-                obj=place,
+                obj=schema,
                 hint="Resume the run, or start another one.",
             )

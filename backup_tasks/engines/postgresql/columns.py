@@ -30,7 +30,7 @@ def let_be_null(cursor: Any, table: str, but: Sequence[str]) -> None:
         cursor.execute(f"ALTER TABLE {quoted(table)} ALTER {quoted(name)} DROP NOT NULL")
 
 
-def count_on(cursor: Any, table: str, column: str) -> None:
+def advance_sequences(cursor: Any, table: str, column: str) -> None:
     """Let the sequence of a column give numbers above all that the column holds."""
     cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", [quoted(table), column])
     (sequence,) = cursor.fetchone()

@@ -63,7 +63,7 @@ def add_keys(cursor: Any, keys: Sequence[Key]) -> list[str]:
     return later
 
 
-def suspend(cursor: Any, tables: Sequence[str]) -> list[str]:
+def drop_indexes_and_constraints(cursor: Any, tables: Sequence[str]) -> list[str]:
     """Drop secondary indexes and unique constraints, and switch off the project's triggers; return
     the statements that bring them back, in the order to run them. No foreign key may need them."""
     names = list(tables)

@@ -12,8 +12,14 @@ import psycopg.errors
 from django.db import IntegrityError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from backup_tasks.engines.base import MergingEngine, Shared, identifier, quoted, standing_in
-from backup_tasks.engines.lock_retry import once_granted
+from backup_tasks.engines.base import (
+    ExportedSnapshot,
+    MergingEngine,
+    connection_replaced,
+    identifier,
+    quoted,
+)
+from backup_tasks.engines.lock_retry import retry_lock
 from backup_tasks.engines.postgresql import (
     bulk_load,
     columns,
@@ -22,7 +28,7 @@ from backup_tasks.engines.postgresql import (
     table_definitions,
     views,
 )
-from backup_tasks.engines.postgresql.bulk_load import Load
+from backup_tasks.engines.postgresql.bulk_load import BulkLoad
 from backup_tasks.errors import DoesNotFit
 
 _LOCK_TIMEOUT_MS = 500
@@ -42,7 +48,7 @@ class PostgreSQL(MergingEngine):
     """Promote moves tables between schemas: its time does not depend on how much they hold."""
 
     isolation: ClassVar[str] = "repeatable read, read only"
-    _load: Load
+    _load: BulkLoad
     """Inside `loading`."""
 
     def __init__(self, alias: str) -> None:
@@ -75,24 +81,24 @@ class PostgreSQL(MergingEngine):
     def _reading(
         self, connection: BaseDatabaseWrapper, *, token: str = "", held: Sequence[str] = ()
     ) -> Iterator[None]:
-        with standing_in(self.alias, connection), transaction.atomic(self.alias):
+        with connection_replaced(self.alias, connection), transaction.atomic(self.alias):
             with connections[self.alias].cursor() as cursor:
                 snapshots.begin(cursor, token, held)
             yield
 
-    def shared(self, tables: Sequence[str], *, least: int) -> Shared | None:
+    def export_snapshot(self, tables: Sequence[str], *, least: int) -> ExportedSnapshot | None:
         with connections[self.alias].cursor() as cursor:
             return snapshots.share(cursor, tables, least)
 
     @contextmanager
-    def joined(self, token: str, place: str | None) -> Iterator[None]:
-        with self._reading(self._connection(place), token=token):
+    def join_snapshot(self, token: str, schema: str | None) -> Iterator[None]:
+        with self._reading(self._connection(schema), token=token):
             yield
 
-    def place(self, purpose: str, run_id: str) -> str:
+    def schema_name(self, purpose: str, run_id: str) -> str:
         return identifier(purpose, run_id)
 
-    def places(self) -> list[str]:
+    def schemas(self) -> list[str]:
         with self.live.cursor() as cursor:
             cursor.execute(
                 "SELECT nspname FROM pg_namespace"
@@ -105,62 +111,64 @@ class PostgreSQL(MergingEngine):
         """What tells our schemas from everybody else's, another project's places included (P2)."""
         return f"place of backup_tasks for schema {self._live_schema}"
 
-    def create(self, place: str) -> None:
-        self.drop(place)
+    def create(self, schema: str) -> None:
+        self.drop(schema)
         with transaction.atomic(self.alias), self.live.cursor() as cursor:
-            self._create_schema(cursor, place)
+            self._create_schema(cursor, schema)
 
-    def _create_schema(self, cursor: Any, place: str) -> None:
-        cursor.execute(f"CREATE SCHEMA {quoted(place)}")
+    def _create_schema(self, cursor: Any, schema: str) -> None:
+        cursor.execute(f"CREATE SCHEMA {quoted(schema)}")
         mark = self._mark().replace("'", "''")
-        cursor.execute(f"COMMENT ON SCHEMA {quoted(place)} IS '{mark}'")
+        cursor.execute(f"COMMENT ON SCHEMA {quoted(schema)} IS '{mark}'")
 
-    def clone(self, place: str, tables: Sequence[str]) -> list[str]:
-        self.create(place)
+    def clone(self, schema: str, tables: Sequence[str]) -> list[str]:
+        self.create(schema)
         with transaction.atomic(self.alias), self.live.cursor() as cursor:
-            table_definitions.copy(cursor, self._live_schema, place, [*tables, "django_migrations"])
+            table_definitions.copy(
+                cursor, self._live_schema, schema, [*tables, "django_migrations"]
+            )
             cursor.execute(
-                f"INSERT INTO {quoted(place)}.django_migrations OVERRIDING SYSTEM VALUE"
+                f"INSERT INTO {quoted(schema)}.django_migrations OVERRIDING SYSTEM VALUE"
                 f" SELECT * FROM {quoted(self._live_schema)}.django_migrations"
             )
-            return table_definitions.differences(cursor, self._live_schema, place, tables)
+            return table_definitions.differences(cursor, self._live_schema, schema, tables)
 
     @contextmanager
-    def at(self, place: str) -> Iterator[None]:
-        with standing_in(self.alias, self._connection(place)):
+    def at(self, schema: str) -> Iterator[None]:
+        with connection_replaced(self.alias, self._connection(schema)):
             yield
 
-    def drop(self, place: str) -> None:
+    def drop(self, schema: str) -> None:
         with transaction.atomic(self.alias), self.live.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [place])
+            cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema])
             if not cursor.fetchone():
                 return
-            views.drop_all(cursor, place)
+            views.drop_all(cursor, schema)
             # Never CASCADE over the schema: a live trigger may use a function that was made in it.
             cursor.execute(
                 "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace"
                 " AND relkind IN ('r', 'p')",
-                [quoted(place)],
+                [quoted(schema)],
             )
             for (table,) in cursor.fetchall():
-                cursor.execute(f"DROP TABLE {quoted(place)}.{quoted(table)} CASCADE")
-            cursor.execute(f"DROP SCHEMA {quoted(place)}")
+                cursor.execute(f"DROP TABLE {quoted(schema)}.{quoted(table)} CASCADE")
+            cursor.execute(f"DROP SCHEMA {quoted(schema)}")
 
     @contextmanager
     def loading(self, tables: Sequence[str], *, attempt: int) -> Iterator[str | None]:
-        load = Load(self.alias, attempt)
+        load = BulkLoad(self.alias, attempt)
         load.begin(tables)
         with self._filling_by(load):
             yield load.token
         load.end(tables, connections[self.alias].copy)
 
     @contextmanager
-    def loading_along(self, token: str, place: str) -> Iterator[None]:
-        with self.at(place), self._filling_by(Load.joined(self.alias, token)):
+    def join_load(self, token: str, schema: str) -> Iterator[None]:
+        with self.at(schema), self._filling_by(BulkLoad.joined(self.alias, token)):
             yield
 
     @contextmanager
-    def _filling_by(self, load: Load) -> Iterator[None]:
+    def _filling_by(self, load: BulkLoad) -> Iterator[None]:
         self._load = load
         try:
             yield
@@ -170,7 +178,7 @@ class PostgreSQL(MergingEngine):
     def write(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
         return self._load.write(table, columns, rows)
 
-    def carry(self, tables: Sequence[str]) -> None:
+    def copy_from_live(self, tables: Sequence[str]) -> None:
         if not tables:
             return
         with self._load.filling(tables) as cursor:
@@ -181,20 +189,20 @@ class PostgreSQL(MergingEngine):
                     f" SELECT {names} FROM {quoted(self._live_schema)}.{quoted(table)}"
                 )
 
-    def carry_keys(self, table: str, known: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    def load_keys(self, table: str, known: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         with connections[self.alias].cursor() as cursor:
             columns.let_be_null(cursor, table, known)
         self.write(table, known, rows)
 
     @contextmanager
-    def beside(self, place: str, *, writing: Sequence[str] | None) -> Iterator[str]:
+    def merge_transaction(self, schema: str, *, writing: Sequence[str] | None) -> Iterator[str]:
         with transaction.atomic(self.alias), self.live.cursor() as cursor:
             if writing is None:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             elif writing:
                 self._keep_writers_out(cursor, writing)
             cursor.execute("SET LOCAL jit = off")
-            yield f"{quoted(place)}."
+            yield f"{quoted(schema)}."
 
     def _keep_writers_out(self, cursor: Any, tables: Sequence[str]) -> None:
         names = ", ".join(map(quoted, tables))
@@ -205,10 +213,10 @@ class PostgreSQL(MergingEngine):
                 cursor.execute(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
                 cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
 
-        self._once_granted(attempt)
+        self._retry_lock(attempt)
 
-    def _once_granted(self, attempt: Callable[[], T]) -> T:
-        return once_granted(
+    def _retry_lock(self, attempt: Callable[[], T]) -> T:
+        return retry_lock(
             attempt,
             refused=lambda error: isinstance(error.__cause__, _REFUSED),
             tries=_LOCK_TRIES,
@@ -216,13 +224,13 @@ class PostgreSQL(MergingEngine):
             transactions="pg_stat_activity",
         )
 
-    def _count_on(self, table: str, column: str) -> None:
+    def _advance_sequence(self, table: str, column: str) -> None:
         with self.live.cursor() as cursor:
-            columns.count_on(cursor, table, column)
+            columns.advance_sequences(cursor, table, column)
 
     def promote(
         self,
-        place: str,
+        schema: str,
         *,
         tables: Sequence[str],
         apps: Sequence[str],
@@ -230,13 +238,13 @@ class PostgreSQL(MergingEngine):
         record: Callable[[], None],
     ) -> float:
         with transaction.atomic(self.alias), self.live.cursor() as cursor:
-            bulk_load.refuse_unfinished(cursor, place)
-            views.build(cursor, self._live_schema, place, tables)
-        return self._once_granted(lambda: self._swap(place, tables, apps, keep, record))
+            bulk_load.refuse_unfinished(cursor, schema)
+            views.build(cursor, self._live_schema, schema, tables)
+        return self._retry_lock(lambda: self._swap(schema, tables, apps, keep, record))
 
     def _swap(
         self,
-        place: str,
+        schema: str,
         tables: Sequence[str],
         apps: Sequence[str],
         keep: str,
@@ -255,17 +263,21 @@ class PostgreSQL(MergingEngine):
                 _move(cursor, live, name, keep)
             plain = [view.full_name for view in shown if not view.materialized]
             _lock(cursor, live, [*there, *_neighbours(cursor, live, there)], after=plain)
-            again = _again(_unfasten(cursor, live, there), _unfasten(cursor, place, tables), tables)
+            again = _keys_to_add(
+                _drop_keys_across_swap(cursor, live, there),
+                _drop_keys_across_swap(cursor, schema, tables),
+                tables,
+            )
             for name in there:
                 _move(cursor, live, name, keep)
             for name in (*tables, *stored):
                 if name in there or name in stored:
-                    privileges.copy(cursor, f"{quoted(keep)}.{quoted(name)}", place, name)
-                _move(cursor, place, name, live)
+                    privileges.copy(cursor, f"{quoted(keep)}.{quoted(name)}", schema, name)
+                _move(cursor, schema, name, live)
             cursor.execute("SELECT set_config('search_path', %s, true)", [quoted(live)])
-            _fasten(cursor, again, self.alias)
+            _add_keys_across_swap(cursor, again, self.alias)
             views.renew(cursor, shown)
-            _keep_migrations(cursor, live, place, keep, apps)
+            _keep_migrations(cursor, live, schema, keep, apps)
         return time.monotonic() - began
 
 
@@ -293,7 +305,9 @@ def _lock(cursor: Any, schema: str, tables: Sequence[str], after: Sequence[str])
     cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
 
 
-def _unfasten(cursor: Any, schema: str, tables: Sequence[str]) -> list[tuple[str, str]]:
+def _drop_keys_across_swap(
+    cursor: Any, schema: str, tables: Sequence[str]
+) -> list[tuple[str, str]]:
     """Drop the foreign keys between the tables and those that stay where they are; return the table
     of each, and the statement that fastens it again, by name, once the tables have moved."""
     cursor.execute("SELECT set_config('search_path', %s, true)", [quoted(schema)])
@@ -313,7 +327,7 @@ def _unfasten(cursor: Any, schema: str, tables: Sequence[str]) -> list[tuple[str
     return again
 
 
-def _again(
+def _keys_to_add(
     of_live: Sequence[tuple[str, str]], of_place: Sequence[tuple[str, str]], tables: Sequence[str]
 ) -> list[str]:
     """Return the foreign keys to fasten: those of live's tables that stay, and those that the new
@@ -324,7 +338,7 @@ def _again(
     ]
 
 
-def _fasten(cursor: Any, statements: Sequence[str], alias: str) -> None:
+def _add_keys_across_swap(cursor: Any, statements: Sequence[str], alias: str) -> None:
     try:
         for statement in statements:
             cursor.execute(statement)
@@ -340,13 +354,13 @@ def _move(cursor: Any, source: str, table: str, target: str) -> None:
     cursor.execute(f"ALTER TABLE {quoted(source)}.{quoted(table)} SET SCHEMA {quoted(target)}")
 
 
-def _keep_migrations(cursor: Any, live: str, place: str, keep: str, apps: Sequence[str]) -> None:
+def _keep_migrations(cursor: Any, live: str, schema: str, keep: str, apps: Sequence[str]) -> None:
     """Take over the record of applied migrations with the tables, and keep the old one."""
     mine = f"{quoted(live)}.django_migrations"
     cursor.execute(f"CREATE TABLE {quoted(keep)}.django_migrations AS SELECT * FROM {mine}")
     cursor.execute(f"DELETE FROM {mine} WHERE app = ANY(%s)", [list(apps)])
     cursor.execute(
         f"INSERT INTO {mine} (app, name, applied) SELECT app, name, applied"
-        f" FROM {quoted(place)}.django_migrations WHERE app = ANY(%s) ORDER BY id",
+        f" FROM {quoted(schema)}.django_migrations WHERE app = ANY(%s) ORDER BY id",
         [list(apps)],
     )

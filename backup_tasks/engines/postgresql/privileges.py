@@ -7,7 +7,7 @@ from typing import Any
 from backup_tasks.engines.base import quoted
 
 
-def copy(cursor: Any, old: str, place: str, table: str) -> None:
+def copy(cursor: Any, old: str, schema: str, table: str) -> None:
     """Give other roles on the new table what they were granted on the old one."""
     cursor.execute(
         "SELECT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END,"
@@ -17,4 +17,6 @@ def copy(cursor: Any, old: str, place: str, table: str) -> None:
     )
     for grantee, privilege, grantable in cursor.fetchall():
         option = " WITH GRANT OPTION" if grantable else ""
-        cursor.execute(f"GRANT {privilege} ON {quoted(place)}.{quoted(table)} TO {grantee}{option}")
+        cursor.execute(
+            f"GRANT {privilege} ON {quoted(schema)}.{quoted(table)} TO {grantee}{option}"
+        )

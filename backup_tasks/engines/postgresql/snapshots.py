@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from backup_tasks.engines.base import Shared, quoted
+from backup_tasks.engines.base import ExportedSnapshot, quoted
 from backup_tasks.errors import DoesNotFit
 
 
@@ -29,7 +29,7 @@ def begin(cursor: Any, token: str, held: Sequence[str]) -> None:
     cursor.execute("SET LOCAL jit = off")
 
 
-def share(cursor: Any, tables: Sequence[str], least: int) -> Shared | None:
+def share(cursor: Any, tables: Sequence[str], least: int) -> ExportedSnapshot | None:
     """Let others join what the transaction sees, until it ends, if the tables take that much."""
     cursor.execute(
         "SELECT coalesce(pg_relation_size(to_regclass(name)), 0)"
@@ -41,7 +41,7 @@ def share(cursor: Any, tables: Sequence[str], least: int) -> Shared | None:
         return None
     cursor.execute("SELECT pg_export_snapshot()")
     (snapshot,) = cursor.fetchone()
-    return Shared(token=f"{snapshot} {server(cursor)}", sizes=sizes)
+    return ExportedSnapshot(token=f"{snapshot} {server(cursor)}", sizes=sizes)
 
 
 def server(cursor: Any) -> str:

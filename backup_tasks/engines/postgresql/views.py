@@ -70,19 +70,19 @@ def over(cursor: Any, schema: str, tables: Sequence[str]) -> list[View]:
     ]
 
 
-def build(cursor: Any, live: str, place: str, tables: Sequence[str]) -> None:
+def build(cursor: Any, live: str, schema: str, tables: Sequence[str]) -> None:
     """Build live's materialized views in the place, over the tables there, with their indexes.
 
     Views that migrations made there go first. Raises DoesNotFit if one can't be built.
     """
-    drop_all(cursor, place)
+    drop_all(cursor, schema)
     for view in over(cursor, live, tables):
         if not view.materialized:
             continue
-        name = f"{quoted(place)}.{quoted(view.name)}"
+        name = f"{quoted(schema)}.{quoted(view.name)}"
         also = [f"COMMENT ON MATERIALIZED VIEW {name} IS {_comment(cursor, view)}"]
-        also += _indexes(cursor, view, place)
-        cursor.execute("SELECT set_config('search_path', %s, true)", [quoted(place)])
+        also += _indexes(cursor, view, schema)
+        cursor.execute("SELECT set_config('search_path', %s, true)", [quoted(schema)])
         _make(cursor, view, f"CREATE MATERIALIZED VIEW {name}{_with(view)} AS {view.definition}")
         for statement in also:
             cursor.execute(statement)
@@ -95,12 +95,12 @@ def _comment(cursor: Any, view: View) -> str:
     return str(cursor.fetchone()[0])
 
 
-def _indexes(cursor: Any, view: View, place: str) -> list[str]:
+def _indexes(cursor: Any, view: View, schema: str) -> list[str]:
     """Return the statements that make the view's indexes in the place."""
     cursor.execute(
         "SELECT replace(pg_get_indexdef(indexrelid), format(' ON %%I.%%I ', %s::text, %s::text),"
         " format(' ON %%I.%%I ', %s::text, %s::text)) FROM pg_index WHERE indrelid = %s::regclass",
-        [view.schema, view.name, place, view.name, view.full_name],
+        [view.schema, view.name, schema, view.name, view.full_name],
     )
     return [sql for (sql,) in cursor.fetchall()]
 

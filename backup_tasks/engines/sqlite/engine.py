@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from django.db import OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from backup_tasks.engines.base import MergingEngine, identifier, insert, quoted, standing_in
+from backup_tasks.engines.base import MergingEngine, connection_replaced, identifier, insert, quoted
 from backup_tasks.errors import DoesNotFit, LockNotGranted
 from backup_tasks.storage.disk_space import Need
 
@@ -46,15 +46,15 @@ class SQLite(MergingEngine):
     @contextmanager
     def snapshot(self, tables: Sequence[str] = ()) -> Iterator[None]:
         connection = self._connection(self._live, "query_only = ON")
-        with standing_in(self.alias, connection), transaction.atomic(self.alias):
+        with connection_replaced(self.alias, connection), transaction.atomic(self.alias):
             with connection.cursor() as cursor:  # the first read is what begins it
                 cursor.execute("SELECT count(*) FROM sqlite_master")
             yield
 
-    def place(self, purpose: str, run_id: str) -> str:
+    def schema_name(self, purpose: str, run_id: str) -> str:
         return f"{self._live}.{identifier(purpose, run_id)}"
 
-    def places(self) -> list[str]:
+    def schemas(self) -> list[str]:
         name = re.compile(
             re.escape(self._live.name) + r"\.(staging|undo)_[a-z]+_[0-9]{8}t[0-9]{6}_[a-z0-9_]+"
         )
@@ -62,7 +62,7 @@ class SQLite(MergingEngine):
             str(path) for path in self._live.parent.iterdir() if name.fullmatch(path.name)
         )
 
-    def room(self, rows: int) -> Need | None:
+    def disk_space_needed(self, rows: int) -> Need | None:
         # The rows once in staging; all of live once more, free pages apart, when it is kept. As
         # lines of JSON the rows are at most about four times as long as in a table.
         with self.live.cursor() as cursor:
@@ -75,13 +75,13 @@ class SQLite(MergingEngine):
             what="staging and the old tables", folder=self._live.parent, size=rows // 4 + used
         )
 
-    def create(self, place: str) -> None:
-        self.drop(place)
-        self._connection(place).close()
+    def create(self, schema: str) -> None:
+        self.drop(schema)
+        self._connection(schema).close()
 
-    def clone(self, place: str, tables: Sequence[str]) -> list[str]:
-        self.create(place)
-        with closing(sqlite3.connect(place)) as copy:
+    def clone(self, schema: str, tables: Sequence[str]) -> list[str]:
+        self.create(schema)
+        with closing(sqlite3.connect(schema)) as copy:
             copy.execute("ATTACH DATABASE ? AS live", [str(self._live)])
             statements = [sql for name in tables for sql in _made_by(copy, "live", name)]
             migrations = _made_by(copy, "live", "django_migrations")
@@ -95,15 +95,15 @@ class SQLite(MergingEngine):
         return [f"made otherwise: {sql}" for sql in sorted(set(statements) ^ set(copied))]
 
     @contextmanager
-    def at(self, place: str) -> Iterator[None]:
+    def at(self, schema: str) -> Iterator[None]:
         # Staging is rebuilt after a crash, so it need not survive one: promote copies it.
-        connection = self._connection(place, "synchronous = OFF", "journal_mode = MEMORY")
-        with standing_in(self.alias, connection):
+        connection = self._connection(schema, "synchronous = OFF", "journal_mode = MEMORY")
+        with connection_replaced(self.alias, connection):
             yield
 
-    def drop(self, place: str) -> None:
+    def drop(self, schema: str) -> None:
         for suffix in _SIDE_FILES:
-            Path(place + suffix).unlink(missing_ok=True)
+            Path(schema + suffix).unlink(missing_ok=True)
 
     @contextmanager
     def loading(self, tables: Sequence[str], *, attempt: int) -> Iterator[None]:
@@ -123,7 +123,7 @@ class SQLite(MergingEngine):
     def write(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
         return insert(connections[self.alias], quoted(table), map(quoted, columns), rows)
 
-    def carry(self, tables: Sequence[str]) -> None:
+    def copy_from_live(self, tables: Sequence[str]) -> None:
         # A connection of its own: with live attached, a name that staging lacks would reach it.
         uri = f"{self._live.as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as live:
@@ -133,7 +133,7 @@ class SQLite(MergingEngine):
                 names = ", ".join(map(quoted, columns))
                 self.write(table, columns, live.execute(f"SELECT {names} FROM {quoted(table)}"))
 
-    def carry_keys(self, table: str, known: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    def load_keys(self, table: str, known: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         with connections[self.alias].cursor() as cursor:
             described = cursor.execute(f"PRAGMA table_xinfo({quoted(table)})").fetchall()
             bare = (
@@ -145,11 +145,11 @@ class SQLite(MergingEngine):
         self.write(table, known, rows)
 
     @contextmanager
-    def beside(self, place: str, *, writing: Sequence[str] | None) -> Iterator[str]:
+    def merge_transaction(self, schema: str, *, writing: Sequence[str] | None) -> Iterator[str]:
         live = self.live
         live.ensure_connection()
         with live.cursor() as cursor:
-            cursor.execute("ATTACH DATABASE %s AS source", [place])
+            cursor.execute("ATTACH DATABASE %s AS source", [schema])
             try:
                 with transaction.atomic(self.alias):
                     cursor.execute("PRAGMA defer_foreign_keys = ON")
@@ -170,12 +170,12 @@ class SQLite(MergingEngine):
                 "other programs kept the database locked", obj=str(self._live)
             ) from error
 
-    def _count_on(self, table: str, column: str) -> None:
+    def _advance_sequence(self, table: str, column: str) -> None:
         """SQLite counts on from the highest number that was inserted."""
 
     def promote(
         self,
-        place: str,
+        schema: str,
         *,
         tables: Sequence[str],
         apps: Sequence[str],
@@ -185,7 +185,7 @@ class SQLite(MergingEngine):
         live = self.live
         live.ensure_connection()
         with live.cursor() as cursor:
-            cursor.execute("ATTACH DATABASE %s AS source", [place])
+            cursor.execute("ATTACH DATABASE %s AS source", [schema])
             cursor.execute("PRAGMA foreign_keys = OFF")
             try:
                 with transaction.atomic(self.alias):

@@ -52,7 +52,7 @@ def demo(
     """A project on PostgreSQL, whose few rows are worth a helper."""
     project = make_project("postgres", demo=True)
     settings.SETTINGS_MODULE = "edms.settings"  # helpers don't have the settings of a test
-    monkeypatch.setattr(worker_pool, "WORTH_A_HELPER", 1)
+    monkeypatch.setattr(worker_pool, "BYTES_PER_WORKER", 1)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     for name, value in project.env.items():
         monkeypatch.setenv(name, value)
@@ -64,28 +64,28 @@ def demo(
 def helped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The models that helpers did."""
     names: list[str] = []
-    ask = worker_pool._Helper._ask
+    ask = worker_pool._PoolWorker._ask
 
     def asked(helper: Any, job: worker_pool.Job) -> Any:
         found = ask(helper, job)
-        names.append(job.shape.label)
+        names.append(job.codec.label)
         return found
 
-    monkeypatch.setattr(worker_pool._Helper, "_ask", asked)
+    monkeypatch.setattr(worker_pool._PoolWorker, "_ask", asked)
     return names
 
 
 @pytest.fixture
 def kill_helpers(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """From the call on, helpers are killed as soon as they are asked for a model."""
-    say = worker_pool._Helper._say
+    say = worker_pool._PoolWorker._say
 
     def killed(helper: Any, line: str) -> None:
         say(helper, line)
         if '"model"' in line:
             helper._process.kill()
 
-    return lambda: monkeypatch.setattr(worker_pool._Helper, "_say", killed)
+    return lambda: monkeypatch.setattr(worker_pool._PoolWorker, "_say", killed)
 
 
 @pytest.fixture

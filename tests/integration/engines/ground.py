@@ -76,11 +76,11 @@ class Ground:
 
     @property
     def staging(self) -> str:
-        return self.engine.place("staging", RUN)
+        return self.engine.schema_name("staging", RUN)
 
     @property
     def undo(self) -> str:
-        return self.engine.place("undo", RUN)
+        return self.engine.schema_name("undo", RUN)
 
     @contextlib.contextmanager
     def client(self) -> Iterator[Any]:
@@ -127,8 +127,8 @@ class Ground:
             rows = [[100 + number, generation, 10] for number in range(moons)]
             self.engine.write("moon", ["id", "gen", "planet_id"], rows)
 
-    def promote(self, place: str, keep: str, record: Any = lambda: None) -> float:
-        return self.engine.promote(place, tables=TABLES, apps=["space"], keep=keep, record=record)
+    def promote(self, schema: str, keep: str, record: Any = lambda: None) -> float:
+        return self.engine.promote(schema, tables=TABLES, apps=["space"], keep=keep, record=record)
 
     def note(self) -> None:
         """What a promote records."""

@@ -18,11 +18,13 @@ def test_prune_leaves_it_what_live_needs_however_long_ago_it_was(on_project: Pro
     engine = engine_for("default")
     assert isinstance(engine, MariaDB)
     kept, empty = (
-        engine.place("undo", Run.objects.create(pk=pk, state="failed", finished_at=long_ago).pk)
+        engine.schema_name(
+            "undo", Run.objects.create(pk=pk, state="failed", finished_at=long_ago).pk
+        )
         for pk in ("restore-20261101T000000-aaaaa", "restore-20261101T000000-bbbbb")
     )
     engine.create(empty)
     engine.clone(kept, [])
 
     assert remove_all(dry=False) == [empty]
-    assert engine.places() == [kept]
+    assert engine.schemas() == [kept]

@@ -23,7 +23,7 @@ Figures = tuple[int, str, str]
 
 
 def _figures(job: parallel_dump.Job) -> Figures:
-    found = parallel_dump.read(job, lambda rows: None).dumped
+    found = parallel_dump.dump_one(job, lambda rows: None).dumped
     return found.count, found.digest, found.exact
 
 
@@ -36,7 +36,7 @@ class Package:
         with engine_for("default").snapshot():
             jobs = all_to_read(folder)
             self.holds = [_figures(job) for job in jobs]
-        self.tables = [job.shape.table for job in jobs]
+        self.tables = [job.codec.table for job in jobs]
         self.sha256 = {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()
         }
@@ -49,9 +49,9 @@ class Package:
         with engine.at(STAGING), engine.loading(self.tables, attempt=1) as token:
             jobs = [
                 Job(
-                    shape=job.shape,
-                    member=self.folder / job.shape.label,
-                    sha256=self.sha256[job.shape.label],
+                    codec=job.codec,
+                    member=self.folder / job.codec.label,
+                    sha256=self.sha256[job.codec.label],
                 )
                 for job in all_to_read()
             ]
@@ -59,7 +59,7 @@ class Package:
                 engine,
                 jobs,
                 lambda rows, note: self.seen.append(rows),
-                place=STAGING,
+                schema=STAGING,
                 token=token,
             )
 
@@ -99,7 +99,7 @@ def test_what_helpers_can_not_load_is_loaded_here(
     if why == "another database":
         monkeypatch.setenv("DATABASE_URL", make_project("postgres").database_url)
     elif why == "other code":
-        monkeypatch.setattr(worker_pool, "_columns", lambda shape: [["as", "it", "was"]])
+        monkeypatch.setattr(worker_pool, "_columns", lambda codec: [["as", "it", "was"]])
     else:
         kill_helpers()
     after(parallel_load, "_load", lambda: "a helper gave up" in caplog.text)

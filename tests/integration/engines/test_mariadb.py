@@ -29,7 +29,7 @@ def test_a_missing_right_is_said_with_the_grant_to_run(ground: Ground) -> None:
             ground.make_staging(generation=2)
             ground.promote(ground.staging, ground.undo)
             ground.engine.drop(ground.staging)
-            assert ground.engine.places() == [ground.undo]
+            assert ground.engine.schemas() == [ground.undo]
         finally:
             root.execute(f"DROP USER '{user}'@'%'")
 
@@ -55,7 +55,7 @@ def test_tables_without_transactions_are_refused_by_name(ground: Ground) -> None
 
     with pytest.raises(DoesNotFit, match=r"moon \(Aria\)"):
         ground.promote(ground.staging, ground.undo)
-    assert ground.engine.places() == [ground.staging]
+    assert ground.engine.schemas() == [ground.staging]
 
 
 def test_a_row_that_is_written_at_the_last_moment_and_would_be_lost_stops_the_promote(
@@ -81,7 +81,7 @@ def test_a_row_that_is_written_at_the_last_moment_and_would_be_lost_stops_the_pr
     assert {row[-1] for row in live["planet"]} == {1}
     assert live["django_migrations"][1] == ("space", "0001_live")
     assert ground.structure() == structure
-    assert ground.engine.places() == [ground.staging]
+    assert ground.engine.schemas() == [ground.staging]
 
 
 def test_a_kept_table_holds_nothing_in_live_back(ground: Ground) -> None:
@@ -104,7 +104,7 @@ def test_a_kept_table_holds_nothing_in_live_back(ground: Ground) -> None:
         client.execute("UPDATE moon SET owner_id = NULL")
         client.execute("DELETE FROM owner")
         client.execute("INSERT INTO owner VALUES (1)")
-    ground.promote(ground.undo, ground.engine.place("undo", "undo-20261122T223400-fghij"))
+    ground.promote(ground.undo, ground.engine.schema_name("undo", "undo-20261122T223400-fghij"))
 
     assert ground.structure() == structure
 

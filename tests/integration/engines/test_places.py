@@ -74,19 +74,21 @@ def test_a_place_is_made_anew_whatever_a_crash_left_there(ground: Ground) -> Non
 def test_a_place_is_dropped_with_all_that_is_in_it_and_twice_is_fine(ground: Ground) -> None:
     before = ground.live()
     ground.make_staging()
-    assert ground.engine.places() == [ground.staging]
+    assert ground.engine.schemas() == [ground.staging]
     ground.engine.drop(ground.staging)
     ground.engine.drop(ground.staging)
-    assert ground.engine.places() == []
+    assert ground.engine.schemas() == []
     assert ground.live() == before
 
 
 def test_names_of_places_stay_apart_for_runs_purposes_and_lengths(ground: Ground) -> None:
     runs = [RUN, RUN[:-1] + "f", "a-very-long-kind-of-run-20261122T223355-abcde"]
-    names = {ground.engine.place(purpose, run) for run in runs for purpose in ("staging", "undo")}
+    names = {
+        ground.engine.schema_name(purpose, run) for run in runs for purpose in ("staging", "undo")
+    }
     assert len(names) == 6
     for name in names:
-        assert ground.engine.place("staging", RUN) == ground.staging
+        assert ground.engine.schema_name("staging", RUN) == ground.staging
         assert len(Path(name).name) < 128
 
 
@@ -175,7 +177,7 @@ def test_what_rows_refer_to_outside_is_carried_from_live(ground: Ground) -> None
     with ground.engine.at(ground.staging):
         run_all(SCHEMA[ground.project.engine])
         with ground.engine.loading(["planet", "moon"], attempt=1):
-            ground.engine.carry(["planet"])
+            ground.engine.copy_from_live(["planet"])
             ground.engine.write("moon", ["id", "gen", "planet_id"], [[5, 2, 20]])
         with connections["default"].cursor() as cursor:
             cursor.execute("SELECT id, name, gen FROM planet ORDER BY id")
@@ -228,4 +230,4 @@ def test_places_are_ours_only(ground: Ground, tmp_path: Path) -> None:
         ):
             (tmp_path / name).touch()
 
-    assert ground.engine.places() == [ground.staging]
+    assert ground.engine.schemas() == [ground.staging]

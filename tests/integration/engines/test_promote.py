@@ -25,7 +25,7 @@ def test_promote_replaces_the_tables_and_keeps_the_old_ones(ground: Ground) -> N
     assert live["django_migrations"] == [("other", "0001_initial"), ("space", "0002_staged")]
     assert ground.structure() == structure
     assert 0 <= seconds < 5
-    assert ground.undo in ground.engine.places()
+    assert ground.undo in ground.engine.schemas()
 
 
 def test_undo_is_a_promote_of_what_was_kept_and_can_be_undone(ground: Ground) -> None:
@@ -34,10 +34,10 @@ def test_undo_is_a_promote_of_what_was_kept_and_can_be_undone(ground: Ground) ->
     ground.promote(ground.staging, ground.undo)
     promoted = ground.live()
 
-    again = ground.engine.place("undo", "undo-20261122T223400-fghij")
+    again = ground.engine.schema_name("undo", "undo-20261122T223400-fghij")
     ground.promote(ground.undo, again)
     assert ground.live() == before
-    ground.promote(again, ground.engine.place("undo", "undo-20261122T223500-klmno"))
+    ground.promote(again, ground.engine.schema_name("undo", "undo-20261122T223500-klmno"))
 
     assert ground.live() == promoted
     assert ground.structure() == structure
@@ -131,7 +131,7 @@ def test_rows_outside_that_would_refer_to_nothing_are_refused(ground: Ground) ->
 
     assert "probe" in str(refused.value)
     assert ground.live() == before
-    assert ground.undo not in ground.engine.places() or ground.project.engine == "sqlite"
+    assert ground.undo not in ground.engine.schemas() or ground.project.engine == "sqlite"
 
 
 def test_a_view_shows_the_new_rows(ground: Ground) -> None:

@@ -60,7 +60,7 @@ def test_a_reader_never_sees_a_mixed_state(ground: Ground) -> None:
     with working(ground, read) as wrong:
         for generation in range(2, 7):
             ground.make_staging(generation)
-            keep = ground.engine.place("undo", f"restore-20261122T22335{generation}-abcde")
+            keep = ground.engine.schema_name("undo", f"restore-20261122T22335{generation}-abcde")
             ground.promote(ground.staging, keep)
             ground.engine.drop(ground.staging)
         wait_until(lambda: bool(wrong) or seen[-1] == {6})
@@ -124,7 +124,7 @@ def test_a_writer_goes_on_and_loses_nothing_that_it_wrote_outside(ground: Ground
     with working(ground, write) as wrong:
         for generation in range(2, 5):
             ground.make_staging(generation)
-            keep = ground.engine.place("undo", f"restore-20261122T22335{generation}-abcde")
+            keep = ground.engine.schema_name("undo", f"restore-20261122T22335{generation}-abcde")
             ground.promote(ground.staging, keep)
             ground.engine.drop(ground.staging)
 

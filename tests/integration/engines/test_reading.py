@@ -19,11 +19,11 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import Cancelled
 from backup_tasks.rows import parallel_dump, worker_pool
-from backup_tasks.rows.codec import Shape
+from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.identities import settled_identities
-from backup_tasks.rows.parallel_dump import Job, Read, read_all
+from backup_tasks.rows.parallel_dump import DumpedModel, Job, dump_all
 from backup_tasks.rows.scope import full_scope
-from backup_tasks.rows.worker_pool import Terms
+from backup_tasks.rows.worker_pool import WorkerTask
 from tests.integration.engines.conftest import After
 from tests.services import MakeProject, Project
 
@@ -33,14 +33,14 @@ def jobs(folder: Path | None = None) -> list[Job]:
     found, connection = backup_settings(), connections["default"]
     included = full_scope(found).included
     identities, _ = settled_identities(connection, included, found.natural_keys)
-    shapes = [Shape(model, identities, connection) for model in included]
-    return [Job(shape=shape, member=folder and folder / shape.label) for shape in shapes]
+    codecs = [RowCodec(model, identities, connection) for model in included]
+    return [Job(codec=codec, member=folder and folder / codec.label) for codec in codecs]
 
 
-def read_here(folder: Path) -> list[Read]:
+def read_here(folder: Path) -> list[DumpedModel]:
     """What one process finds alone."""
     folder.mkdir()
-    return [parallel_dump.read(job, lambda rows: None) for job in jobs(folder)]
+    return [parallel_dump.dump_one(job, lambda rows: None) for job in jobs(folder)]
 
 
 def test_helpers_find_and_write_the_same(
@@ -56,8 +56,8 @@ def test_helpers_find_and_write_the_same(
     (tmp_path / "helped").mkdir()
     with engine.snapshot():
         alone = read_here(tmp_path / "alone")
-        after(parallel_dump, "read", lambda: len(helped) > 1)
-        found = read_all(engine, jobs(tmp_path / "helped"), lambda rows, note: seen.append(rows))
+        after(parallel_dump, "dump_one", lambda: len(helped) > 1)
+        found = dump_all(engine, jobs(tmp_path / "helped"), lambda rows, note: seen.append(rows))
 
     assert found == alone
     assert _contents(tmp_path / "helped") == _contents(tmp_path / "alone")
@@ -74,11 +74,11 @@ def test_helpers_see_the_snapshot_not_what_was_written_since(
 ) -> None:
     engine = engine_for("default")
     with engine.snapshot():
-        alone = [parallel_dump.read(job, lambda rows: None).dumped for job in jobs()]
+        alone = [parallel_dump.dump_one(job, lambda rows: None).dumped for job in jobs()]
         with psycopg.connect(demo.database_url) as other:
             other.execute("UPDATE users_user SET first_name = 'Somebody else'")
-        after(parallel_dump, "read", lambda: "users.user" in helped)
-        found = read_all(engine, jobs(), lambda rows, note: None)
+        after(parallel_dump, "dump_one", lambda: "users.user" in helped)
+        found = dump_all(engine, jobs(), lambda rows, note: None)
 
     assert [read.dumped for read in found] == alone
     assert get_user_model().objects.filter(first_name="Somebody else").exists()
@@ -86,16 +86,16 @@ def test_helpers_see_the_snapshot_not_what_was_written_since(
 
 def test_helpers_read_a_place_too(demo: Project, helped: list[str], after: After) -> None:
     engine = engine_for("default")
-    tables = [job.shape.table for job in jobs()]
-    place = engine.place("staging", "x")
-    engine.clone(place, tables)
-    with engine.at(place), engine.loading(tables, attempt=1):
-        engine.carry(tables)
+    tables = [job.codec.table for job in jobs()]
+    schema = engine.schema_name("staging", "x")
+    engine.clone(schema, tables)
+    with engine.at(schema), engine.loading(tables, attempt=1):
+        engine.copy_from_live(tables)
     get_user_model().objects.update(first_name="Only in live")
-    with engine.at(place), transaction.atomic():
-        alone = [parallel_dump.read(job, lambda rows: None) for job in jobs()]
-        after(parallel_dump, "read", lambda: "users.user" in helped)
-        found = read_all(engine, jobs(), lambda rows, note: None, place=place)
+    with engine.at(schema), transaction.atomic():
+        alone = [parallel_dump.dump_one(job, lambda rows: None) for job in jobs()]
+        after(parallel_dump, "dump_one", lambda: "users.user" in helped)
+        found = dump_all(engine, jobs(), lambda rows, note: None, schema=schema)
 
     assert found == alone
 
@@ -124,7 +124,7 @@ def test_what_helpers_can_not_read_is_read_here(
     elif elsewhere == "no settings":
         settings.SETTINGS_MODULE = "no.such.settings"
     else:
-        monkeypatch.setattr(worker_pool, "_columns", lambda shape: [["as", "it", "was"]])
+        monkeypatch.setattr(worker_pool, "_columns", lambda codec: [["as", "it", "was"]])
     engine = engine_for("default")
     with engine.snapshot():
         alone = read_here(tmp_path / "alone")
@@ -133,8 +133,8 @@ def test_what_helpers_can_not_read_is_read_here(
                 client.execute("CREATE SCHEMA elsewhere")
                 name = client.info.dbname
                 client.execute(f'ALTER DATABASE "{name}" SET search_path = elsewhere, public')
-        after(parallel_dump, "read", lambda: "a helper gave up" in caplog.text)
-        found = read_all(engine, jobs(), lambda rows, note: None)
+        after(parallel_dump, "dump_one", lambda: "a helper gave up" in caplog.text)
+        found = dump_all(engine, jobs(), lambda rows, note: None)
 
     assert [read.dumped.digest for read in found] == [read.dumped.digest for read in alone]
 
@@ -145,7 +145,7 @@ def test_where_no_process_can_be_started_all_is_read_here(
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     engine = engine_for("default")
     with engine.snapshot():
-        found = read_all(engine, jobs(), lambda rows, note: None)
+        found = dump_all(engine, jobs(), lambda rows, note: None)
 
     assert sum(read.dumped.count for read in found) > 100
 
@@ -162,8 +162,8 @@ def test_what_a_killed_helper_was_at_is_read_here(
     with engine.snapshot():
         alone = read_here(tmp_path / "alone")
         kill_helpers()
-        after(parallel_dump, "read", lambda: "a helper gave up" in caplog.text)
-        found = read_all(engine, jobs(tmp_path / "helped"), lambda rows, note: None)
+        after(parallel_dump, "dump_one", lambda: "a helper gave up" in caplog.text)
+        found = dump_all(engine, jobs(tmp_path / "helped"), lambda rows, note: None)
 
     assert found == alone
     assert _contents(tmp_path / "helped") == _contents(tmp_path / "alone")
@@ -183,7 +183,7 @@ def test_no_helper_outlives_a_cancelled_run(demo: Project, monkeypatch: pytest.M
     monkeypatch.setattr(subprocess, "Popen", start)
     engine = engine_for("default")
     with engine.snapshot(), pytest.raises(Cancelled):
-        read_all(engine, jobs(), cancelled)
+        dump_all(engine, jobs(), cancelled)
 
     assert [process.poll() is None for process in started] == [False]
 
@@ -192,12 +192,12 @@ def test_a_helper_ends_with_the_process_that_it_helps(demo: Project) -> None:
     """However that ended: nothing is left but the closed ends of two pipes."""
     engine = engine_for("default")
     with engine.snapshot():
-        shared = engine.shared([], least=0)
+        shared = engine.export_snapshot([], least=0)
         assert shared
-        terms = Terms[Job, Read](
-            helping="backup_tasks.rows.parallel_dump.helping",
+        terms = WorkerTask[Job, DumpedModel](
+            worker_side="backup_tasks.rows.parallel_dump.worker_side",
             token=shared.token,
-            place=None,
+            schema=None,
             order=lambda job: {},
             read=Mock(),
         )
@@ -209,7 +209,7 @@ def test_a_helper_ends_with_the_process_that_it_helps(demo: Project) -> None:
         )
         assert helper.stdin
         assert helper.stdout
-        helper.stdin.write(worker_pool._start("default", terms, jobs()[0].shape.identities) + "\n")
+        helper.stdin.write(worker_pool._start("default", terms, jobs()[0].codec.identities) + "\n")
         helper.stdin.flush()
         assert json.loads(helper.stdout.readline()) == {"ready": True}
         helper.stdin.close()
@@ -225,6 +225,6 @@ def test_settings_that_only_this_process_has_are_not_left_to_helpers(
     monkeypatch.setattr(subprocess, "Popen", None)
     engine = engine_for("default")
     with engine.snapshot():
-        found = read_all(engine, jobs(), lambda rows, note: None)
+        found = dump_all(engine, jobs(), lambda rows, note: None)
 
     assert sum(read.dumped.count for read in found) > 100

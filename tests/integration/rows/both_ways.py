@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
-from backup_tasks.rows.codec import Line, Lines, Shape
-from backup_tasks.rows.copy_dump import server_lines
+from backup_tasks.rows.codec import Line, Lines, RowCodec
+from backup_tasks.rows.copy_dump import copied_lines
 
 
-def compared(shape: Shape) -> bool:
+def compared(codec: RowCodec) -> bool:
     """Hold the lines of both ways to each other; False if the server does not send the model's."""
-    by_server = server_lines(shape)
+    by_server = copied_lines(codec)
     if by_server is None:
         return False
-    assert _all(by_server) == _all(shape.lines()), shape.label
+    assert _all(by_server) == _all(codec.lines()), codec.label
     return True
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pytest_django import DjangoDbBlocker
 
 from backup_tasks.engines import engine_for
-from backup_tasks.rows.codec import Shape
+from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.dump import dump_model
 from backup_tasks.rows.identities import settled_identities
 from backup_tasks.rows.natural_keys import Model
@@ -148,18 +148,18 @@ def _stored(tables: Sequence[Model]) -> list[list[Any]]:
     return [list(model._base_manager.order_by("pk").values_list()) for model in tables]
 
 
-def _dumped(tables: Sequence[Model]) -> tuple[list[tuple[Any, ...]], list[tuple[Shape, bytes]]]:
+def _dumped(tables: Sequence[Model]) -> tuple[list[tuple[Any, ...]], list[tuple[RowCodec, bytes]]]:
     """What is made known of the tables, and each one's lines."""
     figures, lines = [], []
     with transaction.atomic():
         identities, _ = settled_identities(connection, tables, {})
         for model in tables:
-            shape, target = Shape(model, identities, connection), io.BytesIO()
+            codec, target = RowCodec(model, identities, connection), io.BytesIO()
             if connection.vendor == "postgresql":
-                compared(shape)
-            found = dump_model(shape, target, lambda rows: None)
+                compared(codec)
+            found = dump_model(codec, target, lambda rows: None)
             figures.append((found.count, found.digest, found.exact))
-            lines.append((shape, target.getvalue()))
+            lines.append((codec, target.getvalue()))
     return figures, lines
 
 
@@ -187,10 +187,10 @@ def test_whatever_the_models_are_their_rows_come_back(drawn: list[dict[str, Any]
         before, lines = _dumped(tables)
 
         engine = engine_for("default")
-        with engine.loading([shape.table for shape, _ in lines], attempt=1):
-            for shape, member in lines:
-                rows = (shape.row(line) for line in member.splitlines())
-                engine.write(shape.table, shape.columns, rows)
+        with engine.loading([codec.table for codec, _ in lines], attempt=1):
+            for codec, member in lines:
+                rows = (codec.row(line) for line in member.splitlines())
+                engine.write(codec.table, codec.columns, rows)
 
         assert _dumped(tables)[0] == before
         assert [count for count, *_ in before] == [len(rows) for rows in stored]

@@ -17,8 +17,8 @@ from pytest_django import DjangoDbBlocker
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import DumpFailed
-from backup_tasks.rows.codec import Shape
-from backup_tasks.rows.copy_dump import server_lines
+from backup_tasks.rows.codec import RowCodec
+from backup_tasks.rows.copy_dump import copied_lines
 from backup_tasks.rows.dump import dump_model
 from backup_tasks.rows.identities import settled_identities
 from backup_tasks.rows.natural_keys import Identity, Model
@@ -35,13 +35,13 @@ MUST_BE_FAST = {
 }
 
 
-def shapes() -> list[Shape]:
+def codecs() -> list[RowCodec]:
     """How the rows of every model in scope are read, now."""
     found = backup_settings()
     connection = connections["default"]
     included = full_scope(found).included
     identities, _ = settled_identities(connection, included, found.natural_keys)
-    return [Shape(model, identities, connection) for model in included]
+    return [RowCodec(model, identities, connection) for model in included]
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def postgres_zoo(
 @pytest.mark.usefixtures("demo")
 def test_both_ways_give_the_same_bytes_for_the_demonstration_data() -> None:
     with engine_for("default").snapshot():
-        fast = {shape.label for shape in shapes() if compared(shape)}
+        fast = {codec.label for codec in codecs() if compared(codec)}
 
     assert fast >= MUST_BE_FAST
 
@@ -70,7 +70,7 @@ def test_both_ways_give_the_same_bytes_for_the_demonstration_data() -> None:
 @pytest.mark.usefixtures("postgres_zoo")
 def test_both_ways_give_the_same_bytes_for_every_awkward_row() -> None:
     with engine_for("default").snapshot():
-        fast = {shape.label for shape in shapes() if compared(shape)}
+        fast = {codec.label for codec in codecs() if compared(codec)}
 
     assert len(fast) > 20
 
@@ -149,10 +149,10 @@ def database(make_project: MakeProject, django_db_blocker: DjangoDbBlocker) -> I
         yield
 
 
-def _created(model: Model) -> Shape:
+def _created(model: Model) -> RowCodec:
     with connections["default"].schema_editor() as editor:
         editor.create_model(model)
-    return Shape(model, {model: Identity()}, connections["default"])
+    return RowCodec(model, {model: Identity()}, connections["default"])
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def written(database: None) -> Model:
 @pytest.mark.usefixtures("database")
 def test_both_ways_give_the_same_bytes_for_any_value(null: bool) -> None:
     model = _model(null=null)
-    shape = _created(model)
+    codec = _created(model)
     values = st.fixed_dictionaries({}, optional=VALUES)
     if not null:
         # None would be NULL to Django.
@@ -177,7 +177,7 @@ def test_both_ways_give_the_same_bytes_for_any_value(null: bool) -> None:
     def of_these(rows: list[dict[str, Any]]) -> None:
         with transaction.atomic():
             models.QuerySet[Any](model).bulk_create([model(**row) for row in rows])
-            assert compared(shape), "the server does not send a kind that it should"
+            assert compared(codec), "the server does not send a kind that it should"
             transaction.set_rollback(True)
 
     of_these()
@@ -187,7 +187,7 @@ def test_both_ways_give_the_same_bytes_for_any_value(null: bool) -> None:
 @pytest.mark.usefixtures("database")
 def test_null_is_null_where_only_the_model_says_that_there_is_none(table: str) -> None:
     """Also in the rows of a table that inherits, which are the model's rows too."""
-    shape = _created(_model(null=False))
+    codec = _created(_model(null=False))
     row = (
         '{"id": 1, "text": null, "real": 1, "big": 1, "price": 1, "day": "2026-01-01", "data": {},'
         ' "hour": "12:00", "moment": "2026-01-01T00:00Z", "content": "", "address": "::1",'
@@ -201,8 +201,8 @@ def test_null_is_null_where_only_the_model_says_that_there_is_none(table: str) -
         )
 
     with transaction.atomic():
-        assert compared(shape)
-        assert b'"text":null' in _only_head(shape)
+        assert compared(codec)
+        assert b'"text":null' in _only_head(codec)
 
 
 @pytest.mark.parametrize("loadable", [True, False])
@@ -225,13 +225,13 @@ def test_a_model_may_be_called_null(loadable: bool) -> None:
     Nullable._base_manager.create(null="null")
 
     with transaction.atomic():
-        assert compared(Shape(Nullable, {Nullable: identity}, connections["default"]))
+        assert compared(RowCodec(Nullable, {Nullable: identity}, connections["default"]))
 
 
 @pytest.mark.usefixtures("database")
 def test_columns_of_other_types_than_the_model_says_are_read_as_they_are() -> None:
     """As an unmanaged model over an old table has them."""
-    shape = _created(_model(null=True))
+    codec = _created(_model(null=True))
     with connections["default"].cursor() as cursor:
         cursor.execute(
             "ALTER TABLE written ALTER moment TYPE timestamp USING moment AT TIME ZONE 'UTC',"
@@ -243,32 +243,32 @@ def test_columns_of_other_types_than_the_model_says_are_read_as_they_are() -> No
         )
 
     with transaction.atomic():
-        head = json.loads(_only_head(shape) + b"}")["fields"]
+        prefix = json.loads(_only_head(codec) + b"}")["fields"]
 
-    assert head["moment"] == "2026-02-03T04:05:06.070000+00:00"
-    assert (head["big"], head["text"]) == (7, "x")
-    assert head["token"] == "00000000-0000-0000-0000-000000000000"
+    assert prefix["moment"] == "2026-02-03T04:05:06.070000+00:00"
+    assert (prefix["big"], prefix["text"]) == (7, "x")
+    assert prefix["token"] == "00000000-0000-0000-0000-000000000000"
 
 
 @pytest.mark.usefixtures("database")
 def test_json_that_the_server_has_not_parsed_is_left_to_python() -> None:
-    shape = _created(_model(null=True))
+    codec = _created(_model(null=True))
     with connections["default"].cursor() as cursor:
         cursor.execute("ALTER TABLE written ALTER data TYPE json")
         cursor.execute('INSERT INTO written (data) VALUES (E\'{\n\t"b": 1.0,\n\t"a": 2}\')')
 
     with transaction.atomic():
-        assert server_lines(shape) is None
-        assert dump_model(shape, None, lambda rows: None).count == 1
+        assert copied_lines(codec) is None
+        assert dump_model(codec, None, lambda rows: None).count == 1
 
 
-def _only_head(shape: Shape) -> bytes:
-    ((heads, _),) = list(server_lines(shape) or ())
-    return heads[0]
+def _only_head(codec: RowCodec) -> bytes:
+    ((prefixes, _),) = list(copied_lines(codec) or ())
+    return prefixes[0]
 
 
 def test_settings_of_the_role_change_nothing(written: Model) -> None:
-    shape = Shape(written, {written: Identity()}, connections["default"])
+    codec = RowCodec(written, {written: Identity()}, connections["default"])
     written._base_manager.create(
         day=dt.date(2026, 2, 3),
         moment=dt.datetime(2026, 2, 3, 4, 5, 6, 70000, dt.UTC),
@@ -276,13 +276,13 @@ def test_settings_of_the_role_change_nothing(written: Model) -> None:
         content=b"\x00\xff",
     )
     with transaction.atomic():
-        usual = _only_head(shape)
+        usual = _only_head(codec)
     with connections["default"].cursor() as cursor:
         cursor.execute("SET DateStyle = 'German'; SET TimeZone = 'Asia/Kolkata'")
         cursor.execute("SET extra_float_digits = -5; SET bytea_output = 'escape'")
 
     with transaction.atomic():
-        assert _only_head(shape) == usual
+        assert _only_head(codec) == usual
 
 
 @pytest.mark.parametrize(
@@ -299,31 +299,31 @@ def test_settings_of_the_role_change_nothing(written: Model) -> None:
 def test_moments_that_python_lacks_are_left_to_python_to_refuse(
     written: Model, column: str, value: str
 ) -> None:
-    shape = Shape(written, {written: Identity()}, connections["default"])
+    codec = RowCodec(written, {written: Identity()}, connections["default"])
     with connections["default"].cursor() as cursor:
         cursor.execute(f"INSERT INTO {written._meta.db_table} ({column}) VALUES (%s)", [value])
 
     with transaction.atomic():
-        assert server_lines(shape) is None
+        assert copied_lines(codec) is None
     with transaction.atomic(), pytest.raises(DumpFailed, match="can't be read"):
-        dump_model(shape, None, lambda rows: None)
+        dump_model(codec, None, lambda rows: None)
 
 
 def test_what_the_server_says_instead_of_an_end_is_raised(written: Model) -> None:
     """After thousands of rows, the last one can't be written."""
-    shape = Shape(written, {written: Identity()}, connections["default"])
+    codec = RowCodec(written, {written: Identity()}, connections["default"])
     with connections["default"].cursor() as cursor:
         cursor.execute(
             f"INSERT INTO {written._meta.db_table} (big) SELECT n FROM generate_series(0, 9999) n"
         )
-    columns = shape.query.columns
+    columns = codec.query.columns
     columns[:] = [
         replace(column, sql="(1 / (9999 - t.big))") if column.field.name == "big" else column
         for column in columns
     ]
 
     with transaction.atomic(), pytest.raises(DataError, match="division by zero"):
-        for _ in server_lines(shape) or ():
+        for _ in copied_lines(codec) or ():
             pass
 
     with connections["default"].cursor() as cursor:

@@ -18,7 +18,7 @@ from pytest_django import DjangoDbBlocker
 
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import DumpFailed
-from backup_tasks.rows.codec import Shape
+from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.dump import Dumped, dump_model
 from backup_tasks.rows.identities import settled_identities
 from tests.integration.rows.drawn import KINDS, as_mariadb_has
@@ -42,9 +42,9 @@ def scratch(
         transaction.set_rollback(True)
 
 
-def shape_of(model: type[models.Model]) -> Shape:
+def shape_of(model: type[models.Model]) -> RowCodec:
     identities, _ = settled_identities(connection, [model], {})
-    return Shape(model, identities, connection)
+    return RowCodec(model, identities, connection)
 
 
 def dumped(model: type[models.Model]) -> tuple[list[bytes], Dumped]:
@@ -57,9 +57,9 @@ def dumped(model: type[models.Model]) -> tuple[list[bytes], Dumped]:
 def there_and_back(model: type[models.Model]) -> None:
     """Dump the table, empty it, load it, dump it again: nothing may differ."""
     lines, before = dumped(model)
-    shape, engine = shape_of(model), engine_for("default")
-    with engine.loading([shape.table], attempt=1):
-        engine.write(shape.table, shape.columns, [shape.row(line) for line in lines])
+    codec, engine = shape_of(model), engine_for("default")
+    with engine.loading([codec.table], attempt=1):
+        engine.write(codec.table, codec.columns, [codec.row(line) for line in lines])
     again, after = dumped(model)
     assert sorted(again) == sorted(lines)
     assert (after.count, after.digest, after.exact) == (before.count, before.digest, before.exact)
@@ -207,12 +207,12 @@ def test_fewer_rows_than_the_table_has_are_refused(
     scratch: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P7: a dump that lost rows on the way is no dump."""
-    shape = shape_of(UniqueOnly)
-    monkeypatch.setattr("backup_tasks.rows.dump.server_lines", lambda shape: None)
-    shape.query.source += " JOIN (SELECT 1) none_at_all ON 1 = 0"
+    codec = shape_of(UniqueOnly)
+    monkeypatch.setattr("backup_tasks.rows.dump.copied_lines", lambda codec: None)
+    codec.query.source += " JOIN (SELECT 1) none_at_all ON 1 = 0"
 
     with pytest.raises(DumpFailed) as refused:
-        dump_model(shape, io.BytesIO(), lambda rows: None)
+        dump_model(codec, io.BytesIO(), lambda rows: None)
 
     assert "testapp.uniqueonly" in str(refused.value)
     assert "1 rows, 0 were read" in str(refused.value)

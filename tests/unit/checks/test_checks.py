@@ -18,7 +18,7 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from backup_tasks import checks
 from backup_tasks.checks.locations import check_wal
-from backup_tasks.engines.base import standing_in
+from backup_tasks.engines.base import connection_replaced
 from tests.s3 import Bucket
 
 Fired = Callable[..., CheckMessage]
@@ -142,7 +142,7 @@ class Elsewhere(DatabaseWrapper):
 
 def test_a_database_without_an_engine_is_an_error(fired: Fired, tmp_path: Path) -> None:
     unsupported = Elsewhere(_sqlite(tmp_path)["default"].settings_dict)
-    with standing_in("default", unsupported):
+    with connection_replaced("default", unsupported):
         assert "Elsewhere" in fired("E008").msg
 
 
@@ -172,7 +172,7 @@ def test_a_key_file_that_others_can_read_is_named(
 def test_sqlite_without_wal_is_a_warning_where_databases_are_asked(
     tmp_path: Path, django_db_blocker: DjangoDbBlocker
 ) -> None:
-    with django_db_blocker.unblock(), standing_in("default", _sqlite(tmp_path)["default"]):
+    with django_db_blocker.unblock(), connection_replaced("default", _sqlite(tmp_path)["default"]):
         assert check_wal() == []
         (message,) = check_wal(databases=["default"])
 
@@ -185,7 +185,7 @@ def test_sqlite_without_wal_is_a_warning_where_databases_are_asked(
 def test_sqlite_with_wal_is_fine(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> None:
     options = {"init_command": "PRAGMA journal_mode=WAL"}
     sound = _sqlite(tmp_path, OPTIONS=options)["default"]
-    with django_db_blocker.unblock(), standing_in("default", sound):
+    with django_db_blocker.unblock(), connection_replaced("default", sound):
         assert check_wal(databases=["default"]) == []
 
 

@@ -5,7 +5,7 @@ from django.apps import apps
 
 from backup_tasks.errors import DoesNotFit, Misconfigured
 from backup_tasks.rows.scope import CONTROL_APPS, Scope, label
-from backup_tasks.rows.selection import Asked, Part, part_of, refuse_dependent
+from backup_tasks.rows.selection import ModelFilter, Selection, refuse_dependent, selection_of
 
 CONTROL = "a control table"
 
@@ -20,11 +20,11 @@ def whole() -> Scope:
     )
 
 
-def part(whole: Scope, *include: str, exclude: tuple[str, ...] = ()) -> Part:
-    return part_of(whole, Asked(include=include, exclude=exclude))
+def part(whole: Scope, *include: str, exclude: tuple[str, ...] = ()) -> Selection:
+    return selection_of(whole, ModelFilter(include=include, exclude=exclude))
 
 
-def labels(found: Part) -> set[str]:
+def labels(found: Selection) -> set[str]:
     return {label(model) for model in found.scope.included}
 
 

@@ -98,8 +98,8 @@ def test_a_process_that_ended_on_this_host_is_known_to_be_gone(
 
 
 def test_nothing_is_known_of_a_process_elsewhere_or_of_one_with_a_reused_number() -> None:
-    place, _, start = owner.this_process().rpartition(":")
+    schema, _, start = owner.this_process().rpartition(":")
 
     assert not owner.is_gone("another-host:4026531836:1:1")
     assert not owner.is_gone("")
-    assert owner.is_gone(f"{place}:{int(start) - 1}"), "same number, another process"
+    assert owner.is_gone(f"{schema}:{int(start) - 1}"), "same number, another process"
