@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import NamedTuple
 
 from django.db.models import Q
 from django.utils import timezone
@@ -22,6 +23,14 @@ RESUMABLE = timedelta(days=1)
 _GIVEN_UP = (Run.State.FAILED, Run.State.CANCELLED)
 
 
+class Removed(NamedTuple):
+    """What was nobody's."""
+
+    names: list[str]
+    warnings: list[str]
+    """What could not be removed, and why."""
+
+
 def remove_orphans_of(run_id: str) -> None:
     """Remove what a run that nobody can resume has left; nothing that live or undo needs. May be
     called twice."""
@@ -30,9 +39,10 @@ def remove_orphans_of(run_id: str) -> None:
     can_be_undone = UndoPoint.objects.filter(pk=run_id).exists()
     if not can_be_undone and engine.in_doubt(kept):
         return
-    engine.drop(engine.schema_name("staging", run_id))
+    # What can't be dropped is nobody's from then on: prune says so.
+    engine.discard(engine.schema_name("staging", run_id))
     if not can_be_undone:
-        engine.drop(kept)
+        engine.discard(kept)
         # Only what the ledger knows not to have changed the rows: after a disaster it is a new
         # one, and the files that the runs of the old one added are live's.
         changed_nothing = Run.objects.filter(pk=run_id, state__in=_GIVEN_UP).exists()
@@ -45,9 +55,9 @@ def remove_orphans_of(run_id: str) -> None:
     workspace.remove(run_id)
 
 
-def remove_all(*, dry: bool) -> list[str]:
+def remove_all(*, dry: bool) -> Removed:
     """Remove what belongs to no run that could still use it: staging, kept tables, files,
-    workspaces. Return what it was; with `dry` it stays.
+    workspaces. Return what it was; with `dry` it stays. What something outside hangs on stays too.
 
     What there is is listed first, and the runs after: a run is in the ledger before it makes
     anything, so whatever is listed and has no run is nobody's.
@@ -63,9 +73,11 @@ def remove_all(*, dry: bool) -> list[str]:
     usable |= undo_points.runs_in_doubt(engine)
     needed = {engine.schema_name(purpose, pk) for pk in usable for purpose in ("staging", "undo")}
     left = [schema for schema in schemas if schema not in needed | set(points.values())]
-    if not dry:
-        for schema in left:
-            engine.drop(schema)
+    warnings: list[str] = []
+    for schema in [] if dry else [*left]:
+        if told := engine.discard(schema):
+            warnings += told
+            left.remove(schema)
     nobodys_files = with_files.keys() - usable - points.keys()
     nobodys_workspaces = with_workspace - usable
     left += [f"{with_files[run_id].alias}:{run_id}" for run_id in sorted(nobodys_files)]
@@ -76,7 +88,7 @@ def remove_all(*, dry: bool) -> list[str]:
             workspace.remove(name)
         for run_id in nobodys_files | nobodys_workspaces:
             remove_orphans_of(run_id)
-    return left
+    return Removed(names=left, warnings=warnings)
 
 
 def _usable_runs() -> set[str]:

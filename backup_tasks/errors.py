@@ -21,6 +21,7 @@
         ├── PackageNotFound
         ├── StorageRefused
         ├── NothingToUndo
+        ├── StillReferenced
         ├── LeaseLost
         └── Cancelled
 
@@ -165,6 +166,10 @@ class StorageRefused(Permanent):
 
 class NothingToUndo(Permanent):
     """There is no replaced state to bring back."""
+
+
+class StillReferenced(Permanent):
+    """Something that is not ours hangs on kept tables or on staging; they were not dropped."""
 
 
 class LeaseLost(Permanent):

@@ -15,7 +15,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import AutoField, Model
 
-from backup_tasks.errors import DoesNotFit
+from backup_tasks.errors import DoesNotFit, StillReferenced
 from backup_tasks.storage.disk_space import Need
 
 _ROWS_AT_ONCE = 1000
@@ -98,7 +98,18 @@ class Engine(ABC):
 
     @abstractmethod
     def drop(self, schema: str) -> None:
-        """Remove a place and all that is in it. Nothing happens if it does not exist."""
+        """Remove a place and all that is in it. Nothing happens if it does not exist.
+
+        Raises StillReferenced, and drops nothing, if something outside hangs on what is inside.
+        """
+
+    def discard(self, schema: str) -> list[str]:
+        """Remove a place that nobody needs any more; return why it is still there, in words."""
+        try:
+            self.drop(schema)
+        except StillReferenced as error:
+            return [str(error)]
+        return []
 
     @abstractmethod
     def loading(self, tables: Sequence[str], *, attempt: int) -> AbstractContextManager[str | None]:

@@ -13,13 +13,16 @@ from backup_tasks.storage.files import project_trees
 
 
 def discard(work: Work) -> dict[str, Any]:
-    """Return {"discarded": place}. The package is marked as drilled: it was restored and proven."""
+    """Return {"discarded": place, "warnings"}.
+
+    The package is marked as drilled: it was restored and proven.
+    """
     settings = backup_settings()
     engine = engine_for(settings.database)
     schema = engine.schema_name("staging", work.run_id)
-    engine.drop(schema)
+    left = engine.discard(schema)
     for tree in project_trees():
         file_swap.forget(tree, work.run_id)
     source = work.results.get("fetch") or work.results.get("verify", {})
     catalogue.mark_drilled(str(source.get("package", "")))
-    return {"discarded": schema}
+    return {"discarded": schema, "warnings": left}

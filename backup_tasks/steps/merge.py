@@ -17,7 +17,7 @@ from backup_tasks.steps import Work
 
 
 def merge(work: Work) -> dict[str, Any]:
-    """Return {"merged": True, "plan": …}, see `merging.merge.Plan`.
+    """Return {"merged": True, "plan": …, "warnings"}, see `merging.merge.Plan`.
 
     The UndoPoint is written in the transaction, with no place: nothing is kept, and an undo says
     so. A second attempt sees by it what is already done, and goes on from there.
@@ -44,5 +44,5 @@ def merge(work: Work) -> dict[str, Any]:
     for tree in into.trees:
         file_swap.put_other_files(tree, work.run_id)
     UndoPoint.objects.filter(pk=work.run_id).update(files_done=True)
-    engine.drop(engine.schema_name("staging", work.run_id))
-    return {"merged": True, "plan": json.loads(told.read_bytes())}
+    left = engine.discard(engine.schema_name("staging", work.run_id))
+    return {"merged": True, "plan": json.loads(told.read_bytes()), "warnings": left}

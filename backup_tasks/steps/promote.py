@@ -45,7 +45,7 @@ def promote(work: Work) -> dict[str, Any]:
     for tree in trees:
         file_swap.put_other_files(tree, work.run_id)
     UndoPoint.objects.filter(pk=point.pk).update(files_done=True)
-    engine.drop(schema)
+    left = engine.discard(schema)
     written = written_since_backup(engine, point.schema, models, work.results, settings)
     until = point.expires_at.isoformat(timespec="minutes")
     return {
@@ -53,7 +53,10 @@ def promote(work: Work) -> dict[str, Any]:
         "lock_seconds": lock_seconds,
         "undo_until": point.expires_at.isoformat(),
         "concurrent_writes": written,
-        "warnings": list(concurrent_writes_warning(written, until, work.results.get("safety", {}))),
+        "warnings": [
+            *concurrent_writes_warning(written, until, work.results.get("safety", {})),
+            *left,
+        ],
     }
 
 

@@ -20,15 +20,19 @@ from backup_tasks.storage.retention import Kept, expendable
 
 
 def prune(work: Work) -> dict[str, Any]:
-    """Return {"removed": [package], "expired": [run], "left_behind": [place or run]}.
+    """Return {"removed": [package], "expired": [run], "left_behind": [place or run], "warnings"}.
 
-    With `dry_run`, nothing is removed.
+    With `dry_run`, nothing is removed. What something outside hangs on is kept, with a warning.
     """
     dry = bool(work.params.get("dry_run"))
+    removed = _packages(dry=dry)
+    expired, warnings = _undo_points(dry=dry)
+    left = cleanup.remove_all(dry=dry)
     return {
-        "removed": _packages(dry=dry),
-        "expired": _undo_points(dry=dry),
-        "left_behind": cleanup.remove_all(dry=dry),
+        "removed": removed,
+        "expired": expired,
+        "left_behind": left.names,
+        "warnings": [*warnings, *left.warnings],
     }
 
 
@@ -50,23 +54,26 @@ def _packages(*, dry: bool) -> list[str]:
     return removed
 
 
-def _undo_points(*, dry: bool) -> list[str]:
+def _undo_points(*, dry: bool) -> tuple[list[str], list[str]]:
     """An undo point that expired, or was undone, gives its tables and files back. Not while a run
-    may be bringing them back."""
+    may be bringing them back. Returns the runs, and warnings of what could not be dropped."""
     if Run.objects.exclude(live_lock=None).exists():
-        return []
+        return [], []
     engine = engine_for(backup_settings().database)
     now = timezone.now()
     # A run that may be resumed sees by its point how far it came.
     expired = UndoPoint.objects.filter(expires_at__lt=now, files_done=True).exclude(
         run__state=Run.State.FAILED, run__finished_at__gt=now - cleanup.RESUMABLE
     )
-    names = [point.pk for point in expired]
-    if not dry:
-        for point in expired:
-            if point.schema:  # of a merge, none is kept
-                engine.drop(point.schema)
+    names, warnings = [], []
+    for point in expired:
+        # Of a merge, no place is kept.
+        if not dry and point.schema and (told := engine.discard(point.schema)):
+            warnings += told
+            continue
+        names.append(point.run_id)
+        if not dry:
             for tree in project_trees():
                 file_swap.forget(tree, point.pk)
             point.delete()
-    return names
+    return names, warnings

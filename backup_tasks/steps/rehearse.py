@@ -12,11 +12,11 @@ from backup_tasks.steps import Work
 
 
 def rehearse(work: Work) -> dict[str, Any]:
-    """Return {"merged": False, "plan": …}, see `merging.merge.Plan`."""
+    """Return {"merged": False, "plan": …, "warnings"}, see `merging.merge.Plan`."""
     into = StagedMerge(work.run_id, work.workspace / "in", work.params, work.progress)
     plan = into.rehearse()
     engine = engine_for(backup_settings().database)
-    engine.drop(engine.schema_name("staging", work.run_id))
+    left = engine.discard(engine.schema_name("staging", work.run_id))
     for tree in into.trees:
         file_swap.forget(tree, work.run_id)
-    return {"merged": False, "plan": plan}
+    return {"merged": False, "plan": plan, "warnings": left}

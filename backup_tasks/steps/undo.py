@@ -16,7 +16,7 @@ from backup_tasks.storage.files import Tree, project_trees
 
 
 def undo(work: Work) -> dict[str, Any]:
-    """Return {"undone": run, "lock_seconds": …}.
+    """Return {"undone": run, "lock_seconds": …, "warnings"}.
 
     An undo is a promote of the kept tables and files, and leaves an UndoPoint itself: it can be
     undone. Raises NothingToUndo.
@@ -42,10 +42,10 @@ def undo(work: Work) -> dict[str, Any]:
         if file_swap.has_plan(tree, work.run_id):
             file_swap.put_other_files(tree, work.run_id)
     UndoPoint.objects.filter(pk=mine.pk).update(files_done=True)
-    engine.drop(undone.schema)
+    left = engine.discard(undone.schema)
     for tree in trees:
         file_swap.forget(tree, undone.pk)
-    return {"undone": undone.pk, "lock_seconds": lock_seconds}
+    return {"undone": undone.pk, "lock_seconds": lock_seconds, "warnings": left}
 
 
 def _last(work: Work, engine: Engine) -> UndoPoint:

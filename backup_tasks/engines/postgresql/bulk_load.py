@@ -79,9 +79,11 @@ class BulkLoad:
             self._keep(cursor, [*keys.values()], finished=False)
             deferred_constraints.drop_keys(cursor, there)
             # What else refers to them here, in staging, is not promoted.
-            emptied = {*tables, *(key.table for key in there)}
+            emptied = deferred_constraints.referring_to(
+                cursor, [*tables, *(key.table for key in there)]
+            )
             if emptied:
-                cursor.execute(f"TRUNCATE {', '.join(map(quoted, sorted(emptied)))} CASCADE")
+                cursor.execute(f"TRUNCATE {', '.join(map(quoted, emptied))}")
 
     @contextmanager
     def filling(self, tables: Sequence[str]) -> Iterator[Any]:

@@ -38,6 +38,22 @@ def keys_of(cursor: Any, tables: Sequence[str]) -> list[Key]:
     return [Key(*row) for row in cursor.fetchall()]
 
 
+def referring_to(cursor: Any, tables: Sequence[str]) -> list[str]:
+    """Return the tables, and those of the same schema whose foreign keys lead to them, directly or
+    not: what is emptied together."""
+    cursor.execute(
+        "WITH RECURSIVE found AS ("
+        " SELECT oid, relname, relnamespace FROM pg_class"
+        "  WHERE relnamespace = current_schema()::regnamespace AND relname = ANY(%s)"
+        " UNION SELECT c.oid, c.relname, c.relnamespace FROM found"
+        "  JOIN pg_constraint k ON k.contype = 'f' AND k.confrelid = found.oid"
+        "  JOIN pg_class c ON c.oid = k.conrelid AND c.relnamespace = found.relnamespace)"
+        " SELECT relname FROM found ORDER BY relname",
+        [list(tables)],
+    )
+    return [name for (name,) in cursor.fetchall()]
+
+
 def drop_keys(cursor: Any, keys: Sequence[Key]) -> None:
     """Drop foreign keys."""
     for key in keys:

@@ -29,6 +29,7 @@ from backup_tasks.engines.postgresql import (
     views,
 )
 from backup_tasks.engines.postgresql.bulk_load import BulkLoad
+from backup_tasks.engines.postgresql.schema_removal import remove_schema
 from backup_tasks.errors import DoesNotFit
 
 _LOCK_TIMEOUT_MS = 500
@@ -139,20 +140,7 @@ class PostgreSQL(MergingEngine):
             yield
 
     def drop(self, schema: str) -> None:
-        with transaction.atomic(self.alias), self.live.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema])
-            if not cursor.fetchone():
-                return
-            views.drop_all(cursor, schema)
-            # Never CASCADE over the schema: a live trigger may use a function that was made in it.
-            cursor.execute(
-                "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace"
-                " AND relkind IN ('r', 'p')",
-                [quoted(schema)],
-            )
-            for (table,) in cursor.fetchall():
-                cursor.execute(f"DROP TABLE {quoted(schema)}.{quoted(table)} CASCADE")
-            cursor.execute(f"DROP SCHEMA {quoted(schema)}")
+        remove_schema(self.alias, schema)
 
     @contextmanager
     def loading(self, tables: Sequence[str], *, attempt: int) -> Iterator[str | None]:
@@ -239,7 +227,7 @@ class PostgreSQL(MergingEngine):
     ) -> float:
         with transaction.atomic(self.alias), self.live.cursor() as cursor:
             bulk_load.refuse_unfinished(cursor, schema)
-            views.build(cursor, self._live_schema, schema, tables)
+            views.build(self.alias, cursor, self._live_schema, schema, tables)
         return self._retry_lock(lambda: self._swap(schema, tables, apps, keep, record))
 
     def _swap(

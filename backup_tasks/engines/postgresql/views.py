@@ -14,6 +14,7 @@ from typing import Any
 from django.db import ProgrammingError
 
 from backup_tasks.engines.base import quoted
+from backup_tasks.engines.postgresql.schema_removal import drop_views
 from backup_tasks.errors import DoesNotFit
 
 
@@ -70,12 +71,12 @@ def over(cursor: Any, schema: str, tables: Sequence[str]) -> list[View]:
     ]
 
 
-def build(cursor: Any, live: str, schema: str, tables: Sequence[str]) -> None:
+def build(alias: str, cursor: Any, live: str, schema: str, tables: Sequence[str]) -> None:
     """Build live's materialized views in the place, over the tables there, with their indexes.
 
     Views that migrations made there go first. Raises DoesNotFit if one can't be built.
     """
-    drop_all(cursor, schema)
+    drop_views(alias, cursor, schema)
     for view in over(cursor, live, tables):
         if not view.materialized:
             continue
@@ -112,18 +113,6 @@ def renew(cursor: Any, views: Sequence[View]) -> None:
         if not view.materialized:
             replace = f"CREATE OR REPLACE VIEW {view.full_name}{_with(view)} AS {view.definition}"
             _make(cursor, view, replace)
-
-
-def drop_all(cursor: Any, schema: str) -> None:
-    """Drop the views of a place."""
-    cursor.execute(
-        "SELECT relname, relkind = 'm' FROM pg_class"
-        " WHERE relnamespace = %s::regnamespace AND relkind IN ('v', 'm')",
-        [quoted(schema)],
-    )
-    for name, materialized in cursor.fetchall():
-        kind = "MATERIALIZED VIEW" if materialized else "VIEW"
-        cursor.execute(f"DROP {kind} IF EXISTS {quoted(schema)}.{quoted(name)} CASCADE")
 
 
 def _with(view: View) -> str:

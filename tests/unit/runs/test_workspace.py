@@ -64,7 +64,7 @@ def test_what_nobody_uses_is_removed_and_nothing_that_is_not_ours(folder: Path) 
     os.utime(folder / "dry-run-killed", (yesterday, yesterday))
 
     with workspace.scratch() as at_work:
-        removed = remove_all(dry=False)
+        removed = remove_all(dry=False).names
 
         assert removed == [f"workspace:{forgotten}", "workspace:dry-run-killed"]
         assert set(folder.iterdir()) == {at_work, folder / used, folder / "tax-returns-2026"}

@@ -1,0 +1,176 @@
+"""Removes a PostgreSQL schema of ours, and nothing that is not in it.
+
+What is outside may have come to hang on what is inside: a kept table is the very table that live
+had, so a child made by INHERITS, a function, a foreign key of another schema, a partition or a
+publication followed it here (T25). Nothing is dropped with CASCADE, therefore; and what PostgreSQL
+drops along without being told to is looked for first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import DatabaseError, connections, transaction
+
+from backup_tasks.engines.base import quoted
+from backup_tasks.errors import StillReferenced
+
+_DEPENDED_ON = "2BP01"
+"""SQLSTATE dependent_objects_still_exist."""
+_VIEWS = ("view", "materialized view")
+_WORDS = {"statistics object": "STATISTICS"}
+"""What DROP calls it, where pg_identify_object has another word."""
+_NAMED = 5
+"""How many of the objects outside a message names."""
+
+# Partitions, extended statistics, publications and subscriptions do not keep a table from being
+# dropped: they go, or lose it, without a word.
+_DROPPED_ALONG = """
+    WITH inside AS (SELECT oid FROM pg_class WHERE relnamespace = %(schema)s::regnamespace)
+    SELECT pg_describe_object(d.classid, d.objid, d.objsubid)
+      FROM pg_depend d
+      JOIN inside ON d.refclassid = 'pg_class'::regclass AND d.refobjid = inside.oid
+     WHERE d.classid = to_regclass('pg_catalog.pg_publication_rel')
+        OR d.classid = 'pg_class'::regclass AND EXISTS (
+           SELECT 1 FROM pg_class c WHERE c.oid = d.objid AND c.relkind IN ('r', 'p', 'f')
+              AND c.relnamespace <> %(schema)s::regnamespace AND d.deptype <> 'n')
+        OR d.classid = 'pg_statistic_ext'::regclass AND EXISTS (
+           SELECT 1 FROM pg_statistic_ext x WHERE x.oid = d.objid
+              AND x.stxnamespace <> %(schema)s::regnamespace)
+     UNION
+    SELECT pg_describe_object(d.classid, d.objid, d.objsubid) FROM pg_depend d
+     WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = %(schema)s::regnamespace
+       AND d.classid = to_regclass('pg_catalog.pg_publication_namespace')
+     UNION
+    SELECT 'subscription ' || s.subname FROM pg_subscription_rel r
+      JOIN inside ON r.srrelid = inside.oid JOIN pg_subscription s ON s.oid = r.srsubid
+     ORDER BY 1
+"""
+
+# All that is in the schema by itself; what belongs to a table, its sequences too, goes with it.
+_INSIDE = """
+    SELECT o.type, o.identity
+      FROM pg_depend d, pg_identify_object(d.classid, d.objid, 0) o
+     WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = %s::regnamespace
+       AND d.deptype = 'n' AND NOT EXISTS (
+           SELECT 1 FROM pg_depend s WHERE s.classid = d.classid AND s.objid = d.objid
+              AND s.refclassid = 'pg_class'::regclass AND s.refobjid <> s.objid
+              AND s.deptype IN ('a', 'i'))
+     ORDER BY o.type = 'table', d.objid DESC
+"""
+
+
+def remove_schema(alias: str, schema: str) -> None:
+    """Drop a schema and all that is in it. In one transaction; nothing happens if there is none.
+
+    Raises StillReferenced, and drops nothing, where something outside hangs on what is inside.
+    """
+    with transaction.atomic(alias), connections[alias].cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema])
+        if not cursor.fetchone():
+            return
+        _lock_tables(cursor, schema)
+        _refuse_dropping_along(cursor, schema)
+        _drop_foreign_keys(cursor, schema)
+        _drop_contents(alias, cursor, schema)
+        if why := _refusal(alias, cursor, f"DROP SCHEMA {quoted(schema)}"):
+            raise _referenced(schema, why)
+
+
+def _lock_tables(cursor: Any, schema: str) -> None:
+    """Nothing comes to hang on them from now on."""
+    cursor.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace"
+        " AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY relname",
+        [quoted(schema)],
+    )
+    names = [f"{quoted(schema)}.{quoted(name)}" for (name,) in cursor.fetchall()]
+    if names:
+        cursor.execute(f"LOCK TABLE ONLY {', ONLY '.join(names)} IN ACCESS EXCLUSIVE MODE")
+
+
+def _refuse_dropping_along(cursor: Any, schema: str) -> None:
+    cursor.execute(_DROPPED_ALONG, {"schema": quoted(schema)})
+    if found := [name for (name,) in cursor.fetchall()]:
+        raise _referenced(schema, found)
+
+
+def _drop_foreign_keys(cursor: Any, schema: str) -> None:
+    """Drop those that lead from table to table within the schema."""
+    cursor.execute(
+        "SELECT c.relname, k.conname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid"
+        " JOIN pg_class o ON o.oid = k.confrelid WHERE k.contype = 'f' AND k.conparentid = 0"
+        " AND c.relnamespace = %s::regnamespace AND o.relnamespace = c.relnamespace",
+        [quoted(schema)],
+    )
+    for table, key in cursor.fetchall():
+        cursor.execute(
+            f"ALTER TABLE {quoted(schema)}.{quoted(table)} DROP CONSTRAINT {quoted(key)}"
+        )
+
+
+def drop_views(alias: str, cursor: Any, schema: str) -> None:
+    """Drop the views of a schema of ours, and the functions in it that need them.
+
+    Raises StillReferenced.
+    """
+    try:
+        _drop_contents(alias, cursor, schema, _VIEWS)
+    except StillReferenced:
+        _drop_contents(alias, cursor, schema, _VIEWS, also=("function", "procedure", "aggregate"))
+
+
+def _drop_contents(
+    alias: str, cursor: Any, schema: str, kinds: Sequence[str] = (), also: Sequence[str] = ()
+) -> None:
+    """Drop what is inside, of the given kinds or all: again and again, as long as something can be
+    dropped, since views, functions, types and tables may use one another in any order."""
+    left = -1
+    while True:
+        cursor.execute(_INSIDE, [quoted(schema)])
+        inside: list[tuple[str, str]] = [
+            found for found in cursor.fetchall() if not kinds or found[0] in (*kinds, *also)
+        ]
+        if not any(kind not in also for kind, _ in inside):
+            return
+        tables = [name for kind, name in inside if kind == "table"]
+        statements = [f"DROP {_WORDS.get(kind, kind)} {o}" for kind, o in inside if kind != "table"]
+        if tables:  # one statement: tables may inherit from one another
+            statements.append(f"DROP TABLE {', '.join(tables)}")
+        refusals = [why for statement in statements if (why := _refusal(alias, cursor, statement))]
+        if len(inside) == left:
+            raise _referenced(schema, [line for why in refusals for line in why])
+        left = len(inside)
+
+
+def _refusal(alias: str, cursor: Any, statement: str) -> list[str]:
+    """Execute a DROP; return what still depends on its objects, a line each, if that is why not."""
+    try:
+        with transaction.atomic(alias):
+            cursor.execute(statement)
+    except DatabaseError as error:
+        cause = error.__cause__
+        if getattr(cause, "sqlstate", None) != _DEPENDED_ON:
+            raise
+        return str(getattr(cause, "diag").message_detail or cause).splitlines()  # noqa: B009
+    return []
+
+
+def _referenced(schema: str, found: Sequence[str]) -> StillReferenced:
+    outside = [line for line in dict.fromkeys(found) if not _is_inside(line, schema)] or found
+    more = f"; and {len(outside) - _NAMED} more" if len(outside) > _NAMED else ""
+    return StillReferenced(
+        "not dropped, since something outside hangs on what is in it: "
+        + "; ".join(outside[:_NAMED])
+        + more,
+        obj=f"schema {schema}",
+        hint="It is not a part of live's tables any more. Drop it, or make it anew over the tables "
+        "that live has now; then the next prune_packages removes the schema.",
+    )
+
+
+def _is_inside(line: str, schema: str) -> bool:
+    """Whether a line of PostgreSQL's, "view a.b depends on table a.c", begins with ours."""
+    dependent = line.partition(" depends on ")[0]
+    return f" {schema}." in dependent or f' "{schema}".' in dependent
