@@ -15,6 +15,7 @@
         ├── SignatureInvalid            6
         ├── ValidationFailed            7
         ├── DoesNotFit                  8
+        ├── LeftStaging                 8
         ├── HandoverChanged
         ├── DumpFailed
         ├── LoadFailed
@@ -140,6 +141,12 @@ class ValidationFailed(Permanent):
 
 class DoesNotFit(Permanent):
     """The package does not fit this project: its models, migrations, format or scope differ."""
+
+    exit_code = 8
+
+
+class LeftStaging(Permanent):
+    """What ran in staging would have changed something outside it. It was rolled back."""
 
     exit_code = 8
 

@@ -24,12 +24,14 @@ from backup_tasks.engines.postgresql import (
     bulk_load,
     columns,
     privileges,
+    sequences,
     snapshots,
     table_definitions,
     views,
 )
 from backup_tasks.engines.postgresql.bulk_load import BulkLoad
 from backup_tasks.engines.postgresql.schema_removal import remove_schema
+from backup_tasks.engines.postgresql.staging_guard import Expected, GuardedConnection, connection_to
 from backup_tasks.errors import DoesNotFit
 
 _LOCK_TIMEOUT_MS = 500
@@ -59,16 +61,21 @@ class PostgreSQL(MergingEngine):
             (self._live_schema,) = cursor.fetchone()
 
     def _connection(self, schema: str | None = None) -> BaseDatabaseWrapper:
-        """A new connection like the live one, in another schema if one is given."""
-        connection = self.live.copy()
-        options = connection.settings_dict["OPTIONS"]
-        options.pop("pool", None)  # a pool hands out connections by alias: live ones
-        if schema:
-            given = f"{options.get('options', '')} -c search_path={schema}"
-            options["options"] = given.strip()
-            # What is carried over is of one moment: no row comes without one that it refers to.
-            options["isolation_level"] = psycopg.IsolationLevel.REPEATABLE_READ
-        return connection
+        """A new connection like the live one; one that can't leave a schema if one is given.
+
+        Raises HandoverChanged if there is no such schema.
+        """
+        live = self.live
+        if schema is None:
+            connection = live.copy()
+            # A pool hands out connections by alias: live ones.
+            connection.settings_dict["OPTIONS"].pop("pool", None)
+            return connection
+        with live.cursor() as cursor:
+            expected = Expected.of(cursor, schema, lambda: _at_live(live))
+        # What is carried over is of one moment: no row comes without one that it refers to.
+        level = psycopg.IsolationLevel.REPEATABLE_READ
+        return connection_to(live, expected, isolation_level=level)
 
     @contextmanager
     def snapshot(self, tables: Sequence[str] = ()) -> Iterator[None]:
@@ -136,8 +143,19 @@ class PostgreSQL(MergingEngine):
 
     @contextmanager
     def at(self, schema: str) -> Iterator[None]:
-        with connection_replaced(self.alias, self._connection(schema)):
-            yield
+        live, connection = self.live, self._connection(schema)
+        assert isinstance(connection, GuardedConnection)
+        with live.cursor() as cursor:
+            counted = sequences.outside(cursor, schema)
+        try:
+            with connection_replaced(self.alias, connection):
+                yield
+        finally:
+            if connection.sequences_outside:
+                with live.cursor() as cursor:
+                    sequences.put_right(cursor, connection.sequences_outside, counted)
+        if connection.refusal:
+            raise connection.refusal
 
     def drop(self, schema: str) -> None:
         remove_schema(self.alias, schema)
@@ -267,6 +285,18 @@ class PostgreSQL(MergingEngine):
             views.renew(cursor, shown)
             _keep_migrations(cursor, live, schema, keep, apps)
         return time.monotonic() - began
+
+
+@contextmanager
+def _at_live(like: BaseDatabaseWrapper) -> Iterator[Any]:
+    """Give a cursor of a new connection, in no transaction."""
+    connection = like.copy()
+    connection.settings_dict["OPTIONS"].pop("pool", None)
+    try:
+        with connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()
 
 
 def _neighbours(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:

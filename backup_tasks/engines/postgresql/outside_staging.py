@@ -1,0 +1,196 @@
+"""What a PostgreSQL transaction did outside of the schema that it was to stay in.
+
+The server knows which locks a transaction holds until its end: whatever writes to a table, alters
+it or counts on its sequence holds one. Functions, types, grants and the like are rows of the
+catalogue, which are locked when they are dropped, and say which transaction wrote them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
+
+# Reading takes ACCESS SHARE, the check of a foreign key ROW SHARE: neither changes anything.
+_LOCKED = """
+    SELECT DISTINCT c.oid::regclass::text, c.relkind::text, l.mode
+      FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+      JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.granted
+       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
+       AND n.nspname <> %s AND n.nspname <> 'information_schema' AND c.relkind <> 'i'
+       AND NOT starts_with(n.nspname, 'pg_')
+     ORDER BY 1
+"""
+
+_WITH_SCHEMA = {
+    "pg_class": "relnamespace",
+    "pg_collation": "collnamespace",
+    "pg_conversion": "connamespace",
+    "pg_opclass": "opcnamespace",
+    "pg_operator": "oprnamespace",
+    "pg_opfamily": "opfnamespace",
+    "pg_proc": "pronamespace",
+    "pg_statistic_ext": "stxnamespace",
+    "pg_ts_config": "cfgnamespace",
+    "pg_ts_dict": "dictnamespace",
+    "pg_type": "typnamespace",
+}
+_WITHOUT_SCHEMA = (
+    "pg_am",
+    "pg_cast",
+    "pg_default_acl",
+    "pg_event_trigger",
+    "pg_extension",
+    "pg_foreign_data_wrapper",
+    "pg_foreign_server",
+    "pg_language",
+    "pg_publication",
+    "pg_transform",
+)
+_LOCKABLE = (
+    *(name for name in _WITH_SCHEMA if name != "pg_class"),
+    *_WITHOUT_SCHEMA,
+    "pg_largeobject",
+    "pg_namespace",
+)
+
+# What was dropped can't be seen any more by the transaction that dropped it.
+_DROPPED = f"""
+    SELECT 'pg_class'::regclass::oid::bigint, relation::bigint FROM pg_locks
+     WHERE pid = pg_backend_pid() AND locktype = 'relation' AND granted
+       AND mode = 'AccessExclusiveLock'
+       AND NOT EXISTS (SELECT 1 FROM pg_class WHERE pg_class.oid = relation)
+     UNION ALL
+    SELECT classid::bigint, objid::bigint FROM pg_locks
+     WHERE pid = pg_backend_pid() AND locktype = 'object' AND granted
+       AND mode IN ('AccessExclusiveLock', 'ExclusiveLock', 'ShareUpdateExclusiveLock')
+       AND classid IN ({", ".join(f"'{name}'::regclass" for name in _LOCKABLE)})
+"""
+
+_PARTS = (
+    (
+        "SELECT 'pg_type', t.oid, e.xmin FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid"
+        " WHERE t.typnamespace NOT IN (SELECT oid FROM inside)"
+    ),
+    (
+        "SELECT 'pg_type', k.contypid, k.xmin FROM pg_constraint k"
+        " WHERE k.contypid <> 0 AND k.connamespace NOT IN (SELECT oid FROM inside)"
+    ),
+    (
+        "SELECT 'pg_class', c.oid, a.xmin FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+        " WHERE a.attacl IS NOT NULL AND c.relnamespace NOT IN (SELECT oid FROM inside)"
+    ),
+    "SELECT 'pg_namespace', oid, xmin FROM pg_namespace WHERE oid NOT IN (SELECT oid FROM inside)",
+    "SELECT 'pg_database', setdatabase, xmin FROM pg_db_role_setting",
+    "SELECT 'pg_database', oid, xmin FROM pg_database",
+    "SELECT 'pg_largeobject', oid, xmin FROM pg_largeobject_metadata",
+)
+_ROWS = " UNION ALL ".join(
+    (
+        *(
+            f"SELECT '{name}', oid, xmin FROM {name} WHERE {schema} NOT IN (SELECT oid FROM inside)"
+            for name, schema in _WITH_SCHEMA.items()
+        ),
+        *(f"SELECT '{name}', oid, xmin FROM {name}" for name in _WITHOUT_SCHEMA),
+        *_PARTS,
+    )
+)
+# The transaction's own number, or one that was given later: of a savepoint of its own, of another
+# transaction, which it does not see, or four thousand million transactions ago.
+_WRITTEN = f"""
+    WITH inside AS (SELECT oid FROM pg_namespace WHERE nspname = %s
+                        OR nspname = 'pg_toast' OR nspname ~ '^pg_(toast_)?temp_'),
+         mine AS (SELECT pg_current_xact_id_if_assigned()::text::bigint AS top),
+         rows (class, oid, xmin) AS ({_ROWS}),
+         since AS (SELECT class, oid, top,
+                          (xmin::text::bigint - top %% 4294967296 + 4294967296) %% 4294967296 AS later
+                     FROM rows, mine)
+    SELECT class, oid::bigint, top + later FROM since WHERE later < 2147483648
+"""  # noqa: E501
+
+Connect = Callable[[], AbstractContextManager[Any]]
+"""Gives a cursor of another connection to the same database, in no transaction."""
+
+
+class Found(NamedTuple):
+    """What was done outside."""
+
+    relations: list[str]
+    """Tables, views and sequences that would be changed, with the mode of the lock."""
+    sequences: list[str]
+    """Those of them that count: what they gave out, or were set to, is not rolled back."""
+    objects: list[str]
+    """Functions, types, grants and other rows of the catalogue."""
+
+    @property
+    def names(self) -> list[str]:
+        return [*self.relations, *self.objects]
+
+
+def found(cursor: Any, schema: str, connect: Connect, *, catalogue: bool) -> Found:
+    """Return what the cursor's transaction did outside of the schema so far; functions, types,
+    grants and the like only where `catalogue` says so."""
+    cursor.execute(_LOCKED, [schema])
+    locked = cursor.fetchall()
+    cursor.execute("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")
+    wrote = cursor.fetchone() == (True,)
+    objects = _objects(cursor, schema, connect) if wrote and catalogue else []
+    return Found(
+        relations=[f"{_KINDS.get(kind, 'table')} {name} ({mode})" for name, kind, mode in locked],
+        sequences=[name for name, kind, _ in locked if kind == "S"],
+        objects=objects,
+    )
+
+
+_KINDS = {"S": "sequence", "v": "view", "m": "materialized view", "f": "foreign table"}
+
+
+def _objects(cursor: Any, schema: str, connect: Connect) -> list[str]:
+    cursor.execute(_WRITTEN, [schema])
+    written = _still_open(cursor, cursor.fetchall(), connect)
+    cursor.execute(_DROPPED)
+    dropped = cursor.fetchall()
+    names = []
+    for class_, oid in written:
+        cursor.execute("SELECT pg_describe_object(%s::regclass, %s::oid, 0)", [class_, oid])
+        names += [name for (name,) in cursor.fetchall() if name]
+    return [*dict.fromkeys(names + _outside(dropped, schema, connect))]
+
+
+def _still_open(
+    cursor: Any, rows: Sequence[tuple[str, int, int]], connect: Connect
+) -> list[tuple[str, int]]:
+    """Return the rows that a transaction wrote which is not committed: no other is seen."""
+    if not rows:
+        return []
+    with connect() as elsewhere:
+        # A new number, greater than all that were given; no row has been written under it.
+        elsewhere.execute("SELECT pg_current_xact_id()::text::bigint")
+        (unused,) = elsewhere.fetchone()
+    still = []
+    for class_, oid, transaction in rows:
+        if transaction < unused:
+            cursor.execute("SELECT pg_xact_status(%s::text::xid8)", [str(transaction)])
+            if cursor.fetchone() == ("in progress",):
+                still.append((class_, oid))
+    return still
+
+
+def _outside(objects: Sequence[tuple[int, int]], schema: str, connect: Connect) -> list[str]:
+    """Return what is outside of the schema, for all others, of what the transaction locked."""
+    if not objects:
+        return []
+    with connect() as elsewhere:
+        elsewhere.execute(
+            "SELECT pg_describe_object(t.class::oid, t.obj::oid, 0)"
+            " FROM unnest(%s::bigint[], %s::bigint[]) t(class, obj),"
+            " LATERAL pg_identify_object(t.class::oid, t.obj::oid, 0) o"
+            " WHERE o.identity IS NOT NULL AND o.schema IS DISTINCT FROM quote_ident(%s)"
+            " AND NOT (t.class = 'pg_namespace'::regclass::oid AND o.identity = quote_ident(%s))"
+            # What belongs to a table has no schema of its own: the table's lock tells of it.
+            " AND NOT (o.schema IS NULL AND position(%s IN o.identity) > 0)",
+            [[c for c, _ in objects], [o for _, o in objects], schema, schema, f"{schema}."],
+        )
+        return [f"{name} (dropped or altered)" for (name,) in elsewhere.fetchall()]
