@@ -42,6 +42,8 @@ STORAGE_HINT = "Look at the storage's settings, credentials, rights and free spa
 
 _SQLITE_LOCKED = ("locked", "busy")
 _SQLITE_PERMANENT = ("no such", "readonly", "read-only", "unable to open", "malformed", "syntax")
+_REFUSED_STARTUP = "unsupported startup parameter"
+"""What PgBouncer answers to options that it does not know."""
 _NO_TABLE = "42P01"
 _LOCK_NOT_AVAILABLE = "55P03"
 _TRANSIENT_STATES = ("08", "40", "53300", "57P")
@@ -122,6 +124,13 @@ def explain(error: Exception) -> BackupError:
 def _of_database(error: DatabaseError | InterfaceError) -> BackupError:
     text = _text(error)
     state = _state(error)
+    if _REFUSED_STARTUP in text:
+        return Misconfigured(
+            f"a pooler between here and the database refuses the connection: {text}",
+            obj="DATABASES",
+            hint="Take the parameter out of OPTIONS and set it with ALTER ROLE or ALTER DATABASE; "
+            "or name it in the pooler's ignore_startup_parameters, if it may have no effect.",
+        )
     if "disk is full" in text or state == _DISK_FULL_STATE:
         return Permanent(f"the database's disk is full: {text}", hint=_FULL)
     if state == _NO_TABLE or "no such table" in text:

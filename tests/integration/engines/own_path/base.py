@@ -1,0 +1,15 @@
+"""A database backend that sets the search path by itself, before each use of a cursor."""
+
+from typing import Any
+
+from django.db.backends.postgresql import base
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """Looks in `public`, whatever anybody says."""
+
+    def _cursor(self, name: str | None = None) -> Any:
+        cursor = super()._cursor(name)
+        with super()._cursor() as first:
+            first.execute("SET search_path = public")
+        return cursor

@@ -1,0 +1,190 @@
+"""Staging and live are told apart whatever stands between, or sets the search path (T22).
+
+Each way is gone through once: staging is built and loaded, swapped with live, and that is undone;
+between, live's rows are looked at over a connection of their own, straight to the server.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connections
+from django.db.backends.signals import connection_created
+from pytest_django import DjangoDbBlocker
+
+from backup_tasks.engines import engine_for
+from backup_tasks.error_classification import explain
+from backup_tasks.errors import Misconfigured
+from edms.local.postgres import PostgresServer
+from tests.integration.engines.ground import RUN, TABLES, Ground, make_ground, run_all
+from tests.integration.engines.ground import server_or_file as project_on
+from tests.integration.engines.own_path.base import DatabaseWrapper
+from tests.pgbouncer import pgbouncer
+from tests.services import as_default_database, given
+
+
+@pytest.fixture
+def make(
+    postgres: PostgresServer, tmp_path: Any, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Callable[[], str]]:
+    """Call it for the URL of a database of one's own."""
+    names: list[str] = []
+
+    def create() -> str:
+        names.append(postgres.new_name())
+        return postgres.create_database(names[-1])
+
+    with django_db_blocker.unblock():
+        yield create
+    for name in names:
+        postgres.drop_database(name)
+
+
+@contextmanager
+def ground_on(url: str, folder: Any, *, over: str = "", **changes: Any) -> Iterator[Ground]:
+    """Live on the database of the URL; this process reaches it over another one, with changed
+    settings."""
+    with as_default_database(project_on("postgres", folder, over or url)):
+        settings = connections["default"].settings_dict
+        settings["OPTIONS"] = {**settings["OPTIONS"], **changes.pop("OPTIONS", {})}
+        settings.update(changes)
+        ground = make_ground(project_on("postgres", folder, url))
+        yield ground
+        connections["default"].close()
+        if connections["default"].settings_dict["OPTIONS"].get("pool"):
+            connections["default"].close_pool()  # type: ignore[attr-defined]
+
+
+def goes_through(ground: Ground) -> None:
+    """Build, load, drill, promote, undo."""
+    before = ground.live()
+    ground.make_staging(generation=2)
+    assert ground.live() == before
+    assert ground.engine.clone(ground.engine.schema_name("staging", "drill"), TABLES) == []
+    ground.engine.drop(ground.engine.schema_name("staging", "drill"))
+    assert ground.live() == before
+    with ground.engine.at(ground.staging), connections["default"].cursor() as cursor:
+        cursor.execute("SELECT DISTINCT gen FROM planet")
+        assert cursor.fetchall() == [(2,)]
+        run_all("UPDATE moon SET gen = 3")
+    assert ground.live() == before
+
+    ground.promote(ground.staging, ground.undo, ground.note)
+    after = ground.live()
+    assert {row[-1] for row in after["planet"]} == {2}
+    assert {row[1] for row in after["moon"]} == {3}
+    assert [row[1] for row in after["ledger"]] == ["promoted"]
+
+    again = engine_for("default")
+    second = again.schema_name("undo", RUN[:-1] + "f")
+    again.promote(ground.undo, tables=TABLES, apps=["space"], keep=second, record=ground.note)
+    undone = ground.live()
+    assert {name: undone[name] for name in TABLES} == {name: before[name] for name in TABLES}
+    assert again.discard(second) == again.discard(ground.undo) == []
+    assert again.discard(ground.staging) == []
+
+
+@pytest.mark.parametrize("ignored", ["options", ""])
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_behind_pgbouncer(make: Callable[[], str], tmp_path: Any, mode: str, ignored: str) -> None:
+    url = make()
+    for behind in given(pgbouncer(url, mode=mode, ignored=ignored)):
+        with ground_on(url, tmp_path, over=behind) as ground:
+            goes_through(ground)
+
+
+def test_over_djangos_pool(make: Callable[[], str], tmp_path: Any) -> None:
+    pytest.importorskip("psycopg_pool")
+    with ground_on(make(), tmp_path, OPTIONS={"pool": True}, CONN_MAX_AGE=0) as ground:
+        goes_through(ground)
+
+
+def test_with_a_handler_that_sets_the_search_path(make: Callable[[], str], tmp_path: Any) -> None:
+    def set_path(connection: Any, **_: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET search_path TO public")
+
+    connection_created.connect(set_path)
+    try:
+        with ground_on(make(), tmp_path) as ground:
+            goes_through(ground)
+    finally:
+        connection_created.disconnect(set_path)
+
+
+@pytest.mark.parametrize("way", ["role", "database", "OPTIONS", "role in database"])
+def test_with_a_search_path_of_the_projects_own(
+    make: Callable[[], str], tmp_path: Any, way: str
+) -> None:
+    url = make()
+    name = url.rpartition("/")[2]
+    options = {"options": "-c search_path=app,public"} if way == "OPTIONS" else {}
+    with ground_on(url, tmp_path) as plain, plain.client() as admin:
+        admin.execute("CREATE SCHEMA app")
+        role = {"role": "ROLE postgres", "role in database": f'ROLE postgres IN DATABASE "{name}"'}
+        target = role.get(way, f'DATABASE "{name}"')
+        if way != "OPTIONS":
+            admin.execute(f"ALTER {target} SET search_path = app, public")
+    try:
+        with ground_on_app(url, tmp_path, options) as ground:
+            public = ground_rows(ground, "public")
+            goes_through(ground)
+            assert ground_rows(ground, "public") == public
+    finally:
+        if way != "OPTIONS":
+            with plain.client() as admin:
+                admin.execute(f"ALTER {target} RESET search_path")
+
+
+@contextmanager
+def ground_on_app(url: str, folder: Any, options: dict[str, str]) -> Iterator[Ground]:
+    """Live in the schema `app`; there are tables of the same names in `public`, too."""
+    with ground_on(url, folder, OPTIONS=options) as ground:
+        asked = {**ground.__dict__, "engine": engine_for("default")}
+        yield InApp(**asked)
+
+
+class InApp(Ground):
+    """A ground whose live is the schema `app`."""
+
+    @contextmanager
+    def client(self) -> Iterator[Any]:
+        with super().client() as client:
+            client.execute("SET search_path = app, public")
+            yield client
+
+
+def ground_rows(ground: Ground, schema: str) -> list[Any]:
+    with ground.client() as client:
+        return [client.execute(f"SELECT * FROM {schema}.{t} ORDER BY 1").fetchall() for t in TABLES]
+
+
+def test_with_a_backend_that_sets_the_path_before_each_use(
+    make: Callable[[], str], tmp_path: Any
+) -> None:
+    """As django-tenants does."""
+    with ground_on(make(), tmp_path) as ground:
+        connections["default"].close()
+        settings = {
+            **connections["default"].settings_dict,
+            "ENGINE": "tests.integration.engines.own_path",
+        }
+        connections["default"] = DatabaseWrapper(settings, "default")
+        goes_through(Ground(project=ground.project, engine=engine_for("default")))
+
+
+def test_a_pooler_that_refuses_an_option_of_the_settings_is_not_tried_again(
+    make: Callable[[], str], tmp_path: Any
+) -> None:
+    url = make()
+    for behind in given(pgbouncer(url, mode="session")):
+        with as_default_database(project_on("postgres", tmp_path, behind)):
+            settings = connections["default"].settings_dict
+            settings["OPTIONS"] = {"options": "-c statement_timeout=0"}
+            with pytest.raises(OperationalError) as refused:
+                connections["default"].ensure_connection()
+    error = explain(refused.value)
+    assert isinstance(error, Misconfigured)
+    assert "options" in error.what
+    assert "ignore_startup_parameters" in error.hint
