@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import NamedTuple
 
 from django.db.models import Q
@@ -12,8 +15,10 @@ from backup_tasks import ledger
 from backup_tasks.backup.dump import withdraw
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
+from backup_tasks.errors import AnotherRunActive, HandoverChanged
 from backup_tasks.models import Run, UndoPoint
 from backup_tasks.restore import file_swap, undo_points
+from backup_tasks.restore.run_folder import Ask, RunFolder, held, runs_with_folder, with_folder
 from backup_tasks.storage import workspace
 from backup_tasks.storage.files import project_trees
 
@@ -33,7 +38,9 @@ class Removed(NamedTuple):
 
 def remove_orphans_of(run_id: str) -> None:
     """Remove what a run that nobody can resume has left; nothing that live or undo needs. May be
-    called twice."""
+    called twice. Its files stay where another run writes to live's at the moment: the next prune
+    removes them.
+    """
     engine = engine_for(backup_settings().database)
     kept = engine.schema_name("undo", run_id)
     can_be_undone = UndoPoint.objects.filter(pk=run_id).exists()
@@ -43,30 +50,64 @@ def remove_orphans_of(run_id: str) -> None:
     engine.discard(engine.schema_name("staging", run_id))
     if not can_be_undone:
         engine.discard(kept)
-        # Only what the ledger knows not to have changed the rows: after a disaster it is a new
-        # one, and the files that the runs of the old one added are live's.
-        changed_nothing = Run.objects.filter(pk=run_id, state__in=_GIVEN_UP).exists()
-        for tree in project_trees():
-            if changed_nothing:
-                file_swap.take_back_added(tree, run_id)
-            file_swap.forget(tree, run_id)
+        _remove_files_of(run_id)
     for folder in ("out", "safety"):
         withdraw(workspace.path_of(run_id) / folder)
     workspace.remove(run_id)
 
 
-def remove_all(*, dry: bool) -> Removed:
+def _remove_files_of(run_id: str) -> None:
+    """Only what the ledger knows not to have changed the rows is taken back: after a disaster it is
+    a new one, and the files that the runs of the old one added are live's."""
+    changed_nothing = Run.objects.filter(pk=run_id, state__in=_GIVEN_UP).exists()
+    ask = Ask(partial(undo_points.refuse_while_live_is_written, run_id))
+    trees = with_folder(project_trees(), run_id)
+    # HandoverChanged: another process removes them at the same time, and holds the folder now.
+    with suppress(AnotherRunActive, HandoverChanged), held(trees, run_id, ask) as folders:
+        for folder in folders:
+            if changed_nothing:
+                file_swap.take_back_added(folder)
+            folder.remove()
+
+
+def settle_others(run_id: str, ask: Ask) -> None:
+    """Before a run that is going to change live plans what happens to its files: end what other
+    runs have begun with them.
+
+    What runs that came no further have added is taken back, and their plans, made for a live that
+    is going to be another, are dropped. Whoever was stopped while it held a run's folder loses it.
+    What was taken back from the last run's files by somebody who had lost it is put back.
+    """
+    doubtful = undo_points.runs_in_doubt(engine_for(backup_settings().database))
+    replaced = set(UndoPoint.objects.values_list("pk", flat=True))
+    last = UndoPoint.objects.filter(undone_at=None).order_by("-created_at").first()
+    given_up = Run.objects.filter(state__in=_GIVEN_UP).exclude(pk__in=replaced | doubtful)
+    for tree in project_trees():
+        for other, is_held in runs_with_folder(tree).items():
+            is_given_up = given_up.filter(pk=other).exists()
+            is_last = last is not None and other == last.pk
+            at_work = Run.objects.filter(pk=other, state__in=Run.ACTIVE).exists()
+            if other == run_id or at_work or not (is_held or is_given_up or is_last):
+                continue
+            with RunFolder(tree, other, ask) as folder:
+                if is_given_up:
+                    file_swap.take_back_added(folder)
+                    folder.drop_plan()
+                elif is_last:
+                    file_swap.put_back_lost(folder)
+
+
+def remove_all(*, dry: bool, holds: Callable[[], None] = lambda: None) -> Removed:
     """Remove what belongs to no run that could still use it: staging, kept tables, files,
     workspaces. Return what it was; with `dry` it stays. What something outside hangs on stays too.
+    `holds` raises an error when whoever called this must not go on.
 
     What there is is listed first, and the runs after: a run is in the ledger before it makes
     anything, so whatever is listed and has no run is nobody's.
     """
     engine = engine_for(backup_settings().database)
     schemas = engine.schemas()
-    with_files = {
-        run_id: tree for tree in project_trees() for run_id in file_swap.runs_with_files(tree)
-    }
+    with_files = {run_id: tree for tree in project_trees() for run_id in runs_with_folder(tree)}
     with_workspace = workspace.runs()
     usable = _usable_runs()
     points = dict(UndoPoint.objects.values_list("pk", "schema"))
@@ -75,6 +116,7 @@ def remove_all(*, dry: bool) -> Removed:
     left = [schema for schema in schemas if schema not in needed | set(points.values())]
     warnings: list[str] = []
     for schema in [] if dry else [*left]:
+        holds()
         if told := engine.discard(schema):
             warnings += told
             left.remove(schema)
@@ -87,6 +129,7 @@ def remove_all(*, dry: bool) -> Removed:
         for name in scratches:
             workspace.remove(name)
         for run_id in nobodys_files | nobodys_workspaces:
+            holds()
             remove_orphans_of(run_id)
     return Removed(names=left, warnings=warnings)
 

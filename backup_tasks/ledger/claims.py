@@ -98,6 +98,14 @@ class Claim:
         if not uncancelled.update(state=F("state")):
             raise Cancelled("the run was cancelled", obj=self.run.pk)
 
+    def holds(self) -> None:
+        """Raise what `still_mine` raises, by one question: nothing is prolonged, nothing locked."""
+        state = _held(self).values_list("run__state", flat=True).first()
+        if state is None:
+            raise _lease_lost(self)
+        if state == Run.State.CANCELLED:
+            raise Cancelled("the run was cancelled", obj=self.run.pk)
+
 
 def claim(run_id: str, step_name: str, *, task_id: str = "") -> Claim | Finished | Busy | Refused:
     """Claim a step for this process.

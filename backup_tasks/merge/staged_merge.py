@@ -30,6 +30,7 @@ from backup_tasks.restore.contents import (
     models_referred_to,
     unpacked_manifest,
 )
+from backup_tasks.restore.run_folder import RunFolder
 from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.natural_keys import Model, identity_of
 from backup_tasks.storage.files import project_trees
@@ -60,24 +61,30 @@ class StagedMerge:
         """The tables of live that rows go into."""
         return sorted(model._meta.db_table for model in self._models)
 
-    def rehearse(self) -> dict[str, Any]:
+    def rehearse(self, folders: Sequence[RunFolder]) -> dict[str, Any]:
         """Return the plan. Live's tables are read, and nothing is changed."""
         with self._engine.merge_transaction(self._place, writing=None) as staging:
             plan = self._prepared(staging).plan()
             transaction.set_rollback(True, using=self._engine.alias)
-        files = self._plan_files()
+        files = self._plan_files(folders)
         return {**plan, "files": files, "refused": [*refusals(plan), *_file_refusals(files)]}
 
-    def merge(self, record: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    def merge(
+        self,
+        folders: Sequence[RunFolder],
+        record: Callable[[dict[str, Any]], None],
+        certain: Callable[[], None],
+    ) -> dict[str, Any]:
         """Merge and prove; return the plan, and what was proven.
 
-        In one transaction, in which `record` is called with the result. Raises DoesNotFit for what
+        In one transaction, in which `record` is called with the result. The run's folders are those
+        of `trees`; for `certain`, see `placement.added`. Raises DoesNotFit for what
         no policy decides, ValidationFailed if live is not what it was to become; live is as it was
         then.
         """
-        files = self._plan_files()
+        files = self._plan_files(folders)
         with (
-            file_swap.added(self.trees, self._run_id),
+            file_swap.added(folders, certain),
             _explained(self._manifest),
             self._engine.merge_transaction(self._place, writing=self.tables) as staging,
         ):
@@ -149,12 +156,12 @@ class StagedMerge:
             )
         return equal
 
-    def _plan_files(self) -> dict[str, Any]:
+    def _plan_files(self, folders: Sequence[RunFolder]) -> dict[str, Any]:
         figures: dict[str, Any] = {"add": 0, "replace": 0, "kept": 0, "conflicts": []}
-        for tree in self.trees:
-            wanted = entries_of(self._folder, self._manifest, tree.alias)
+        for folder in folders:
+            wanted = entries_of(self._folder, self._manifest, folder.tree.alias)
             replace = self._policy.on_conflict != "target"
-            found = file_swap.make_merge_plan(tree, self._run_id, wanted, replace=replace)
+            found = file_swap.make_merge_plan(folder, wanted, replace=replace)
             for name in ("add", "replace", "kept"):
                 figures[name] += found[name]
             figures["conflicts"] += found["conflicts"]

@@ -1,38 +1,33 @@
 """Puts a set of files in the place of another: at no moment does a row of live miss its file.
 
-Each storage is handled by itself. Below `.backup_tasks/` it has, per run, the files that a restore
-staged (`staging`), those that a promote replaced (`kept`), and the plan that says what happens to
-each name (`plan.jsonl`): lines of {"name": …, "action": "add" | "replace" | "remove"}.
+Each storage is handled by itself, through the run's folder in it (`run_folder.RunFolder`). The plan
+there says what happens to each name: lines of {"name": …, "action": "add" | "replace" | "remove"}.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO, Literal, cast
 
-from backup_tasks.errors import DoesNotFit, HandoverChanged
-from backup_tasks.storage.files import RESERVED, Entry, Tree, in_order
+from django.db import DatabaseError, InterfaceError
+
+from backup_tasks.errors import BackupError, DoesNotFit, HandoverChanged
+from backup_tasks.restore.run_folder import RunFolder, at_rest
+from backup_tasks.storage.files import Entry, Tree, in_order
 
 _NAMED = 10
 Action = Literal["add", "replace", "remove"]
 
 
 def staged(run_id: str, name: str = "") -> str:
-    """Return where a run stages a file of that name."""
-    return f"{RESERVED}/{run_id}/staging/{name}".rstrip("/")
+    """Return where a run stages a file of that name, before it holds its folder."""
+    return f"{at_rest(run_id)}/staging/{name}".rstrip("/")
 
 
-def kept(run_id: str, name: str = "") -> str:
-    """Return where a run keeps the file of that name that it replaced or removed."""
-    return f"{RESERVED}/{run_id}/kept/{name}".rstrip("/")
-
-
-def make_plan(
-    tree: Tree, run_id: str, wanted: Iterable[Entry], *, keep_others: bool = False
-) -> None:
+def make_plan(folder: RunFolder, wanted: Iterable[Entry], *, keep_others: bool = False) -> None:
     """Write what must happen so that the storage holds the wanted files, which are staged, and no
     others unless they are kept.
 
@@ -40,17 +35,15 @@ def make_plan(
     the storage is somewhere between the two states, and only the first look knew the old one.
     Raises DoesNotFit for a file whose name is a folder there, or the other way round.
     """
-    if has_plan(tree, run_id):
+    if folder.has_plan:
         return
-    plan = _compare(tree, wanted)
+    plan = _compare(folder.tree, wanted)
     if keep_others:
         plan = ((name, action) for name, action in plan if action != "remove")
-    _write_plan(tree, run_id, plan)
+    _write_plan(folder, plan)
 
 
-def make_merge_plan(
-    tree: Tree, run_id: str, wanted: Iterable[Entry], *, replace: bool
-) -> dict[str, Any]:
+def make_merge_plan(folder: RunFolder, wanted: Iterable[Entry], *, replace: bool) -> dict[str, Any]:
     """Write what must happen so that the storage holds the wanted files too, which are staged.
 
     Of two files of one name, the staged one is taken if `replace` says so. A plan that is there
@@ -59,7 +52,7 @@ def make_merge_plan(
     counts: dict[str, Any] = {"add": 0, "replace": 0, "kept": 0, "conflicts": []}
 
     def steps() -> Iterator[tuple[str, Action]]:
-        for name, action in _compare(tree, wanted):
+        for name, action in _compare(folder.tree, wanted):
             if action == "replace" and len(counts["conflicts"]) < _NAMED:
                 counts["conflicts"].append(name)
             if action == "add" or (action == "replace" and replace):
@@ -68,26 +61,25 @@ def make_merge_plan(
             elif action == "replace":
                 counts["kept"] += 1
 
-    if has_plan(tree, run_id):
-        for name, action in _read_plan(tree, run_id):
+    if folder.has_plan:
+        for name, action in _read_plan(folder):
             counts[action] += 1
             if action == "replace" and len(counts["conflicts"]) < _NAMED:
                 counts["conflicts"].append(name)
     else:
-        _write_plan(tree, run_id, steps())
+        _write_plan(folder, steps())
     return counts
 
 
-def make_undo_plan(tree: Tree, run_id: str, undone: str) -> None:
-    """Write the plan that takes back what the plan of the run `undone` did, and stage its files."""
-    if has_plan(tree, run_id) or not has_plan(tree, undone):
+def make_undo_plan(folder: RunFolder, undone: RunFolder) -> None:
+    """Write the plan that takes back what the plan of another run did, and stage its files."""
+    if folder.has_plan or not undone.has_plan:
         return
     opposite: dict[Action, Action] = {"add": "remove", "remove": "add", "replace": "replace"}
-    for name, action in _read_plan(tree, undone):
+    for name, action in _read_plan(undone):
         if action != "add":
-            tree.copy(kept(undone, name), staged(run_id, name))
-    plan = ((name, opposite[action]) for name, action in _read_plan(tree, undone))
-    _write_plan(tree, run_id, plan)
+            folder.stage_kept_of(undone, name)
+    _write_plan(folder, ((name, opposite[action]) for name, action in _read_plan(undone)))
 
 
 def refuse_clash(tree: Tree, name: str) -> None:
@@ -102,65 +94,77 @@ def refuse_clash(tree: Tree, name: str) -> None:
         )
 
 
-def has_plan(tree: Tree, run_id: str) -> bool:
-    """Whether the run changes files of this storage."""
-    return tree.exists(_plan_name(run_id))
-
-
 @contextmanager
-def added(trees: Sequence[Tree], run_id: str) -> Iterator[None]:
-    """Add the files that live has not before the rows change inside: the old rows miss nothing. If
-    the rows do not change after all, take them back."""
+def added(folders: Sequence[RunFolder], certain: Callable[[], None]) -> Iterator[None]:
+    """Add the files that live has not before the rows change inside: the old rows miss nothing.
+
+    If an error comes out, they are taken back; but only if `certain` raises none: that the rows did
+    not change, and that nobody else is at it. Else they stay, and the next attempt finds them.
+    """
     try:
-        for tree in trees:
-            for name, action in _read_plan(tree, run_id):
-                if action == "add" and tree.exists(staged(run_id, name)):
-                    tree.move(staged(run_id, name), name)
+        for folder in folders:
+            for name, action in _read_plan(folder):
+                if action == "add" and folder.tree.exists(folder.staged(name)):
+                    folder.put(name)
         yield
     except Exception:
-        for tree in trees:
-            take_back_added(tree, run_id)
+        if _raises_nothing(certain):
+            for folder in folders:
+                take_back_added(folder)
         raise
 
 
-def take_back_added(tree: Tree, run_id: str) -> None:
+def _raises_nothing(question: Callable[[], None]) -> bool:
+    try:
+        question()
+    except (BackupError, DatabaseError, InterfaceError):
+        return False
+    return True
+
+
+def take_back_added(folder: RunFolder) -> None:
     """Stage the added files again: the run did not change the rows."""
-    if has_plan(tree, run_id):
-        for name, action in _read_plan(tree, run_id):
-            if action == "add" and tree.exists(name) and not tree.exists(staged(run_id, name)):
-                tree.move(name, staged(run_id, name))
+    if folder.has_plan:
+        tree = folder.tree
+        for name, action in _read_plan(folder):
+            if action == "add" and tree.exists(name) and not tree.exists(folder.staged(name)):
+                folder.stage_again(name)
 
 
-def put_other_files(tree: Tree, run_id: str) -> None:
+def put_other_files(folder: RunFolder) -> None:
     """After the rows have changed: replace and remove files, and keep the old ones for undo. What
     was staged and is in place already, byte for byte, goes: undo needs no second copy of it."""
-    for name, action in _read_plan(tree, run_id):
-        if action == "replace" and tree.exists(staged(run_id, name)):
-            if not tree.exists(kept(run_id, name)):
-                tree.copy(name, kept(run_id, name))
-            tree.move(staged(run_id, name), name)
+    tree = folder.tree
+    for name, action in _read_plan(folder):
+        if action == "replace" and tree.exists(folder.staged(name)):
+            if not tree.exists(folder.kept(name)):
+                folder.keep(name)
+            folder.put(name)
         elif action == "remove" and tree.exists(name):
-            tree.move(name, kept(run_id, name))
+            folder.take_away(name)
+        elif action == "add" and tree.exists(folder.staged(name)) and not tree.exists(name):
+            folder.put(name)  # somebody who had lost the run took it back
         elif not tree.exists(name) and action != "remove":
             raise HandoverChanged(
                 "the file is neither staged nor in place",
                 obj=f"storage {tree.alias}: {name}",
                 hint="Something else removed it. Restore the files again with --type files.",
             )
-    tree.remove_folder(staged(run_id))
+    folder.remove(folder.staged())
 
 
-def forget(tree: Tree, run_id: str) -> None:
-    """Remove all that a run staged and kept in the storage."""
-    tree.remove_folder(f"{RESERVED}/{run_id}")
-
-
-def runs_with_files(tree: Tree) -> list[str]:
-    """Return the ids of the runs that have something staged or kept in the storage."""
-    try:
-        return sorted(tree.storage.listdir(RESERVED)[0])
-    except FileNotFoundError:
+def put_back_lost(folder: RunFolder) -> list[str]:
+    """Of the run that replaced live last: put the files in place again that a process took back
+    which had lost the run. Return their names."""
+    tree = folder.tree
+    if not folder.has_plan or next(tree.names(folder.staged()), None) is None:
         return []
+    lost = []
+    for name, action in _read_plan(folder):
+        if action != "remove" and tree.exists(folder.staged(name)) and not tree.exists(name):
+            folder.put(name)
+            lost.append(name)
+    return lost
 
 
 def _compare(tree: Tree, wanted: Iterable[Entry]) -> Iterator[tuple[str, Action]]:
@@ -187,20 +191,16 @@ def _order(name: str) -> list[bytes]:
     return [in_order(part) for part in name.split("/")]
 
 
-def _plan_name(run_id: str) -> str:
-    return f"{RESERVED}/{run_id}/plan.jsonl"
-
-
-def _read_plan(tree: Tree, run_id: str) -> Iterator[tuple[str, Action]]:
-    with tree.open(_plan_name(run_id)) as lines:
+def _read_plan(folder: RunFolder) -> Iterator[tuple[str, Action]]:
+    with folder.open_plan() as lines:
         for line in lines:
             record = json.loads(line)
             yield record["name"], record["action"]
 
 
-def _write_plan(tree: Tree, run_id: str, plan: Iterable[tuple[str, Action]]) -> None:
+def _write_plan(folder: RunFolder, plan: Iterable[tuple[str, Action]]) -> None:
     with TemporaryFile() as lines:
         for name, action in plan:
             lines.write(json.dumps({"name": name, "action": action}).encode() + b"\n")
         lines.seek(0)
-        tree.write(_plan_name(run_id), cast(BinaryIO, lines))
+        folder.write_plan(cast(BinaryIO, lines))

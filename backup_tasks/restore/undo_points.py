@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils import timezone
 
 from backup_tasks.engines import Engine
-from backup_tasks.errors import Permanent
+from backup_tasks.errors import AnotherRunActive, Permanent
 from backup_tasks.models import Run, UndoPoint
 
 
@@ -37,11 +37,33 @@ def supersede_unfinished(engine: Engine, run_id: str) -> None:
         )
 
 
-def refuse_superseded(point: UndoPoint) -> None:
-    """Raise Permanent if live was replaced again since the run of this point replaced it."""
-    if point.undone_at is not None:
+def refuse_superseded(run_id: str) -> None:
+    """Raise Permanent if live was replaced again since the run replaced it."""
+    if UndoPoint.objects.filter(pk=run_id).exclude(undone_at=None).exists():
         raise Permanent(
             "a later run has replaced live since: finishing this one would mix their files",
-            obj=point.pk,
+            obj=run_id,
             hint="Nothing is to be done. If you want its package, restore it again.",
+        )
+
+
+def refuse_changed(engine: Engine, run_id: str) -> None:
+    """Raise Permanent if the run has changed live's rows, or may have."""
+    if UndoPoint.objects.filter(pk=run_id).exists() or engine.in_doubt(
+        engine.schema_name("undo", run_id)
+    ):
+        raise Permanent(
+            "the run has replaced live's rows", obj=run_id, hint=f"Finish it: resume_run {run_id}"
+        )
+
+
+def refuse_while_live_is_written(run_id: str) -> None:
+    """Raise AnotherRunActive while a run is active that writes to live, or the given one is active,
+    which is to be tidied up after."""
+    writing = Run.objects.exclude(live_lock=None).exclude(pk=run_id)
+    if active := (writing | Run.objects.filter(pk=run_id, state__in=Run.ACTIVE)).first():
+        raise AnotherRunActive(
+            "the run may be writing to live's files",
+            obj=active.pk,
+            hint="Prune again when it has ended.",
         )

@@ -163,6 +163,7 @@ def _work(claim: ledger.Claim, listener: Progress | None) -> Work:
         workspace=workspace.make(claim.run.pk),
         progress=progress,
         still_mine=claim.still_mine,
+        holds=claim.holds,
     )
 
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backup_tasks.engines import Engine
 from backup_tasks.progress import Progress
+from backup_tasks.restore import undo_points
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,3 +35,20 @@ class Work:
     """Raises LeaseLost if another worker holds the step, Cancelled if the run was cancelled.
     Inside a transaction on live it locks the step's row, so that what is committed with it was
     committed by the holder."""
+    holds: Callable[[], None]
+    """Raises what `still_mine` raises. A question only: it prolongs and locks nothing."""
+
+    def may_write_files(self) -> None:
+        """Raise an error unless this attempt holds the step, and no later run has replaced live
+        since this one did: LeaseLost, Cancelled, Permanent."""
+        self.holds()
+        undo_points.refuse_superseded(self.run_id)
+
+    def certainly_changed_no_rows(self, engine: Engine) -> None:
+        """Raise an error unless this attempt holds the step, and the run has certainly not changed
+        live's rows: a commit that did not answer may have happened all the same.
+
+        Outside of a transaction.
+        """
+        self.still_mine()  # waits for the end of the transaction that called it before
+        undo_points.refuse_changed(engine, self.run_id)

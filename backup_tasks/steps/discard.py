@@ -6,7 +6,7 @@ from typing import Any
 
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
-from backup_tasks.restore import file_swap
+from backup_tasks.restore.run_folder import Ask, held, with_folder
 from backup_tasks.steps import Work
 from backup_tasks.storage import catalogue
 from backup_tasks.storage.files import project_trees
@@ -21,8 +21,9 @@ def discard(work: Work) -> dict[str, Any]:
     engine = engine_for(settings.database)
     schema = engine.schema_name("staging", work.run_id)
     left = engine.discard(schema)
-    for tree in project_trees():
-        file_swap.forget(tree, work.run_id)
+    with held(with_folder(project_trees(), work.run_id), work.run_id, Ask(work.holds)) as folders:
+        for folder in folders:
+            folder.remove()
     source = work.results.get("fetch") or work.results.get("verify", {})
     catalogue.mark_drilled(str(source.get("package", "")))
     return {"discarded": schema, "warnings": left}

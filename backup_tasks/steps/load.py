@@ -26,6 +26,7 @@ from backup_tasks.restore.contents import (
     models_referred_to,
     unpacked_manifest,
 )
+from backup_tasks.restore.run_folder import Ask
 from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.parallel_load import Job, load_all
@@ -127,11 +128,12 @@ def _constraints_held(manifest: Manifest) -> Iterator[None]:
 
 
 def _stage_files(work: Work, manifest: Manifest, folder: Path, tree: Tree) -> int:
-    alias, count = tree.alias, 0
+    alias, count, ask = tree.alias, 0, Ask(work.holds)
     for entry in entries_of(folder, manifest, alias):
         file_swap.refuse_clash(tree, entry.name)
     for entry in entries_of(folder, manifest, alias):
         count += 1
+        ask()
         work.progress(count, manifest.totals.files, f"files of storage {alias}")
         with (folder / file_member(alias, entry.name)).open("rb") as content:
             tree.write(file_swap.staged(work.run_id, entry.name), cast(BinaryIO, content))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from django.utils import timezone
 
+from backup_tasks import cleanup
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.merge.staged_merge import StagedMerge
 from backup_tasks.models import UndoPoint
 from backup_tasks.package.streams import written_whole
-from backup_tasks.restore import file_swap
+from backup_tasks.restore import file_swap, undo_points
+from backup_tasks.restore.run_folder import Ask, held
 from backup_tasks.steps import Work
 
 
@@ -26,23 +29,29 @@ def merge(work: Work) -> dict[str, Any]:
     engine = engine_for(settings.database)
     told = work.workspace / "merged.json"
     into = StagedMerge(work.run_id, work.workspace / "in", work.params, work.progress)
-    point = UndoPoint.objects.filter(run_id=work.run_id).first()
-    if point is None:
+    ask = Ask(work.may_write_files)
+    is_merged = UndoPoint.objects.filter(run_id=work.run_id).exists()
+    if not is_merged:
+        cleanup.settle_others(work.run_id, ask)
 
-        def record(plan: dict[str, Any]) -> None:
-            work.still_mine()
-            with written_whole(told) as file:
-                file.write(json.dumps(plan).encode())
-            UndoPoint.objects.create(
-                run_id=work.run_id,
-                schema="",
-                tables=into.tables,
-                expires_at=timezone.now() + settings.undo_for,
-            )
+    def record(plan: dict[str, Any]) -> None:
+        work.still_mine()
+        with written_whole(told) as file:
+            file.write(json.dumps(plan).encode())
+        undo_points.supersede_unfinished(engine, work.run_id)
+        UndoPoint.objects.create(
+            run_id=work.run_id,
+            schema="",
+            tables=into.tables,
+            expires_at=timezone.now() + settings.undo_for,
+        )
 
-        into.merge(record)
-    for tree in into.trees:
-        file_swap.put_other_files(tree, work.run_id)
-    UndoPoint.objects.filter(pk=work.run_id).update(files_done=True)
+    with held(into.trees, work.run_id, ask) as folders:
+        if not is_merged:
+            into.merge(folders, record, partial(work.certainly_changed_no_rows, engine))
+        for folder in folders:
+            file_swap.put_other_files(folder)
+        ask.now()
+        UndoPoint.objects.filter(pk=work.run_id).update(files_done=True)
     left = engine.discard(engine.schema_name("staging", work.run_id))
     return {"merged": True, "plan": json.loads(told.read_bytes()), "warnings": left}

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from django.utils import timezone
 
+from backup_tasks import cleanup
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.models import Run, UndoPoint
 from backup_tasks.restore import file_swap, migration_compatibility, undo_points
 from backup_tasks.restore.concurrent_writes import concurrent_writes_warning, written_since_backup
 from backup_tasks.restore.contents import entries_of, keeps_other_files, unpacked_manifest
+from backup_tasks.restore.run_folder import Ask, RunFolder, held
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.scope import full_scope
 from backup_tasks.steps import Work
@@ -28,23 +32,28 @@ def promote(work: Work) -> dict[str, Any]:
     settings = backup_settings()
     engine = engine_for(settings.database)
     schema = engine.schema_name("staging", work.run_id)
-    trees, models = _prepared(work)
     point = UndoPoint.objects.filter(run_id=work.run_id).first()
     lock_seconds: float | None = None
+    ask = Ask(work.may_write_files)
     if point is None:
-        point = UndoPoint(
-            run_id=work.run_id,
-            schema=engine.schema_name("undo", work.run_id),
-            tables=sorted(model._meta.db_table for model in models),
-            apps=sorted({model._meta.app_label for model in models}),
-            expires_at=timezone.now() + settings.undo_for,
-        )
-        lock_seconds = _swap(work, schema, point, trees)
-    else:
-        undo_points.refuse_superseded(point)
-    for tree in trees:
-        file_swap.put_other_files(tree, work.run_id)
-    UndoPoint.objects.filter(pk=point.pk).update(files_done=True)
+        cleanup.settle_others(work.run_id, ask)
+    trees, models, plan = _prepared(work)
+    with held(trees, work.run_id, ask) as folders:
+        for folder in folders:
+            plan(folder)
+        if point is None:
+            point = UndoPoint(
+                run_id=work.run_id,
+                schema=engine.schema_name("undo", work.run_id),
+                tables=sorted(model._meta.db_table for model in models),
+                apps=sorted({model._meta.app_label for model in models}),
+                expires_at=timezone.now() + settings.undo_for,
+            )
+            lock_seconds = _swap(work, schema, point, folders)
+        for folder in folders:
+            file_swap.put_other_files(folder)
+        ask.now()
+        UndoPoint.objects.filter(pk=point.pk).update(files_done=True)
     left = engine.discard(schema)
     written = written_since_backup(engine, point.schema, models, work.results, settings)
     until = point.expires_at.isoformat(timespec="minutes")
@@ -60,25 +69,26 @@ def promote(work: Work) -> dict[str, Any]:
     }
 
 
-def _prepared(work: Work) -> tuple[list[Tree], list[Model]]:
-    """Return the storages whose files are replaced, planned, and the models whose tables are."""
+def _prepared(work: Work) -> tuple[list[Tree], list[Model], Callable[[RunFolder], None]]:
+    """Return the storages whose files are replaced, the models whose tables are, and what plans the
+    files of a storage."""
     settings = backup_settings()
     if work.kind == Run.Kind.REINIT:
-        trees = project_trees()
-        for tree in trees:
-            file_swap.make_plan(tree, work.run_id, ())
-        return trees, list(full_scope(settings).included)
-    folder = work.workspace / "in"
-    manifest = unpacked_manifest(folder, work.params)
-    trees = project_trees() if manifest.files is not None else []
-    for tree in trees:
-        entries = entries_of(folder, manifest, tree.alias)
+        models = list(full_scope(settings).included)
+        return project_trees(), models, lambda folder: file_swap.make_plan(folder, ())
+    package = work.workspace / "in"
+    manifest = unpacked_manifest(package, work.params)
+
+    def plan(folder: RunFolder) -> None:
+        entries = entries_of(package, manifest, folder.tree.alias)
         keep_others = keeps_other_files(manifest)
-        file_swap.make_plan(tree, work.run_id, entries, keep_others=keep_others)
-    return trees, migration_compatibility.models_of(manifest, settings)
+        file_swap.make_plan(folder, entries, keep_others=keep_others)
+
+    trees = project_trees() if manifest.files is not None else []
+    return trees, migration_compatibility.models_of(manifest, settings), plan
 
 
-def _swap(work: Work, schema: str, point: UndoPoint, trees: list[Tree]) -> float:
+def _swap(work: Work, schema: str, point: UndoPoint, folders: Sequence[RunFolder]) -> float:
     database = backup_settings().database
     engine = engine_for(database)
 
@@ -87,7 +97,7 @@ def _swap(work: Work, schema: str, point: UndoPoint, trees: list[Tree]) -> float
         undo_points.supersede_unfinished(engine, work.run_id)
         point.save(using=database, force_insert=True)
 
-    with file_swap.added(trees, work.run_id):
+    with file_swap.added(folders, partial(work.certainly_changed_no_rows, engine)):
         return engine.promote(
             schema, tables=point.tables, apps=point.apps, keep=point.schema, record=record
         )

@@ -7,16 +7,17 @@ from typing import Any
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.merge.staged_merge import StagedMerge
-from backup_tasks.restore import file_swap
+from backup_tasks.restore.run_folder import Ask, held
 from backup_tasks.steps import Work
 
 
 def rehearse(work: Work) -> dict[str, Any]:
     """Return {"merged": False, "plan": …, "warnings"}, see `merging.merge.Plan`."""
     into = StagedMerge(work.run_id, work.workspace / "in", work.params, work.progress)
-    plan = into.rehearse()
+    with held(into.trees, work.run_id, Ask(work.holds)) as folders:
+        plan = into.rehearse(folders)
+        for folder in folders:
+            folder.remove()
     engine = engine_for(backup_settings().database)
     left = engine.discard(engine.schema_name("staging", work.run_id))
-    for tree in into.trees:
-        file_swap.forget(tree, work.run_id)
     return {"merged": False, "plan": plan, "warnings": left}

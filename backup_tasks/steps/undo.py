@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django.utils import timezone
 
+from backup_tasks import cleanup
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import NothingToUndo
 from backup_tasks.models import UndoPoint
 from backup_tasks.restore import file_swap, undo_points
+from backup_tasks.restore.run_folder import Ask, RunFolder, held, with_folder
 from backup_tasks.steps import Work
-from backup_tasks.storage.files import Tree, project_trees
+from backup_tasks.storage.files import project_trees
 
 
 def undo(work: Work) -> dict[str, Any]:
@@ -27,25 +31,33 @@ def undo(work: Work) -> dict[str, Any]:
     mine = UndoPoint.objects.filter(run_id=work.run_id).first()
     undone = _last(work, engine) if mine is None else _undone_by(work)
     lock_seconds: float | None = None
+    ask = Ask(work.may_write_files)
     if mine is None:
-        mine = UndoPoint(
-            run_id=work.run_id,
-            schema=engine.schema_name("undo", work.run_id),
-            tables=undone.tables,
-            apps=undone.apps,
-            expires_at=timezone.now() + settings.undo_for,
-        )
-        lock_seconds = _swap(work, undone, mine, trees)
-    else:
-        undo_points.refuse_superseded(mine)
-    for tree in trees:
-        if file_swap.has_plan(tree, work.run_id):
-            file_swap.put_other_files(tree, work.run_id)
-    UndoPoint.objects.filter(pk=mine.pk).update(files_done=True)
+        cleanup.settle_others(work.run_id, ask)
+    with held(trees, work.run_id, ask) as folders:
+        if mine is None:
+            mine = UndoPoint(
+                run_id=work.run_id,
+                schema=engine.schema_name("undo", work.run_id),
+                tables=undone.tables,
+                apps=undone.apps,
+                expires_at=timezone.now() + settings.undo_for,
+            )
+            lock_seconds = _swap(work, undone, mine, folders, ask)
+        for folder in _changed(folders):
+            file_swap.put_other_files(folder)
+        ask.now()
+        UndoPoint.objects.filter(pk=mine.pk).update(files_done=True)
     left = engine.discard(undone.schema)
-    for tree in trees:
-        file_swap.forget(tree, undone.pk)
+    with held(with_folder(trees, undone.pk), undone.pk, ask) as folders:
+        for folder in folders:
+            folder.remove()
     return {"undone": undone.pk, "lock_seconds": lock_seconds, "warnings": left}
+
+
+def _changed(folders: Sequence[RunFolder]) -> list[RunFolder]:
+    """The undone run may have left a storage as it was."""
+    return [folder for folder in folders if folder.has_plan]
 
 
 def _last(work: Work, engine: Engine) -> UndoPoint:
@@ -85,7 +97,9 @@ def _undone_by(work: Work) -> UndoPoint:
     return UndoPoint.objects.get(pk=UndoPoint.objects.get(pk=work.run_id).undoes)
 
 
-def _swap(work: Work, undone: UndoPoint, mine: UndoPoint, trees: list[Tree]) -> float:
+def _swap(
+    work: Work, undone: UndoPoint, mine: UndoPoint, folders: Sequence[RunFolder], ask: Ask
+) -> float:
     database = backup_settings().database
     engine = engine_for(database)
 
@@ -96,10 +110,11 @@ def _swap(work: Work, undone: UndoPoint, mine: UndoPoint, trees: list[Tree]) -> 
         mine.save(using=database, force_insert=True)
         UndoPoint.objects.filter(pk=undone.pk).update(undone_at=timezone.now())
 
-    for tree in trees:
-        file_swap.make_undo_plan(tree, work.run_id, undone.pk)
-    changed = [tree for tree in trees if file_swap.has_plan(tree, work.run_id)]
-    with file_swap.added(changed, work.run_id):
+    for folder in folders:
+        with RunFolder(folder.tree, undone.pk, ask) as replaced:
+            file_swap.make_undo_plan(folder, replaced)
+    certain = partial(work.certainly_changed_no_rows, engine)
+    with file_swap.added(_changed(folders), certain):
         return engine.promote(
             undone.schema, tables=undone.tables, apps=undone.apps, keep=mine.schema, record=record
         )

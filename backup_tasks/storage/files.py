@@ -6,8 +6,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from errno import EEXIST, ENOENT, ENOTEMPTY
 from hashlib import sha256
 from pathlib import Path
+from shutil import copyfileobj
 from typing import BinaryIO, cast
 from uuid import uuid4
 
@@ -104,12 +106,13 @@ class Tree:
     def __init__(self, alias: str) -> None:
         self.alias = alias
         self.storage = storages[alias]
-        self._local = isinstance(self.storage, FileSystemStorage)
+        self.is_local = isinstance(self.storage, FileSystemStorage)
+        """Whether it is a file system, where a file or folder is renamed in one instant."""
 
     @property
     def folder(self) -> Path | None:
         """Where the files are, if they are on a disk of this machine."""
-        return Path(self.storage.path("")) if self._local else None
+        return Path(self.storage.path("")) if self.is_local else None
 
     @contextmanager
     def _failures(self, name: str) -> Iterator[None]:
@@ -160,7 +163,7 @@ class Tree:
     def in_the_way(self, name: str) -> str:
         """Return the file that keeps this name from being one: a file where it needs a folder, or
         one in a folder of that name. "" if there is none; folders without files are no obstacle."""
-        if not self._local:
+        if not self.is_local:
             return ""
         parts = name.split("/")
         above = ("/".join(parts[:length]) for length in range(1, len(parts)))
@@ -179,21 +182,32 @@ class Tree:
                 size += len(chunk)
         return Entry(name=name, size=size, sha256=hashed.hexdigest())
 
-    def write(self, name: str, content: BinaryIO) -> None:
+    def write(self, name: str, content: BinaryIO, *, below: str = "") -> None:
         """Write a file under exactly this name, replacing what has it; in one instant on a file
-        system, and where the storage overwrites: whatever dies, who finds it finds all of it."""
-        if not self._local:
+        system, and where the storage overwrites: whatever dies, who finds it finds all of it.
+
+        Of a file system, `below` is a folder that must be there, see `move`.
+        """
+        if not self.is_local:
             self._save(name, content)
             return
         folder = name.rpartition("/")[0]
         partial = f"{folder}/.{uuid4().hex}.partial".lstrip("/")
         try:
-            self._save(partial, content)
+            if below:
+                self._write_below(below, partial, content)
+            else:
+                self._save(partial, content)
             _make_durable(self.storage.path(partial))
-            self.move(partial, name)
+            self.move(partial, name, below=below)
         except BaseException:
             self.delete(partial)
             raise
+
+    def _write_below(self, below: str, name: str, content: BinaryIO) -> None:
+        self._make_parents(name, below)
+        with Path(self.storage.path(name)).open("xb") as file:
+            copyfileobj(content, file, _CHUNK)
 
     def _save(self, name: str, content: BinaryIO) -> None:
         with self._failures(name):
@@ -208,30 +222,78 @@ class Tree:
                 hint=f"Storage {self.alias} must keep names as they are.",
             )
 
-    def move(self, source: str, target: str) -> None:
-        """Give a file another name, replacing what has it; on a file system in one instant."""
-        if self._local:
-            path = Path(self.storage.path(target))
-            path.parent.mkdir(parents=True, exist_ok=True)
+    def move(self, source: str, target: str, *, below: str = "") -> None:
+        """Give a file another name, replacing what has it; on a file system in one instant.
+
+        Folders of the target are made as needed; of a file system only those below `below`, where
+        that is given: if that folder is not there itself, FileNotFoundError is raised.
+        """
+        if self.is_local:
+            if not os.path.lexists(self.storage.path(source)):
+                raise FileNotFoundError(ENOENT, os.strerror(ENOENT), self.storage.path(source))
+            path = self._make_parents(target, below)
             if path.is_dir():
                 _remove_empty(path)
             Path(self.storage.path(source)).replace(path)
             return
-        with self.open(source) as content:
-            self.write(target, content)
+        self.copy(source, target)
         self.delete(source)
 
-    def copy(self, source: str, target: str) -> None:
-        """Keep a file under another name too."""
-        if self._local:
-            path = Path(self.storage.path(target))
-            path.parent.mkdir(parents=True, exist_ok=True)
+    def copy(self, source: str, target: str, *, below: str = "") -> None:
+        """Keep a file under another name too. For `below`, see `move`."""
+        if self.is_local:
+            path = self._make_parents(target, below)
             path.unlink(missing_ok=True)
             with suppress(OSError):  # not every file system has hard links
                 os.link(self.storage.path(source), path)
                 return
         with self.open(source) as content:
-            self.write(target, content)
+            self.write(target, content, below=below)
+
+    def _make_parents(self, target: str, below: str) -> Path:
+        path = Path(self.storage.path(target))
+        if not below:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return path
+        folder = Path(self.storage.path(below))
+        for part in path.parent.relative_to(folder).parts:
+            folder /= part
+            folder.mkdir(exist_ok=True)
+        return path
+
+    def is_folder(self, name: str) -> bool:
+        """Whether a file system has a folder of that name."""
+        return Path(self.storage.path(name)).is_dir()
+
+    def make_folder(self, name: str) -> None:
+        """Make an empty folder on a file system, unless there is one."""
+        Path(self.storage.path(name)).mkdir(parents=True, exist_ok=True)
+
+    def rename_folder(self, source: str, target: str) -> bool:
+        """Give a folder of a file system another name, in one instant. Return False where it is
+        gone, or another folder has the name and is not empty."""
+        try:
+            Path(self.storage.path(source)).rename(self.storage.path(target))
+        except OSError as error:
+            if error.errno in (ENOENT, ENOTEMPTY, EEXIST):
+                return False
+            raise
+        return True
+
+    def remove_if_empty(self, folder: str) -> bool:
+        """Remove a folder of a file system, and that above it, as far as they are empty. Return
+        whether the folder is gone."""
+        path = Path(self.storage.path(folder))
+        try:
+            path.rmdir()
+        except OSError as error:
+            if error.errno in (ENOTEMPTY, EEXIST):
+                return False
+            if error.errno != ENOENT:
+                raise
+        with suppress(OSError):
+            path.parent.rmdir()
+        return True
 
     def delete(self, name: str) -> None:
         """Delete a file; one that is gone already is fine."""
@@ -242,7 +304,7 @@ class Tree:
         """Remove a folder and all files in it."""
         for name in list(self.names(folder)):
             self.delete(name)
-        if self._local:
+        if self.is_local:
             base = Path(self.storage.path(folder))
             with suppress(OSError):  # its parent goes too, once it is empty
                 _remove_empty(base)

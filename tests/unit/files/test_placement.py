@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from io import BytesIO
 from itertools import count
@@ -13,6 +14,8 @@ from pytest_django import Settings
 
 from backup_tasks.errors import DoesNotFit, HandoverChanged
 from backup_tasks.restore import file_swap
+from backup_tasks.restore.run_folder import Ask, RunFolder, runs_with_folder
+from backup_tasks.storage import files
 from backup_tasks.storage.files import Entry, Tree
 from tests.s3 import Bucket
 
@@ -59,17 +62,40 @@ def wanted(content: Content) -> Iterator[Entry]:
         yield Entry(name=name, size=len(data), sha256=sha256(data).hexdigest())
 
 
+def freely() -> None:
+    """Nobody else is at it."""
+
+
+@contextmanager
+def held_by(tree: Tree, run: str = RUN) -> Iterator[RunFolder]:
+    """The run's folder, in the hands of an attempt that may go on."""
+    with RunFolder(tree, run, Ask(freely)) as folder:
+        yield folder
+
+
 def prepare(tree: Tree, old: Content = OLD, new: Content = NEW) -> None:
     put(tree, old)
     put(tree, new, lambda name: file_swap.staged(RUN, name))
-    file_swap.make_plan(tree, RUN, wanted(new))
+    with held_by(tree) as folder:
+        file_swap.make_plan(folder, wanted(new))
 
 
 def change(tree: Tree, run: str = RUN) -> None:
     """The whole of it, as promote does it; the rows change in between."""
-    with file_swap.added([tree], run):
-        pass
-    file_swap.put_other_files(tree, run)
+    with held_by(tree, run) as folder:
+        with file_swap.added([folder], freely):
+            pass
+        file_swap.put_other_files(folder)
+
+
+def plan_undo(tree: Tree, run: str, undone: str) -> None:
+    with held_by(tree, run) as folder, held_by(tree, undone) as replaced:
+        file_swap.make_undo_plan(folder, replaced)
+
+
+def forget(tree: Tree, run: str) -> None:
+    with held_by(tree, run) as folder:
+        folder.remove()
 
 
 def test_the_storage_holds_just_the_wanted_files_afterwards(tree: Tree) -> None:
@@ -82,24 +108,28 @@ def test_the_storage_holds_just_the_wanted_files_afterwards(tree: Tree) -> None:
 def test_undo_brings_the_old_files_back_and_can_be_undone(tree: Tree) -> None:
     prepare(tree)
     change(tree)
-    file_swap.make_undo_plan(tree, UNDO, RUN)
+    plan_undo(tree, UNDO, RUN)
     change(tree, UNDO)
     assert held(tree) == OLD
-    file_swap.forget(tree, RUN)
-    file_swap.make_undo_plan(tree, REDO, UNDO)
+    forget(tree, RUN)
+    plan_undo(tree, REDO, UNDO)
     change(tree, REDO)
     assert held(tree) == NEW
 
 
 def test_new_files_are_there_before_the_rows_change_and_old_ones_until_then(tree: Tree) -> None:
     prepare(tree)
-    with file_swap.added([tree], RUN):
+    with held_by(tree) as folder, file_swap.added([folder], freely):
         assert held(tree) == {**NEW, **OLD}
 
 
 def test_rows_that_do_not_change_after_all_leave_the_files_as_they_were(tree: Tree) -> None:
     prepare(tree)
-    with pytest.raises(ZeroDivisionError), file_swap.added([tree], RUN):
+    with (
+        held_by(tree) as folder,
+        pytest.raises(ZeroDivisionError),
+        file_swap.added([folder], freely),
+    ):
         raise ZeroDivisionError
     assert held(tree) == OLD
     change(tree)
@@ -110,10 +140,10 @@ def test_what_is_staged_and_kept_is_not_among_the_projects_files_and_can_be_forg
     tree: Tree,
 ) -> None:
     prepare(tree)
-    assert file_swap.runs_with_files(tree) == [RUN]
+    assert list(runs_with_folder(tree)) == [RUN]
     change(tree)
-    file_swap.forget(tree, RUN)
-    assert file_swap.runs_with_files(tree) == []
+    forget(tree, RUN)
+    assert list(runs_with_folder(tree)) == []
     assert held(tree) == NEW
 
 
@@ -121,15 +151,16 @@ def test_half_a_plan_is_never_taken_for_one(tree: Tree, monkeypatch: pytest.Monk
     """It is cut short when its file has just been made: the files that such a plan does not name
     would never be put in place."""
     if isinstance(tree.storage, FileSystemStorage):
-        monkeypatch.setattr(os, "fdopen", _crash)
+        monkeypatch.setattr(files, "copyfileobj", _crash)
     else:
         monkeypatch.setattr(type(tree.storage), "_save", _crash)
 
-    with pytest.raises(Crash):
-        file_swap.make_plan(tree, RUN, wanted(NEW))
+    with pytest.raises(Crash), held_by(tree) as folder:
+        file_swap.make_plan(folder, wanted(NEW))
 
     monkeypatch.undo()
-    assert not file_swap.has_plan(tree, RUN)
+    with held_by(tree) as folder:
+        assert not folder.has_plan
 
 
 def _crash(*_: Any, **__: Any) -> Any:
@@ -142,7 +173,7 @@ def test_a_crash_at_any_step_leaves_every_row_its_file_and_the_next_attempt_ends
 ) -> None:
     """P9: a failed copy blocked any rerun."""
     for crash_at in count(step=1 if isinstance(tree.storage, FileSystemStorage) else 4):
-        file_swap.forget(tree, RUN)
+        forget(tree, RUN)
         tree.remove_folder("")
         prepare(tree)
         rows, crashed = _attempt(tree, monkeypatch, crash_at, when)
@@ -169,11 +200,11 @@ def _attempt(
     steps, rows = count(), "old"
 
     def stumbling(work: Callable[..., Any]) -> Callable[..., Any]:
-        def step(*arguments: Any) -> None:
+        def step(*arguments: Any, **options: Any) -> None:
             number = next(steps)
             if when == "before" and number == crash_at:
                 raise Crash
-            work(*arguments)
+            work(*arguments, **options)
             if when == "after" and number == crash_at:
                 raise Crash
 
@@ -182,10 +213,12 @@ def _attempt(
     with monkeypatch.context() as patch:
         patch.setattr(Tree, "move", stumbling(Tree.move))
         patch.setattr(Tree, "copy", stumbling(Tree.copy))
+        patch.setattr(Tree, "delete", stumbling(Tree.delete))
+        folder = RunFolder(tree, RUN, Ask(freely)).__enter__()  # who is killed does not leave it
         try:
-            with file_swap.added([tree], RUN):
+            with file_swap.added([folder], freely):
                 rows = "new"
-            file_swap.put_other_files(tree, RUN)
+            file_swap.put_other_files(folder)
         except Crash:
             return rows, True
     return rows, False
@@ -196,10 +229,12 @@ def test_a_crash_before_the_rows_changed_can_be_taken_back(
 ) -> None:
     """What prune does with the files of a run that was killed and given up."""
     prepare(tree)
-    rows, crashed = _attempt(tree, monkeypatch, crash_at=1, when="before")
+    after_the_first_file = 1 if tree.is_local else 2  # which is copied, and then deleted, elsewhere
+    rows, crashed = _attempt(tree, monkeypatch, after_the_first_file, when="before")
     assert (rows, crashed) == ("old", True)
-    file_swap.take_back_added(tree, RUN)
-    file_swap.forget(tree, RUN)
+    with held_by(tree) as folder:
+        file_swap.take_back_added(folder)
+    forget(tree, RUN)
     assert held(tree) == OLD
 
 
@@ -219,11 +254,12 @@ def test_names_that_sort_in_other_ways_are_not_lost(tree: Tree, changed: str) ->
 
 def test_a_file_that_disappeared_is_an_error_that_names_it(tree: Tree) -> None:
     prepare(tree)
-    with file_swap.added([tree], RUN):
-        pass
-    tree.storage.delete("c/fresh")
-    with pytest.raises(HandoverChanged) as refused:
-        file_swap.put_other_files(tree, RUN)
+    with held_by(tree) as folder:
+        with file_swap.added([folder], freely):
+            pass
+        tree.storage.delete("c/fresh")
+        with pytest.raises(HandoverChanged) as refused:
+            file_swap.put_other_files(folder)
     assert "c/fresh" in str(refused.value)
 
 
@@ -238,7 +274,8 @@ def test_a_file_whose_name_is_a_folder_in_live_is_refused_before_anything_change
         prepare(tree, old, new)
 
     assert held(tree) == old
-    assert not file_swap.has_plan(tree, RUN)
+    with held_by(tree) as folder:
+        assert not folder.has_plan
     assert all(name in refused.value.what for name in (*old, *new))
 
 

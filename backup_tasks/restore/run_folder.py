@@ -1,0 +1,214 @@
+"""A run's folder in a storage: the only door through which a run writes to live's files.
+
+`.backup_tasks/RUN/` has what a restore staged (`staging/`), what it replaced or removed (`kept/`),
+and what is to happen to each name (`plan.jsonl`). Whoever is to write to live's files takes the
+folder first: renames it to a name that nobody else knows, `.backup_tasks/RUN.5f0c…/`. Each write to
+live's files moves a file out of this folder or into it, in one system call. A process that was
+stopped, and goes on after another has taken the folder, does not find it under its old name, and
+changes nothing: docs/adr/0007.
+
+A storage that is no file system can't rename a folder. There the ledger alone is asked, before each
+file unless it has just been.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from types import TracebackType
+from typing import BinaryIO, Self
+from uuid import uuid4
+
+from backup_tasks.errors import HandoverChanged
+from backup_tasks.storage.files import RESERVED, Tree
+
+ANSWER_HOLDS = 0.1
+"""Seconds for which the ledger's answer is relied upon."""
+_PLAN = "plan.jsonl"
+
+
+class Ask:
+    """Asks whether this process may go on; again and again, but not for each of many files.
+
+    The question raises an error if it may not.
+    """
+
+    def __init__(self, question: Callable[[], None]) -> None:
+        self._question, self._asked_at = question, float("-inf")
+
+    def __call__(self) -> None:
+        if _clock() - self._asked_at > ANSWER_HOLDS:
+            self.now()
+
+    def now(self) -> None:
+        """Ask, whenever the last answer was."""
+        began = _clock()
+        self._question()
+        self._asked_at = began
+
+
+def _clock() -> float:
+    """Seconds, those for which the machine was suspended too, where the system counts them."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+class RunFolder:
+    """The folder of a run in one storage. Inside `with` this process holds it.
+
+    Every method raises what `ask` raises, and HandoverChanged if the folder is gone.
+    """
+
+    def __init__(self, tree: Tree, run_id: str, ask: Ask) -> None:
+        self.tree, self.run_id, self._ask = tree, run_id, ask
+        self._at = at_rest(run_id)
+
+    def __enter__(self) -> Self:
+        if not self.tree.is_local:
+            self._ask.now()
+            return self
+        while True:
+            # Looked up before the question: whoever may take it from now on, gives it another name.
+            found = _found(self.tree, self.run_id)
+            self._ask.now()
+            mine = f"{self._at}.{uuid4().hex}"
+            if found is None:
+                self.tree.make_folder(self._at)
+            elif self.tree.rename_folder(found, mine):
+                self._at = mine
+                return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        mine, self._at = self._at, at_rest(self.run_id)
+        if mine != self._at and not self.tree.remove_if_empty(mine):
+            # In vain if another holds it now; or if a process that had lost the run has made one of
+            # the name at rest: then it keeps the name that it has.
+            self.tree.rename_folder(mine, self._at)
+
+    def staged(self, name: str = "") -> str:
+        """Return the name under which a file is staged."""
+        return f"{self._at}/staging/{name}".rstrip("/")
+
+    def kept(self, name: str = "") -> str:
+        """Return the name under which a file that was replaced or removed is kept."""
+        return f"{self._at}/kept/{name}".rstrip("/")
+
+    @property
+    def has_plan(self) -> bool:
+        """Whether the run changes files of this storage."""
+        return self.tree.exists(f"{self._at}/{_PLAN}")
+
+    def open_plan(self) -> BinaryIO:
+        """Open the plan for reading."""
+        with self._fenced():
+            return self.tree.open(f"{self._at}/{_PLAN}")
+
+    def write_plan(self, content: BinaryIO) -> None:
+        """Write the plan: all of it, or none."""
+        with self._fenced(long=True):
+            self.tree.write(f"{self._at}/{_PLAN}", content, below=self._at)
+
+    def drop_plan(self) -> None:
+        """Remove the plan: nothing of it has happened."""
+        with self._fenced():
+            self.tree.delete(f"{self._at}/{_PLAN}")
+
+    def put(self, name: str) -> None:
+        """Move a staged file to its place in live, replacing what has its name."""
+        self._move(self.staged(name), name)
+
+    def stage_again(self, name: str) -> None:
+        """Move a file from live back to where it was staged."""
+        self._move(name, self.staged(name))
+
+    def keep(self, name: str) -> None:
+        """Keep a copy of live's file."""
+        with self._fenced():
+            self.tree.copy(name, self.kept(name), below=self._at)
+
+    def take_away(self, name: str) -> None:
+        """Move a file of live to where it is kept."""
+        self._move(name, self.kept(name))
+
+    def stage_kept_of(self, other: RunFolder, name: str) -> None:
+        """Stage what the other run has kept of that name; it stays there too."""
+        with self._fenced():
+            self.tree.copy(other.kept(name), self.staged(name), below=self._at)
+
+    def remove(self, folder: str = "") -> None:
+        """Remove all of it, or one folder in it (`staged()`, `kept()`)."""
+        with self._fenced():
+            self.tree.remove_folder(folder or self._at)
+
+    def _move(self, source: str, target: str) -> None:
+        with self._fenced():
+            if self.tree.is_local:
+                below = self._at if target.startswith(RESERVED) else ""
+                self.tree.move(source, target, below=below)
+            else:
+                self.tree.copy(source, target)
+                self._ask()  # a copy may take long, and harms nobody
+                self.tree.delete(source)
+
+    @contextmanager
+    def _fenced(self, *, long: bool = False) -> Iterator[None]:
+        """Ask before, after something `long` in any case; and explain why the folder is gone."""
+        (self._ask.now if long else self._ask)()
+        try:
+            yield
+        except FileNotFoundError as error:
+            if self.tree.is_local and not self.tree.is_folder(self._at):
+                self._ask.now()
+                raise HandoverChanged(
+                    "what the run staged is gone",
+                    obj=f"storage {self.tree.alias}: {at_rest(self.run_id)}",
+                    hint="Something else removed it. Start a new run.",
+                ) from error
+            raise
+
+
+@contextmanager
+def held(trees: Sequence[Tree], run_id: str, ask: Ask) -> Iterator[list[RunFolder]]:
+    """Hold the run's folders in all of these storages."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(RunFolder(tree, run_id, ask)) for tree in trees]
+
+
+def at_rest(run_id: str) -> str:
+    """Return the name of a run's folder that nobody holds."""
+    return f"{RESERVED}/{run_id}"
+
+
+def runs_with_folder(tree: Tree) -> dict[str, bool]:
+    """Return the runs that have a folder in the storage; True for those whose is held, or was when
+    its holder died."""
+    runs: dict[str, bool] = {}
+    for name in _folders(tree):
+        run_id, dot, _ = name.partition(".")
+        runs[run_id] = runs.get(run_id, False) or bool(dot)
+    return dict(sorted(runs.items()))
+
+
+def with_folder(trees: Sequence[Tree], run_id: str) -> list[Tree]:
+    """Return the storages in which the run has a folder."""
+    return [tree for tree in trees if run_id in runs_with_folder(tree)]
+
+
+def _found(tree: Tree, run_id: str) -> str | None:
+    """Return the name that the run's folder has. Where there is another, it was made by a process
+    that had lost the run already: it has no plan, or was staged while somebody held the real one.
+    """
+    names = [name for name in _folders(tree) if name.partition(".")[0] == run_id]
+    found = [f"{RESERVED}/{name}" for name in names]
+    return max(found, key=lambda name: (tree.exists(f"{name}/{_PLAN}"), len(name)), default=None)
+
+
+def _folders(tree: Tree) -> list[str]:
+    with suppress(FileNotFoundError):
+        return list(tree.storage.listdir(RESERVED)[0])
+    return []
