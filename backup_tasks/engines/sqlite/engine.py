@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -77,6 +78,7 @@ class SQLite(MergingEngine):
 
     def create(self, schema: str) -> None:
         self.drop(schema)
+        self._reserve(schema)
         self._connection(schema).close()
 
     def clone(self, schema: str, tables: Sequence[str]) -> list[str]:
@@ -100,6 +102,19 @@ class SQLite(MergingEngine):
         connection = self._connection(schema, "synchronous = OFF", "journal_mode = MEMORY")
         with connection_replaced(self.alias, connection):
             yield
+
+    def _reserve(self, schema: str) -> None:
+        """Make an empty file there that nobody can read who can't read live: SQLite would make one
+        that the umask decides on. It gives its own mode to the files beside it, and takes an empty
+        one for a new database."""
+        live = self._live.stat()
+        descriptor = os.open(schema, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            if os.geteuid() == 0:  # a command that root runs: live's owner goes on with the file
+                os.fchown(descriptor, live.st_uid, live.st_gid)
+            os.fchmod(descriptor, stat.S_IMODE(live.st_mode))
+        finally:
+            os.close(descriptor)
 
     def drop(self, schema: str) -> None:
         for suffix in _SIDE_FILES:
@@ -213,6 +228,7 @@ class SQLite(MergingEngine):
         """Copy the live file, as it is while this connection holds the write lock; make it durable
         before live is changed, since a commit over two files is not atomic in WAL mode."""
         self.drop(keep)
+        self._reserve(keep)
         with closing(sqlite3.connect(self._live)) as reader:
             reader.execute("VACUUM INTO ?", [keep])
         for path in (keep, str(Path(keep).parent)):
