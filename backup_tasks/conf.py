@@ -60,6 +60,11 @@ class BackupSettings:
     file_storages: Sequence[str] = ("default",)
     """Storage aliases whose files belong into a package."""
 
+    max_missing_files: int = 10
+    max_missing_share: float = 0.01
+    """How many of the files that rows refer to, and which share of them, may be missing that the
+    last package had. A backup in which both are exceeded fails, and one that misses half of all."""
+
     recipients: Sequence[str] = ()
     """age public keys (or ssh public keys) that can open new packages. Empty: not encrypted."""
 

@@ -18,6 +18,7 @@
         ├── LeftStaging                 8
         ├── HandoverChanged
         ├── DumpFailed
+        ├── FilesMissing
         ├── LoadFailed
         ├── PackageNotFound
         ├── StorageRefused
@@ -157,6 +158,10 @@ class HandoverChanged(Permanent):
 
 class DumpFailed(Permanent):
     """A row can't be written to a package faithfully."""
+
+
+class FilesMissing(Permanent):
+    """The package lacks files that it should hold. It is kept, marked incomplete."""
 
 
 class LoadFailed(Permanent):

@@ -158,6 +158,22 @@ class Package(_LedgerRow):
         return self.name
 
 
+class StorageId(_LedgerRow):
+    """The id that a storage of files, or the workspace, holds in a file of its own: a worker that
+    does not find it there looks at another folder."""
+
+    name = models.CharField(max_length=150, unique=True, help_text="storage ALIAS, or workspace.")
+    value = models.CharField(max_length=32)
+    host = models.CharField(max_length=255, help_text="Where it was adopted.")
+    adopted_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class UndoPoint(_LedgerRow):
     """The state that a promote replaced. Its row is written in the promote's own transaction, so
     it exists exactly when the promote happened; on MariaDB right after it, see

@@ -16,8 +16,8 @@ import platform
 import secrets
 import shutil
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -28,12 +28,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
 import backup_tasks
-from backup_tasks.backup import referenced_files
+from backup_tasks.backup import completeness, referenced_files
+from backup_tasks.backup.file_list import with_files
 from backup_tasks.backup.options import PackageOptions, package_options
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import Engine, engine_for
-from backup_tasks.errors import Misconfigured
-from backup_tasks.package.index import FileEntry, write_index
+from backup_tasks.errors import HandoverChanged, Misconfigured
 from backup_tasks.package.manifest import (
     Exclusion,
     FieldEntry,
@@ -83,7 +83,9 @@ def dump_rows(folder: Path, *, params: Mapping[str, Any], progress: Progress) ->
         codecs = [RowCodec(model, identities, connection) for model in scope.included]
         entries = tuple(_dump_models(engine, codecs, folder, progress))
         if _holds_files(params):
-            warnings += referenced_files.write(connection, scope.included, folder)
+            # A package of files holds no rows; which files it should hold, they say all the same.
+            whole = full_scope(settings) if kind == "files" else scope
+            warnings += referenced_files.write(connection, whole.included, folder)
         migrations = tuple(sorted(MigrationRecorder(connection).applied_migrations()))
         database = _database(connection, engine.isolation)
     manifest = Manifest(
@@ -177,29 +179,51 @@ def _database(connection: BaseDatabaseWrapper, isolation: str) -> dict[str, str]
     return {"vendor": connection.vendor, "version": version, "isolation": isolation}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """A package that was published."""
+
+    name: str
+    """Or its path, if it was written to one."""
+    written: Written
+    manifest: Manifest
+    storages: completeness.Storages
+    """{} for a package without files."""
+
+
 def pack_and_publish(
-    folder: Path, *, params: Mapping[str, Any], progress: Progress
-) -> tuple[str, Written]:
+    folder: Path,
+    *,
+    params: Mapping[str, Any],
+    progress: Progress,
+    counted: Mapping[str, int] | None = None,
+) -> Packed:
     """Add the files to what `dump` left, write the package, and publish it.
 
-    Returns its name (or its path, if it was written to one) and its size and SHA-256. A second call
-    after a crash publishes nothing twice: the name is made of the snapshot's time and the id.
-    Raises SourceChanged (tried again by the caller) if a file changes while it is packed.
+    A package that lacks files which it should hold, by the rows, by what was `counted` before, by
+    storage, and by the last package, is published as well: its manifest says `incomplete`, or
+    `accepted` if the params say so.
+
+    A second call after a crash publishes nothing twice: the name is made of the snapshot's time and
+    the id. Raises SourceChanged (tried again by the caller) if a file changes while it is packed.
     """
     settings = backup_settings()
     options = package_options(params, settings)
-    manifest = Manifest.from_json((folder / MANIFEST).read_bytes())
-    index = None
+    manifest = dumped(folder)
+    index: Path | None = None
+    storages: completeness.Storages = {}
     if _holds_files(params):
         index = folder / INDEX
-        with referenced_files.of(folder) as referred:
-            wanted = referred if manifest.type == "partial" else None
-            found = write_index(_files(progress, wanted), index)
-        missing = referenced_files.missing(folder, index)
-        manifest = replace(manifest, files=found, warnings=manifest.warnings + missing)
+        manifest, storages = with_files(
+            manifest, folder, params, counted=counted or {}, progress=progress
+        )
     name = options.output.name if options.output else _name(manifest, options)
     if published := _published(manifest, name, options):
-        return str(options.output or name), published
+        written = Written(size=published.size, sha256=published.sha256)
+        manifest = replace(manifest, incomplete=published.incomplete)
+        return Packed(
+            name=str(options.output or name), written=written, manifest=manifest, storages=storages
+        )
     target = folder / "packed" / name
     target.parent.mkdir(exist_ok=True)
     trees = {tree.alias: tree for tree in project_trees()}
@@ -229,7 +253,19 @@ def pack_and_publish(
         store.publish(target, sidecar)
         catalogue.record(sidecar, alias)
     target.unlink()
-    return name, written
+    return Packed(name=name, written=written, manifest=manifest, storages=storages)
+
+
+def dumped(folder: Path) -> Manifest:
+    """Return the manifest that `dump` left. Raises HandoverChanged."""
+    try:
+        return Manifest.from_json((folder / MANIFEST).read_bytes())
+    except FileNotFoundError as error:
+        raise HandoverChanged(
+            f"what the dump left is gone from the workspace, as host {socket.gethostname()} has it",
+            obj=str(folder),
+            hint="BACKUP['WORKSPACE'] must be one folder for all workers. Start the backup again.",
+        ) from error
 
 
 def withdraw(folder: Path) -> None:
@@ -240,7 +276,7 @@ def withdraw(folder: Path) -> None:
         store.withdraw(packed.name)
 
 
-def _published(manifest: Manifest, name: str, options: PackageOptions) -> Written | None:
+def _published(manifest: Manifest, name: str, options: PackageOptions) -> Sidecar | None:
     """What an earlier attempt published, and could not say so any more."""
     _, store = catalogue.stores()[0]
     if options.output:
@@ -249,22 +285,7 @@ def _published(manifest: Manifest, name: str, options: PackageOptions) -> Writte
         sidecar = store.sidecar(name) if store.exists(name) else None
     if sidecar is None or sidecar.id != manifest.id:
         return None
-    return Written(size=sidecar.size, sha256=sidecar.sha256)
-
-
-def _files(progress: Progress, wanted: Callable[[str, str], bool] | None) -> Iterator[FileEntry]:
-    """Yield every file of the project, or each that is wanted, by storage and name. One that is
-    deleted meanwhile is not there (P13)."""
-    for tree in project_trees():
-        for number, name in enumerate(tree.names(), start=1):
-            if wanted and not wanted(tree.alias, name):
-                continue
-            progress(number, None, f"reading the files of storage {tree.alias}")
-            try:
-                entry = tree.entry(name)
-            except FileNotFoundError:
-                continue
-            yield FileEntry(storage=tree.alias, name=name, size=entry.size, sha256=entry.sha256)
+    return sidecar
 
 
 def _name(manifest: Manifest, options: PackageOptions) -> str:

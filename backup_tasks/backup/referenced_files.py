@@ -1,21 +1,23 @@
 """The files that rows refer to, held against the files that there are.
 
 A row whose file is gone is a loss that happened before the backup: the backup goes on, and its
-manifest says which files were missing.
+manifest says which files were missing. Whether they are too many, `completeness` says.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from backup_tasks.backup.completeness import Figures
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.scope import label
 from backup_tasks.storage.files import project_trees
@@ -50,8 +52,24 @@ def write(
                 while rows := cursor.fetchmany(2000):
                     for (name,) in rows:
                         line = {"storage": alias, "name": name, "field": where}
-                        target.write(orjson.dumps(line) + b"\n")
+                        target.write(json.dumps(line).encode() + b"\n")
     return tuple(warnings)
+
+
+def any_to(alias: str, connection: BaseDatabaseWrapper, included: Sequence[Model]) -> bool:
+    """Whether a row refers to a file of that storage, there or not."""
+    quote = connection.ops.quote_name
+    with connection.cursor() as cursor:
+        for model, field in _file_fields(included):
+            if _alias_of(field) == alias:
+                column = quote(field.column)
+                cursor.execute(
+                    f"SELECT 1 FROM {quote(model._meta.db_table)}"  # noqa: S608
+                    f" WHERE {column} <> '' LIMIT 1"
+                )
+                if cursor.fetchone():
+                    return True
+    return False
 
 
 @contextmanager
@@ -59,44 +77,64 @@ def of(folder: Path) -> Iterator[Callable[[str, str], bool]]:
     """Inside, tell whether a row refers to the file, by storage and name."""
     with closing(sqlite3.connect("")) as database:  # a temporary file of SQLite's own
         database.execute("CREATE TABLE referred (storage, name, PRIMARY KEY (storage, name))")
-        database.executemany(
-            "INSERT OR IGNORE INTO referred VALUES (?, ?)",
-            ((line["storage"], line["name"].encode()) for line in _lines(folder / _FILE)),
-        )
+        keys = map(_key, _lines(folder / _FILE))
+        database.executemany("INSERT OR IGNORE INTO referred VALUES (?, ?)", keys)
         sql = "SELECT 1 FROM referred WHERE storage = ? AND name = ?"
 
         def is_referred(storage: str, name: str) -> bool:
-            key = (storage, name.encode("utf-8", "surrogateescape"))  # a storage's may be any bytes
+            key = _key({"storage": storage, "name": name})
             return database.execute(sql, key).fetchone() is not None
 
         yield is_referred
 
 
-def missing(folder: Path, index: Path) -> tuple[str, ...]:
-    """Return a warning for each field that refers to files which the index does not list."""
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """What rows refer to, against what there is."""
+
+    warnings: tuple[str, ...]
+    """One for each field that refers to files which are missing."""
+    figures: dict[str, Figures]
+    """By storage."""
+
+
+def compare(folder: Path, index: Path, storages: Iterable[str]) -> Compared:
+    """Compare what the rows refer to with the files that the index lists."""
     with closing(sqlite3.connect("")) as database:  # a temporary file of SQLite's own
         database.execute("CREATE TABLE present (storage, name, PRIMARY KEY (storage, name))")
-        database.executemany("INSERT INTO present VALUES (:storage, :name)", _lines(index))
+        database.executemany("INSERT INTO present VALUES (?, ?)", map(_key, _lines(index)))
         database.execute("CREATE TABLE wanted (storage, name, field)")
-        database.executemany(
-            "INSERT INTO wanted VALUES (:storage, :name, :field)", _lines(folder / _FILE)
-        )
+        wanted = ((*_key(line), line["field"]) for line in _lines(folder / _FILE))
+        database.executemany("INSERT INTO wanted VALUES (?, ?, ?)", wanted)
         gone = "FROM wanted LEFT JOIN present USING (storage, name) WHERE present.name IS NULL"
         fields = database.execute(f"SELECT field, count(*) {gone} GROUP BY field").fetchall()
-        return tuple(
-            _warning(
-                field,
-                count,
-                database.execute(
-                    f"SELECT name {gone} AND field = ? ORDER BY name LIMIT {_NAMED}", [field]
-                ),
-            )
-            for field, count in fields
+        some = f"SELECT name {gone} AND field = ? ORDER BY name LIMIT {_NAMED}"
+        warnings = (
+            _warning(field, count, database.execute(some, [field])) for field, count in fields
         )
+        figures = {
+            alias: Figures(
+                files=_count(database, "present WHERE storage = ?", alias),
+                referenced=_count(database, "wanted WHERE storage = ?", alias),
+                missing=_count(database, f"{gone.removeprefix('FROM ')} AND storage = ?", alias),
+            )
+            for alias in storages
+        }
+        return Compared(warnings=tuple(warnings), figures=figures)
 
 
-def _warning(field: str, count: int, examples: Iterable[tuple[str]]) -> str:
-    names = ", ".join(name for (name,) in examples)
+def _key(line: Mapping[str, Any]) -> tuple[str, bytes]:
+    """Return what tells a file apart: its name may be no UTF-8, which SQLite takes for no text."""
+    return line["storage"], line["name"].encode("utf-8", "surrogateescape")
+
+
+def _count(database: sqlite3.Connection, what: str, alias: str) -> int:
+    sql = f"SELECT count(DISTINCT name) FROM {what}"  # noqa: S608  # constants
+    return int(database.execute(sql, [alias]).fetchone()[0])
+
+
+def _warning(field: str, count: int, examples: Iterable[tuple[bytes]]) -> str:
+    names = ", ".join(name.decode(errors="backslashreplace") for (name,) in examples)
     more = f" and {count - _NAMED} more" if count > _NAMED else ""
     return f"{field}: {count} files were missing when the backup was made: {names}{more}"
 
@@ -104,7 +142,7 @@ def _warning(field: str, count: int, examples: Iterable[tuple[str]]) -> str:
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as lines:
         for line in lines:
-            yield orjson.loads(line)
+            yield json.loads(line)
 
 
 def _file_fields(included: Sequence[Model]) -> Iterator[tuple[Model, models.FileField]]:

@@ -55,6 +55,10 @@ def _wrong_kinds(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
         value = getattr(settings, name)
         if not isinstance(value, timedelta) or value <= timedelta(0):
             yield name, f"is not a positive timedelta but {value!r}", "Write timedelta(days=7)."
+    for name in ("max_missing_files", "max_missing_share"):
+        value = getattr(settings, name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            yield name, f"is no number from 0 up but {value!r}", "The defaults are 10 and 0.01."
     retention: object = settings.retention
     numbers = [getattr(retention, rule.name, None) for rule in fields(Retention)]
     if not all(isinstance(number, int) and number >= 0 for number in numbers):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -56,11 +56,15 @@ class Refused:
 class Claim:
     """A step that this process holds. Inside `with`, heartbeats keep the lease."""
 
-    def __init__(self, run: Run, step: Step, results: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, run: Run, step: Step, finished: Sequence[Step] = ()) -> None:
         self.run = run
         self.step = step
-        self.results = results
+        self.results: Mapping[str, Mapping[str, Any]] = {
+            done.name: done.result for done in finished
+        }
         """Results of the run's finished steps, by step name."""
+        self.hosts: Mapping[str, str] = {done.name: owner.host(done.owner) for done in finished}
+        """Where these were done, by step name."""
         self.retries = count_since_resumed(step, "retry")
         """How often the step has met a transient error already."""
         self._heartbeat = Heartbeat(step.pk, token=step.attempt)
@@ -121,8 +125,7 @@ def claim(run_id: str, step_name: str, *, task_id: str = "") -> Claim | Finished
         if answer := _not_claimable(step, chain):
             return answer
         if _take(step, task_id):
-            results = {done.name: done.result for done in chain if done.position < step.position}
-            return Claim(step.run, step, results)
+            return Claim(step.run, step, chain[: step.position])
 
 
 def _not_claimable(step: Step, chain: list[Step]) -> Finished | Busy | Refused | None:
@@ -183,7 +186,7 @@ def _not_lost_too_often(step: Step) -> bool:
         hint="Look into the worker's log and the kernel's: it may be running out of memory. "
         f"Then `resume_run {step.run_id}`.",
     )
-    fail(Claim(step.run, step, {}), error)
+    fail(Claim(step.run, step), error)
     return False
 
 

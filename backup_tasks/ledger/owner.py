@@ -23,6 +23,11 @@ def this_process() -> str:
     return f"{_place()}:{pid}:{start}"
 
 
+def host(owner: str) -> str:
+    """Return the name of the host that an owner ran on."""
+    return owner.partition(":")[0]
+
+
 def is_gone(owner: str) -> bool:
     """Tell whether the owner ran on this host and has certainly ended."""
     place, _, process = owner.rpartition(":")[0].rpartition(":")

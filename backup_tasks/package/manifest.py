@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 from backup_tasks.errors import DoesNotFit
 from backup_tasks.package import names, strict
@@ -138,6 +138,12 @@ class Manifest:
 
     warnings: tuple[str, ...]
 
+    incomplete: str = ""
+    """Which files the package should hold and does not. Empty, and left out, where it holds all."""
+
+    accepted: str = ""
+    """The same, where somebody has accepted that they are gone. Left out where there is none."""
+
     @property
     def totals(self) -> Totals:
         return Totals(
@@ -150,7 +156,8 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """Return the manifest as it stands in a package. The same values give the same bytes."""
-        values = asdict(self) | {"totals": asdict(self.totals)}
+        values = without_empty(asdict(self), "incomplete", "accepted")
+        values["totals"] = asdict(self.totals)
         values["sha256"] = _sha256(values)
         return json.dumps(values, indent=2).encode() + b"\n"
 
@@ -180,6 +187,8 @@ class Manifest:
             excluded=tuple(_exclusion(entry) for entry in record.records("excluded")),
             files=None if record.is_null("files") else _file_index(record.record("files")),
             warnings=record.texts("warnings"),
+            incomplete=record.text_if_any("incomplete"),
+            accepted=record.text_if_any("accepted"),
         )
         totals = read_totals(record.record("totals"))
         record.done()
@@ -187,6 +196,11 @@ class Manifest:
         if totals != manifest.totals:
             raise damaged("the totals do not add up", obj=names.MANIFEST)
         return manifest
+
+
+def without_empty(values: dict[str, Any], *optional: str) -> dict[str, Any]:
+    """Leave optional keys out that have nothing to say: an older version can read the rest."""
+    return {key: value for key, value in values.items() if value or key not in optional}
 
 
 def _sha256(values: Mapping[str, object]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from backup_tasks.errors import SignatureInvalid
 from backup_tasks.package import names, signature, strict
@@ -22,6 +22,7 @@ from backup_tasks.package.manifest import (
     Totals,
     read_format,
     read_totals,
+    without_empty,
 )
 from backup_tasks.package.streams import Written
 
@@ -58,6 +59,10 @@ class Sidecar:
     encrypted: bool
     recipients: tuple[str, ...]
     totals: Totals
+    incomplete: str = ""
+    """Which files the package should hold and does not; nobody has accepted that. Such a package is
+    no good backup. Empty, and left out, where it holds all."""
+
     signed_by: str | None = None
     """Public key of the signature."""
 
@@ -89,6 +94,7 @@ class Sidecar:
             encrypted=bool(recipients),
             recipients=tuple(recipients),
             totals=manifest.totals,
+            incomplete=manifest.incomplete,
         )
 
     @property
@@ -98,7 +104,7 @@ class Sidecar:
 
     def canonical(self) -> bytes:
         """Return the bytes that are signed: sorted JSON of everything but the signature."""
-        values = asdict(self)
+        values = self._values()
         del values["signature"]
         return _PURPOSE + json.dumps(values, sort_keys=True, separators=(",", ":")).encode()
 
@@ -122,7 +128,10 @@ class Sidecar:
         return signature.verify(self.canonical(), self.signature, trusted)
 
     def to_json(self) -> bytes:
-        return json.dumps(asdict(self), indent=2).encode() + b"\n"
+        return json.dumps(self._values(), indent=2).encode() + b"\n"
+
+    def _values(self) -> dict[str, Any]:
+        return without_empty(asdict(self), "incomplete")
 
     @classmethod
     def from_json(cls, content: bytes, where: str) -> Sidecar:
@@ -147,6 +156,7 @@ class Sidecar:
             encrypted=record.flag("encrypted"),
             recipients=record.texts("recipients"),
             totals=read_totals(record.record("totals")),
+            incomplete=record.text_if_any("incomplete"),
             signed_by=record.text_or_none("signed_by"),
             signature=record.text_or_none("signature"),
         )

@@ -54,6 +54,14 @@ class Record:
     def text_or_none(self, key: str) -> str | None:
         return None if self.is_null(key) else self.text(key)
 
+    def text_if_any(self, key: str) -> str:
+        """Take a text that may be left out, and is not empty where it stands; "" without it."""
+        if key not in self._values:
+            return ""
+        if not (value := self.text(key)):
+            raise self.wrong(key, "a text that says something")
+        return value
+
     def one_of(self, key: str, choices: tuple[str, ...]) -> str:
         value = self.text(key)
         if value not in choices:

@@ -14,7 +14,7 @@ from django.apps.registry import Apps
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.state import StateApps
 
-from backup_tasks.backup import referenced_files
+from backup_tasks.backup import completeness, referenced_files
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import (
@@ -167,7 +167,7 @@ def expected_results(manifest: Manifest) -> dict[str, Any]:
     return {
         "expected": {entry.label: entry.count for entry in manifest.models},
         "expected_files": expected_files(manifest),
-        "warnings": list(manifest.warnings),
+        "warnings": list(completeness.warnings(manifest)),
     }
 
 
@@ -294,8 +294,9 @@ def entries_of(folder: Path, manifest: Manifest, alias: str) -> Iterator[Entry]:
 
 def keeps_other_files(manifest: Manifest) -> bool:
     """Whether live keeps the files that are not in the package: rows outside the part that is
-    restored may refer to them. The rows that were loaded say which of the package's are wanted."""
-    return manifest.type == "partial"
+    restored may refer to them. The rows that were loaded say which of the package's are wanted. So
+    it is with a package that lacks files: that they are not in it does not mean they are to go."""
+    return manifest.type == "partial" or bool(manifest.incomplete)
 
 
 def codecs_of(

@@ -8,6 +8,7 @@ from typing import Any
 from django.apps import apps
 from django.db import connections
 
+from backup_tasks.backup import completeness
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import KeyMissing
@@ -71,7 +72,10 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
         "migrations_to_run": older,
         "added": dict(selected.added),
         "left_as_they_are": sorted(now.keys() - then.keys()),
-        "warnings": [*manifest.warnings, *rows_at_stake(now, then, safety=plan["safety_backup"])],
+        "warnings": [
+            *completeness.warnings(manifest),
+            *rows_at_stake(now, then, safety=plan["safety_backup"]),
+        ],
     }
 
 

@@ -44,6 +44,7 @@ _MAKES = {
     "compress": None,
     "encrypt": None,
     "include_users": True,
+    "accept_missing_files": False,
 }
 _PART: Mapping[str, Any] = {"include": [], "exclude": []}
 _READS = {"package": "", "identity": "", "allow_unsigned": False}
@@ -78,6 +79,7 @@ encrypt         True, False, or None: encrypt where there are recipients
 include         app labels or app.Model: these and what they need; none: all
 exclude         app labels or app.Model: all but these
 include_users   False leaves users and what hangs on them out
+accept_missing_files  a package that lacks files which it should hold is no failure
 then            "drill": a backup that succeeded is followed by a drill of what it made
 package         name in the store or absolute path; "" for the newest
 identity        path of a file with an age identity; never a key

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 import random
+import socket
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from django.db import DatabaseError, InterfaceError, connections
 from django.utils.module_loading import import_string
 
 from backup_tasks import cleanup, ledger
+from backup_tasks.backup import storage_ids
 from backup_tasks.conf import backup_settings
 from backup_tasks.error_classification import explain
-from backup_tasks.errors import BackupError, Cancelled, LeaseLost, Transient
+from backup_tasks.errors import BackupError, Cancelled, HandoverChanged, LeaseLost, Transient
 from backup_tasks.ledger import report
 from backup_tasks.models import Run
 from backup_tasks.progress import Progress
@@ -154,17 +157,33 @@ def _work(claim: ledger.Claim, listener: Progress | None) -> Work:
         if listener is not None:
             listener(done, total, note)
 
+    storage_ids.recognize(claim.run.kind)
     return Work(
         run_id=claim.run.pk,
         attempt=claim.step.attempt,
         kind=claim.run.kind,
         params=claim.run.params,
         results=claim.results,
-        workspace=workspace.make(claim.run.pk),
+        hosts=claim.hosts,
+        workspace=_workspace(claim),
         progress=progress,
         still_mine=claim.still_mine,
         holds=claim.holds,
     )
+
+
+def _workspace(claim: ledger.Claim) -> Path:
+    """Return the run's workspace; only the first step of a run makes it. Raises HandoverChanged."""
+    run_id, here = claim.run.pk, socket.gethostname()
+    if claim.results and not workspace.path_of(run_id).is_dir():
+        done = ", ".join(f"{step} on {host}" for step, host in claim.hosts.items())
+        raise HandoverChanged(
+            f"{here} has no workspace of this run, whose earlier steps were done: {done}",
+            obj=str(workspace.path_of(run_id)),
+            hint="BACKUP['WORKSPACE'] must be one folder for all workers, and a run that failed "
+            "long ago has lost its own. Start the run again.",
+        )
+    return workspace.make(run_id)
 
 
 def _fail(claim: ledger.Claim, error: BackupError, trace: str) -> None:

@@ -27,6 +27,8 @@ class Work:
     """What was asked for; documented at `chains.start`."""
     results: Mapping[str, Mapping[str, Any]]
     """Results of the run's finished steps, by step name."""
+    hosts: Mapping[str, str]
+    """Where each of these steps was done, by step name."""
     workspace: Path
     """The run's own folder, shared by its steps. Exists."""
     progress: Progress

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+from backup_tasks.backup import completeness
 from backup_tasks.backup.dump import pack_and_publish
 from backup_tasks.steps import Work
 
 
 def pack(work: Work) -> dict[str, Any]:
-    """Return {"package": name or path, "size": bytes, "sha256": …} of the published package."""
-    name, written = pack_and_publish(
-        work.workspace / "out", params=work.params, progress=work.progress
+    """Return {"package": name or path, "size": bytes, "sha256": …, "incomplete", "warnings"} of the
+    published package, and, if it is one of everything, {"storages": figures by alias}."""
+    packed = pack_and_publish(
+        work.workspace / "out",
+        params=work.params,
+        progress=work.progress,
+        counted=work.results.get("snapshot", {}).get("storages"),
     )
-    return {"package": name, "size": written.size, "sha256": written.sha256}
+    result = {
+        "package": packed.name,
+        "size": packed.written.size,
+        "sha256": packed.written.sha256,
+        "incomplete": packed.manifest.incomplete,
+        "warnings": list(completeness.warnings(packed.manifest)),
+    }
+    if packed.manifest.type in ("full", "files") and work.params.get("include_users") is not False:
+        result["storages"] = packed.storages
+    return result

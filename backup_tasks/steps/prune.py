@@ -81,8 +81,10 @@ def _undo_points(work: Work, *, dry: bool) -> tuple[list[str], list[str]]:
 
 
 def _give_back(work: Work, point: UndoPoint) -> list[str]:
-    """Return why its tables could not be dropped; then it stays. Raises AnotherRunActive if a run has
-    begun that may want it."""
+    """Return why its tables could not be dropped; then it stays.
+
+    Raises AnotherRunActive if a run has begun that may want it.
+    """
 
     def may() -> None:
         work.holds()

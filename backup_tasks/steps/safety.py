@@ -12,14 +12,17 @@ from backup_tasks.storage import catalogue
 
 
 def safety(work: Work) -> dict[str, Any]:
-    """Return {"package", "size", "sha256", "counts", "exact", "files"}: a verified package of live.
+    """Return {"package", "size", "sha256", "counts", "exact", "files", "warnings"}: a verified
+    package of live.
 
     Whatever goes wrong here stops the run: nothing destructive happens without it (F9).
     """
     folder = work.workspace / "safety"
-    params = {"type": "full", "label": "safety"}
+    # What is missing is no reason to keep nothing: the restore may be what brings it back.
+    params = {"type": "full", "label": "safety", "accept_missing_files": True}
     manifest = dump_rows(folder, params=params, progress=work.progress)
-    name, written = pack_and_publish(folder, params=params, progress=work.progress)
+    packed = pack_and_publish(folder, params=params, progress=work.progress)
+    name, written, missing = packed.name, packed.written, packed.manifest.accepted
     opened = copy_here(name, folder / "package", allow_unsigned=True)
     if check_contents(opened, folder, work.params, work.progress):
         catalogue.mark_verified(name)
@@ -29,5 +32,6 @@ def safety(work: Work) -> dict[str, Any]:
         "sha256": written.sha256,
         "counts": {entry.label: entry.count for entry in manifest.models},
         "exact": {entry.label: entry.exact for entry in manifest.models},
+        "warnings": [f"safety backup: {missing}"] if missing else [],
         "files": opened.sidecar.totals.files if opened.sidecar else None,
     }

@@ -20,7 +20,8 @@ from backup_tasks.storage.files import project_trees
 
 
 def snapshot(work: Work) -> dict[str, Any]:
-    """Return {"counts": {model: rows}, "files": number, "added": {model: why}}.
+    """Return {"counts": {model: rows}, "files": number, "storages": {alias: files}, "added":
+    {model: why}}.
 
     All models are counted at one moment. What was added goes into the package though nobody named
     it.
@@ -36,8 +37,13 @@ def snapshot(work: Work) -> dict[str, Any]:
         for number, model in enumerate(models, start=1):
             work.progress(number, len(models), label(model))
             counts[label(model)] = count_rows(connections[settings.database], model._meta.db_table)
-    files = sum(1 for tree in project_trees() for _ in tree.names())
-    return {"counts": counts, "files": files, "added": dict(part.added)}
+    storages = {tree.alias: sum(1 for _ in tree.names()) for tree in project_trees()}
+    return {
+        "counts": counts,
+        "files": sum(storages.values()),
+        "storages": storages,
+        "added": dict(part.added),
+    }
 
 
 def _part(work: Work) -> Selection:

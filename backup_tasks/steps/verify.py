@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
+from backup_tasks.backup import completeness
+from backup_tasks.errors import HandoverChanged, PackageNotFound
 from backup_tasks.models import Run
-from backup_tasks.restore.contents import check_contents, expected_results, open_into
+from backup_tasks.restore.contents import Opened, check_contents, expected_results, open_into
 from backup_tasks.restore.open import copy_here
 from backup_tasks.steps import Work
 from backup_tasks.storage import catalogue
@@ -17,14 +20,37 @@ def verify(work: Work) -> dict[str, Any]:
     `checked` says what was proven: "contents" (every row and file against the manifest) or, for an
     encrypted package on a worker that can't open it, "bytes" (all of them, against the sidecar). In
     a cycle the package is unpacked too, for the steps that load it.
+
+    Raises FilesMissing, when the rest is proven, for a package of the run's own that is incomplete.
     """
-    name = str(work.results.get("pack", {}).get("package") or work.params.get("package", ""))
-    own = "pack" in work.results
-    opened = copy_here(
-        name,
-        work.workspace / "package",
-        allow_unsigned=own or bool(work.params.get("allow_unsigned")),
-    )
+    opened = _brought(work)
+    report = _checked(work, opened)
+    if missing := work.results.get("pack", {}).get("incomplete"):
+        raise completeness.files_missing(opened.name, missing)
+    return report
+
+
+def _brought(work: Work) -> Opened:
+    own = str(work.results.get("pack", {}).get("package", ""))
+    try:
+        return copy_here(
+            own or str(work.params.get("package", "")),
+            work.workspace / "package",
+            allow_unsigned=bool(own or work.params.get("allow_unsigned")),
+        )
+    except PackageNotFound as error:
+        if not own:
+            raise
+        where = work.hosts.get("pack", "another host")
+        raise HandoverChanged(
+            f"{where} has published the package, and {socket.gethostname()} does not find it",
+            obj=own,
+            hint="The stores (BACKUP['STORES'], or the path of --output) must be the same for all "
+            "workers: a folder that they share, or S3.",
+        ) from error
+
+
+def _checked(work: Work, opened: Opened) -> dict[str, Any]:
     report: dict[str, Any] = {"package": opened.name, "checked": "contents"}
     if work.kind == Run.Kind.CYCLE:
         manifest = open_into(work.workspace / "in", opened, work.params, work.progress)

@@ -151,13 +151,13 @@ class Subject:
     def left_behind(self) -> list[str]:
         """What no run needs any more, and is there."""
         kept = set(self.ask("SELECT place FROM backup_tasks_undopoint"))
-        points = set(self.ask("SELECT run_id FROM backup_tasks_undopoint"))
+        points = {"id", *self.ask("SELECT run_id FROM backup_tasks_undopoint")}
         reserved = self.project.media / ".backup_tasks"
         workspace, store = self.project.workspace, self.project.store
         packages = {path.name for path in store.iterdir()} if store.exists() else set()
         return [
             *(schema for schema in self.schemas() if schema not in kept),
-            *(str(path) for path in sorted(workspace.glob("*"))),
+            *(str(path) for path in sorted(workspace.glob("[!.]*"))),
             *(str(path) for path in sorted(reserved.glob("*")) if path.name not in points),
             *(str(path) for path in sorted(reserved.glob("*/staging/**/*")) if path.is_file()),
             *self.active_runs(),

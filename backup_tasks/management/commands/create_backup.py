@@ -56,13 +56,19 @@ def add_package_options(parser: CommandParser) -> None:
         help="Users, and what belongs to them.",
     )
 
+    parser.add_argument(
+        "--accept-missing-files",
+        action="store_true",
+        help="Files that are missing are gone for good: the backup is complete without them.",
+    )
     add_part_options(parser)
 
 
 def package_params(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the run's parameters for those options. Raises Misconfigured."""
     names = ("type", "label", "compress", "encrypt", "include_users", "include", "exclude")
-    return {name: options[name] for name in names} | {"output": _output(options["output"])}
+    given = {name: options[name] for name in (*names, "accept_missing_files")}
+    return given | {"output": _output(options["output"])}
 
 
 def _output(text: str) -> str:

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
 
 def mode_of(path: str | Path) -> str:
-    return oct(stat.S_IMODE(os.stat(path).st_mode))
+    return oct(stat.S_IMODE(Path(path).stat().st_mode))
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])

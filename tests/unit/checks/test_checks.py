@@ -67,6 +67,8 @@ def test_a_retention_with_an_unknown_rule_is_named(fired: Fired) -> None:
         ("RETENTION", 7),
         ("NATURAL_KEYS", ["documents.document"]),
         ("DATABASE", "archive"),
+        ("MAX_MISSING_FILES", "10"),
+        ("MAX_MISSING_SHARE", -0.5),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_an_error_that_names_the_setting(

@@ -10,6 +10,8 @@ import pytest
 from backup_tasks.errors import DoesNotFit, PackageDamaged
 from backup_tasks.package import manifest as module
 from backup_tasks.package.manifest import FileIndex, Manifest
+from backup_tasks.package.sidecar import Sidecar
+from backup_tasks.package.streams import Written
 
 from .content import ROWS, manifest_of, model_entry
 
@@ -158,3 +160,30 @@ def test_a_model_named_twice_is_damage() -> None:
 def test_a_changed_manifest_does_not_have_its_checksum() -> None:
     with pytest.raises(PackageDamaged, match="SHA-256"):
         Manifest.from_json(MANIFEST.to_json().replace(b"nightly", b"weekly!"))
+
+
+def test_what_a_package_lacks_is_in_manifest_and_sidecar_and_else_no_key_of_it() -> None:
+    """An older version reads what a newer one writes, as long as nothing is missing."""
+    lacking = replace(MANIFEST, incomplete="storage default: 20 of 20 files")
+    accepted = replace(MANIFEST, accepted="storage default: 20 of 20 files")
+
+    assert not {"incomplete", "accepted"} & json.loads(MANIFEST.to_json()).keys()
+    for manifest in (lacking, accepted):
+        assert Manifest.from_json(manifest.to_json()) == manifest
+    with pytest.raises(PackageDamaged, match="incomplete"):
+        Manifest.from_json(changed(lambda values: values.update(incomplete="")))
+
+
+def sidecar_of(manifest: Manifest) -> Sidecar:
+    written = Written(size=1, sha256="a" * 64)
+    return Sidecar.of(manifest, name="x.tar", written=written, compression="none", recipients=())
+
+
+def test_the_sidecar_says_that_a_package_is_incomplete_and_signs_it() -> None:
+    whole = sidecar_of(MANIFEST)
+    lacking = sidecar_of(replace(MANIFEST, incomplete="storage default: 20 of 20 files"))
+
+    assert "incomplete" not in json.loads(whole.to_json())
+    assert b"incomplete" not in whole.canonical()
+    assert b"20 of 20" in lacking.canonical()
+    assert Sidecar.from_json(lacking.to_json(), "x.json") == lacking

@@ -143,6 +143,7 @@ def test_the_options_of_a_backup_become_its_parameters(
         *("create_backup", "--type", "export", "--output", str(output), "--label", "friday"),
         *("--compress", "gzip", "--no-encrypt", "--no-include-users"),
         *("--include", "documents", "--include", "users.Role", "--exclude", "documents.Comment"),
+        "--accept-missing-files",
     )
 
     assert code == 0
@@ -153,6 +154,7 @@ def test_the_options_of_a_backup_become_its_parameters(
         "compress": "gzip",
         "encrypt": False,
         "include_users": False,
+        "accept_missing_files": True,
         "include": ["documents", "users.Role"],
         "exclude": ["documents.Comment"],
         "then": "",

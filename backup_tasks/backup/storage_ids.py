@@ -1,0 +1,208 @@
+"""Tells a worker that it looks at another folder than the others: a volume that is not mounted, a
+setting that differs, a workspace that is not shared.
+
+Each storage of files, and the workspace, holds an id in a file of its own, `.backup_tasks/id`, and
+the ledger expects it there. The first run adopts what it finds. From then on another id, or none,
+is an error before anything is done, until somebody says `adopt_storage`. The file is in no package.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Protocol
+
+from django.core.files.storage import FileSystemStorage
+from django.db import IntegrityError, connections, transaction
+
+from backup_tasks.backup import referenced_files
+from backup_tasks.conf import backup_settings
+from backup_tasks.errors import BackupError, HandoverChanged, Misconfigured
+from backup_tasks.models import Run, StorageId
+from backup_tasks.rows.scope import full_scope
+from backup_tasks.storage.files import RESERVED, Tree, project_trees
+
+_FILE = f"{RESERVED}/id"
+_LONGEST = 64
+
+
+class _Marked(Protocol):
+    """What holds an id."""
+
+    name: str
+
+    def read(self) -> str:
+        """Return its id, "" if it has none."""
+
+    def write(self, value: str) -> None:
+        """Give it an id."""
+
+    def may_be_another(self) -> bool:
+        """Whether it seems to be another one than that of the runs before, of which the ledger
+        knows no id. Raises Misconfigured if it certainly is."""
+
+    def differs(self, expected: StorageId, found: str) -> BackupError:
+        """Return the error for another id than the expected one."""
+
+
+class _Storage:
+    """A storage of the project's files."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.name = f"storage {tree.alias}"
+        self._tree = tree
+
+    def read(self) -> str:
+        if not self._tree.exists(_FILE):
+            return ""
+        with self._tree.open(_FILE) as file:
+            return file.read(_LONGEST).decode(errors="replace").strip()
+
+    def write(self, value: str) -> None:
+        self._tree.write(_FILE, BytesIO(f"{value}\n".encode()))
+
+    def may_be_another(self) -> bool:
+        if any(next(tree.names(), None) for tree in project_trees()):
+            return False
+        if _packed_files():
+            raise Misconfigured(
+                f"{self.name} holds no file, and earlier packages had files",
+                obj=self._where,
+                hint=self._hint,
+            )
+        return next(self._tree.names(), None) is None and _is_referred_to(self._tree.alias)
+
+    def differs(self, expected: StorageId, found: str) -> BackupError:
+        return Misconfigured(
+            f"{self.name} is not the one that the runs before used: its id is "
+            f"{found or 'missing'}, and {expected.value} is expected since "
+            f"{expected.adopted_at:%Y-%m-%d %H:%M} UTC, when {expected.host} had it",
+            obj=self._where,
+            hint=self._hint,
+        )
+
+    @property
+    def _where(self) -> str:
+        folder = f" ({self._tree.folder})" if self._tree.folder else ""
+        return f"{self.name} of host {socket.gethostname()}{folder}"
+
+    @property
+    def _hint(self) -> str:
+        alias = self._tree.alias
+        setting = f"STORAGES[{alias!r}]"
+        if isinstance(self._tree.storage, FileSystemStorage) and alias == "default":
+            setting = f"MEDIA_ROOT ({setting})"
+        return (
+            f"Is its volume mounted, and {setting} the same on all workers? Nothing was done. "
+            f"If it has taken the place of the one before: manage.py adopt_storage {alias}"
+        )
+
+
+class _Workspace:
+    """The folder where steps hand over."""
+
+    name = "workspace"
+
+    def __init__(self) -> None:
+        self._path = backup_settings().workspace / _FILE
+
+    def read(self) -> str:
+        return self._path.read_text(errors="replace")[:_LONGEST].strip() if self._is_there() else ""
+
+    def write(self, value: str) -> None:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        partial = self._path.with_name(f"{value}.partial")
+        partial.write_text(f"{value}\n")
+        partial.replace(self._path)
+
+    def may_be_another(self) -> bool:
+        return False
+
+    def differs(self, expected: StorageId, found: str) -> BackupError:
+        return HandoverChanged(
+            f"{socket.gethostname()} has another workspace than {expected.host}: its id is "
+            f"{found or 'missing'}, and {expected.value} is expected",
+            obj=str(Path(backup_settings().workspace)),
+            hint="BACKUP['WORKSPACE'] must be one folder for all workers. Nothing was done. If it "
+            "has taken the place of the one before: manage.py adopt_storage --workspace",
+        )
+
+    def _is_there(self) -> bool:
+        return self._path.is_file()
+
+
+def recognize(kind: str) -> None:
+    """Raise an error unless the workspace and the storages are those that the ledger expects; what
+    it expects nothing of is adopted. A run of this `kind` that uses no storage needs none.
+
+    Raises HandoverChanged for another workspace, Misconfigured for another storage.
+    """
+    for marked in _of(kind):
+        expected = StorageId.objects.filter(name=marked.name).first()
+        if expected is None:
+            found = marked.read()
+            if not found and marked.may_be_another():
+                continue
+            expected = _expect(marked, found)
+        found = marked.read()
+        if found != expected.value:
+            raise marked.differs(expected, found)
+
+
+def adopt(alias: str | None) -> StorageId:
+    """Expect from now on what is there: the storage of an alias, or the workspace (None). It is
+    given an id if it has none. Raises Misconfigured for an alias without files."""
+    marked: _Marked = _Workspace()
+    if alias is not None:
+        tree = next((tree for tree in project_trees() if tree.alias == alias), None)
+        if tree is None:
+            raise Misconfigured(
+                "the project keeps no files in a storage of this alias",
+                obj=alias,
+                hint="BACKUP['FILE_STORAGES'] names those that it does.",
+            )
+        marked = _Storage(tree)
+    value = marked.read() or secrets.token_hex(16)
+    marked.write(value)
+    row, _ = StorageId.objects.update_or_create(
+        name=marked.name, defaults={"value": value, "host": socket.gethostname()}
+    )
+    return row
+
+
+def _of(kind: str) -> Iterator[_Marked]:
+    yield _Workspace()
+    if kind != Run.Kind.VERIFY:
+        yield from map(_Storage, project_trees())
+
+
+def _expect(marked: _Marked, found: str) -> StorageId:
+    """Enter what is there. Of workers that do so at once, the first decides: its row keeps the
+    others waiting until its id is written, and a worker that dies in between has entered none."""
+    database = backup_settings().database
+    row = StorageId(
+        name=marked.name, value=found or secrets.token_hex(16), host=socket.gethostname()
+    )
+    try:
+        with transaction.atomic(using=database):
+            row.save(using=database, force_insert=True)
+            if not found:
+                marked.write(row.value)
+    except IntegrityError:
+        return StorageId.objects.get(name=marked.name)
+    return row
+
+
+def _packed_files() -> bool:
+    """Whether a backup that the ledger knows of held files."""
+    made = Run.objects.filter(kind__in=(Run.Kind.BACKUP, Run.Kind.CYCLE), state=Run.State.SUCCEEDED)
+    return made.filter(report__files__expected__gt=0).exists()
+
+
+def _is_referred_to(alias: str) -> bool:
+    settings = backup_settings()
+    connection = connections[settings.database]
+    return referenced_files.any_to(alias, connection, full_scope(settings).included)

@@ -1,0 +1,33 @@
+"""`adopt_storage`: says that a storage, or the workspace, has taken the place of the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from backup_tasks.backup import storage_ids
+from backup_tasks.errors import Misconfigured
+from backup_tasks.management.base import Command as BackupCommand
+
+
+class Command(BackupCommand):
+    help = "Expect from now on the storage, or the workspace, that this machine has."
+
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("storage", nargs="?", metavar="ALIAS", help="One of FILE_STORAGES.")
+        parser.add_argument("--workspace", action="store_true", help="The workspace instead.")
+
+    def perform(self, options: Mapping[str, Any]) -> None:
+        alias = options["storage"]
+        if bool(alias) == options["workspace"]:
+            raise Misconfigured(
+                "name one storage, or say --workspace",
+                hint="BACKUP['FILE_STORAGES'] has the aliases of the storages.",
+            )
+        row = storage_ids.adopt(alias)
+        self.tell(
+            {"name": row.name, "id": row.value, "host": row.host},
+            f"From now on, every worker must find the {row.name} with the id {row.value}.",
+        )
