@@ -13,6 +13,7 @@
         ├── PackageDamaged              5
         ├── KeyMissing                  6
         ├── SignatureInvalid            6
+        ├── NotEncrypted                6
         ├── ValidationFailed            7
         ├── DoesNotFit                  8
         ├── LeftStaging                 8
@@ -34,7 +35,7 @@ and the ledger keeps them.
 
 from __future__ import annotations
 
-from typing import ClassVar, TypedDict
+from typing import ClassVar, Self, TypedDict
 
 
 class ErrorRecord(TypedDict):
@@ -62,6 +63,13 @@ class BackupError(Exception):
         subject = f"{self.obj}: " if self.obj and self.obj not in self.what else ""
         advice = f" Hint: {self.hint}" if self.hint else ""
         return f"{subject}{self.what}{advice}"
+
+    def about(self, obj: str) -> Self:
+        """Name the object, where whoever raised the error did not know it. Returns the error."""
+        if not self.obj:
+            self.obj = obj
+            self.args = (self.what, obj, self.hint)
+        return self
 
     def record(self) -> ErrorRecord:
         """Return the error as plain JSON values, for the ledger and for `--json`."""
@@ -130,6 +138,12 @@ class KeyMissing(Permanent):
 
 class SignatureInvalid(Permanent):
     """The signature is missing, or none of the trusted keys made it."""
+
+    exit_code = 6
+
+
+class NotEncrypted(Permanent):
+    """A package in clear, where the settings ask for encrypted ones only."""
 
     exit_code = 6
 

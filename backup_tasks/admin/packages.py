@@ -153,13 +153,15 @@ class PackageAdmin(ReadOnlyAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         try:
-            found = catalogue.refresh()
-            broken = catalogue.broken()
+            contents = catalogue.read()
+            catalogue.index(contents)
         except _ERRORS as raised:
             starting.tell_error(request, explain(raised))
         else:
-            messages.success(request, f"The stores were read. Good packages: {len(found)}.")
-            for error in broken:
+            if not contents.unread:
+                good = len(contents.found)
+                messages.success(request, f"The stores were read. Good packages: {good}.")
+            for error in [*contents.unread.values(), *(odd.error for odd in contents.broken)]:
                 starting.tell_error(request, error)
         return redirect("admin:backup_tasks_package_changelist")
 
@@ -239,7 +241,7 @@ def _broken_on_this_machine() -> list[BackupError]:
     for alias, store in catalogue.stores():
         if isinstance(storage_for(alias), FileSystemStorage):
             try:
-                found += store.listing().broken
+                found += [odd.error for odd in store.listing().broken]
             except BackupError as error:
                 found.append(error)
     return found

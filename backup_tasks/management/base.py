@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, cast
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 
@@ -19,6 +21,9 @@ from backup_tasks.management.tables import added_lines, counts_table
 from backup_tasks.models import Run
 from backup_tasks.runs import chains
 from backup_tasks.runs.foreground import run_here
+
+LEDGER_ERRORS = (DatabaseError, InterfaceError, ImproperlyConfigured)
+"""What is raised where the database does not answer, was never migrated, or has no driver here."""
 
 
 class Command(BaseCommand):
@@ -49,17 +54,20 @@ class Command(BaseCommand):
             error = explain(raised)
             if self.as_json:
                 self._print_json(self._failure(error))
-            raise CommandError(_in_words(error), returncode=error.exit_code) from raised
+            raise CommandError(in_words(error), returncode=error.exit_code) from raised
 
     def tell(self, record: Mapping[str, Any], text: str) -> None:
-        """Print the result: the record as JSON, or else the text."""
+        """Print the result: the record as JSON, or else the text. A record that does not say so
+        is that of a success."""
         if self.as_json:
             self._print_json({"ok": True, "errors": [], **record})
         else:
             self.stdout.write(text)
 
     def _failure(self, error: BackupError) -> dict[str, Any]:
-        run = Run.objects.filter(pk=self.run_id).first() if self.run_id else None
+        run = None
+        with contextlib.suppress(DatabaseError, InterfaceError):  # that may be what went wrong
+            run = Run.objects.filter(pk=self.run_id).first() if self.run_id else None
         return {"ok": False, **outcome(run), "errors": [error.record()]}
 
     def _print_json(self, record: Mapping[str, Any]) -> None:
@@ -158,7 +166,7 @@ def outcome(run: Run | None) -> dict[str, Any]:
     """Return what the JSON object of every run says: run, package, counts, files, warnings."""
     report = run.report if run else {}
     return {
-        "run": run.pk if run else None,
+        "run": (run.pk or None) if run else None,  # what was not recorded has no id
         "state": run.state if run else None,
         "package": (run.package or None) if run else None,
         "counts": {
@@ -190,7 +198,8 @@ def enqueue(run: Run) -> None:
     )
 
 
-def _in_words(error: BackupError) -> str:
+def in_words(error: BackupError) -> str:
+    """Return the error as a person at a terminal reads it: what happened, to what, what to do."""
     record: ErrorRecord = error.record()
     subject = f"{error.obj}: " if error.obj and error.obj not in error.what else ""
     advice = f"\nHint: {error.hint}" if error.hint else ""

@@ -18,6 +18,7 @@ from backup_tasks.package.streams import Reader, Writer
 _MAGIC = b"age-encryption.org/v1\n"
 _KEY_HINT = "Give the identity file (BACKUP['IDENTITIES'] or --identity) of one of its recipients."
 _RECIPIENT_HINT = "Recipients (BACKUP['RECIPIENTS']) are `age1…` keys or ssh public keys."
+_IDENTITY_HINT = "An identity is `AGE-SECRET-KEY-…` or an ssh private key without a passphrase."
 _Result = TypeVar("_Result")
 
 
@@ -30,6 +31,19 @@ def generate_identity() -> tuple[str, str]:
     """Return a new (identity, recipient): the private key and its public key."""
     identity = pyrage.x25519.Identity.generate()
     return str(identity), str(identity.to_public())
+
+
+def check_recipients(recipients: Sequence[str]) -> None:
+    """Raise KeyMissing, naming the first, unless all are public keys that a package can be
+    encrypted to."""
+    for text in recipients:
+        _recipient(text.strip())
+
+
+def check_identities(text: str) -> None:
+    """Raise KeyMissing unless this is the text of an identity file that has an identity."""
+    if not _identities(text):
+        raise KeyMissing("the file has no identity", hint=_IDENTITY_HINT)
 
 
 def encrypt_stream(reader: Reader, writer: Writer, recipients: Sequence[str]) -> None:
@@ -109,7 +123,7 @@ def _identity(make: Callable[[_Result], object], secret: _Result, where: str) ->
     except pyrage.IdentityError as error:
         raise KeyMissing(
             f"{where} of the identity file is not an identity ({error})",
-            hint="An identity is `AGE-SECRET-KEY-…` or an ssh private key without a passphrase.",
+            hint=_IDENTITY_HINT,
         ) from error
 
 

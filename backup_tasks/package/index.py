@@ -23,6 +23,7 @@ from backup_tasks.package import names, strict
 from backup_tasks.package.damage import damaged
 from backup_tasks.package.manifest import FileIndex
 from backup_tasks.package.streams import written_whole
+from backup_tasks.storage.files import RESERVED
 
 _LINE_LIMIT = 1 << 16
 """Bytes of the longest line that is read."""
@@ -116,6 +117,8 @@ def _unsafe(entry: FileEntry) -> str:
         return f"{entry.storage!r} can't be the name of a storage in a package"
     if not names.is_safe(entry.name):
         return f"{entry.name!r} can't be the name of a file in a package"
+    if entry.name.partition("/")[0].casefold() == RESERVED:
+        return f"{entry.name!r} lies in {RESERVED}, where only undo keeps files"
     return ""
 
 

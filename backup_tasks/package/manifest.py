@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, TypedDict, cast, get_args
 
 from backup_tasks.errors import DoesNotFit
 from backup_tasks.package import names, strict
@@ -20,8 +20,23 @@ from backup_tasks.package.damage import damaged
 FORMAT = 1
 """Version of the package format that this code writes, and the newest that it reads."""
 
-MANIFEST_LIMIT = 64 << 20
-"""Bytes of the largest manifest that is read."""
+MANIFEST_LIMIT = 16 << 20
+"""Bytes of the largest manifest that is read. One of 1,000 models of 20 fields has 4 MB."""
+
+_VALUES_LIMIT = 300_000
+"""Commas and brackets of the largest manifest that is read. Read, a value may take a hundred times
+its room; 1,000 models of 20 fields have 120,000."""
+
+_SMALL = 1 << 20
+_RATIO = 100
+
+LABEL_LIMIT = 64
+"""Characters of the longest label."""
+
+PROJECT_LIMIT = 100
+"""Characters of the longest project name."""
+
+_HOST_LIMIT = 255
 
 PackageType = Literal["full", "database", "files", "export", "partial"]
 """partial: some of the models, and of the files those that their rows refer to, if any."""
@@ -111,6 +126,17 @@ class Totals:
     """Bytes of all rows and files, unpacked. Progress of packing and unpacking adds up to it."""
 
 
+class Facts(TypedDict):
+    """What both the manifest and the sidecar say of a package, beside format and totals."""
+
+    id: str
+    label: str
+    type: PackageType
+    created_at: str
+    host: str
+    project: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """Everything a package says about itself."""
@@ -166,20 +192,23 @@ class Manifest:
         """Return the manifest in `content`.
 
         Raises DoesNotFit for a newer format; PackageDamaged for anything that is missing, unknown,
-        of another type, or at odds with itself.
+        of another type, or at odds with itself; and for one that is too large, before it takes
+        the memory.
         """
+        values = sum(map(content.count, (b",", b"[", b"{")))
+        if len(content) > MANIFEST_LIMIT or values > _VALUES_LIMIT:
+            raise damaged(
+                f"the manifest has {len(content)} bytes and {values} values, more than "
+                f"{MANIFEST_LIMIT} or {_VALUES_LIMIT}",
+                obj=names.MANIFEST,
+            )
         record = strict.parse(content, names.MANIFEST)
         version = read_format(record)
         if record.sha256("sha256") != _sha256({"format": version, **record.rest()}):
             raise damaged("the manifest does not have the SHA-256 it states", obj=names.MANIFEST)
         manifest = cls(
             format=version,
-            id=record.text("id"),
-            label=record.text("label"),
-            type=cast("PackageType", record.one_of("type", get_args(PackageType))),
-            created_at=record.utc("created_at"),
-            host=record.text("host"),
-            project=record.text("project"),
+            **read_facts(record),
             versions=record.text_map("versions"),
             database=record.text_map("database"),
             migrations=record.pairs("migrations"),
@@ -203,6 +232,14 @@ def without_empty(values: dict[str, Any], *optional: str) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value or key not in optional}
 
 
+def largest_in(package_size: int) -> int:
+    """Return how many bytes the manifest of a package of so many bytes can have.
+
+    Packed, a manifest takes a tenth of its room or so; digests and names see to that.
+    """
+    return min(MANIFEST_LIMIT, _SMALL + _RATIO * package_size)
+
+
 def _sha256(values: Mapping[str, object]) -> str:
     """Return the SHA-256 of everything else in a manifest, as compact JSON with sorted keys.
 
@@ -224,6 +261,18 @@ def read_format(record: strict.Record) -> int:
     if found < 1:
         raise record.wrong("format", "a version from 1 up")
     return found
+
+
+def read_facts(record: strict.Record) -> Facts:
+    """Take what a manifest and a sidecar have in common. Raises PackageDamaged."""
+    return Facts(
+        id=record.id("id"),
+        label=record.line("label", LABEL_LIMIT),
+        type=cast("PackageType", record.one_of("type", get_args(PackageType))),
+        created_at=record.utc("created_at"),
+        host=record.line("host", _HOST_LIMIT),
+        project=record.line("project", PROJECT_LIMIT),
+    )
 
 
 def _model(record: strict.Record) -> ModelEntry:

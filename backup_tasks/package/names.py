@@ -10,6 +10,9 @@ from backup_tasks.package.compression import Compression
 MANIFEST = "manifest.json"
 INDEX = "files.jsonl"
 
+NAME_LIMIT = 255
+"""Characters of the longest name of a package: what a file system and the index can hold."""
+
 _SUFFIXES = {"zstd": ".tar.zst", "gzip": ".tar.gz", "none": ".tar"}
 
 
@@ -71,8 +74,22 @@ def is_safe(path: str) -> bool:
 
 
 def is_file_name(name: str) -> bool:
-    """Return whether a package may be called that: one part, not hidden, not a sidecar's."""
-    return is_safe(name) and "/" not in name and name[0] != "." and not name.endswith(".json")
+    """Return whether a package may be called that: one part that can be printed, not hidden, not a
+    sidecar's."""
+    return (
+        0 < len(name) <= NAME_LIMIT
+        and name.isprintable()
+        and is_safe(name)
+        and not {"/", "\\"} & set(name)  # some storages take the latter for the former
+        and name[0] != "."
+        and not name.endswith(".json")
+    )
+
+
+def is_sidecar_name(file_name: str) -> bool:
+    """Return whether a file may be a sidecar: the name of one without its ending could be that of a
+    package."""
+    return file_name.endswith(".json") and is_file_name(file_name.removesuffix(".json"))
 
 
 def _slug(text: str) -> str:

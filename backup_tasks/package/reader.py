@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -21,9 +21,9 @@ from backup_tasks.errors import BackupError, Misconfigured, PackageNotFound
 from backup_tasks.package import names
 from backup_tasks.package.cipher import decrypt_stream, is_age
 from backup_tasks.package.compression import decompress, detect
-from backup_tasks.package.damage import damaged
+from backup_tasks.package.damage import damaged, shown
 from backup_tasks.package.index import read_index
-from backup_tasks.package.manifest import MANIFEST_LIMIT, Manifest
+from backup_tasks.package.manifest import Manifest, largest_in
 from backup_tasks.package.streams import Progress
 from backup_tasks.package.tar import BLOCK, Member, TarStream
 
@@ -31,7 +31,22 @@ _COUNTABLE = 64 << 20
 """Bytes that a member of rows may be too long, and its rows still be counted for the message."""
 
 
-def unpack(package: Path, into: Path, *, identities: Sequence[str], progress: Progress) -> Manifest:
+Admit = Callable[[Manifest], None]
+"""Called with the manifest before anything else is read; what it raises ends the reading."""
+
+
+def _anything(manifest: Manifest) -> None:
+    """Admit every package."""
+
+
+def unpack(
+    package: Path,
+    into: Path,
+    *,
+    identities: Sequence[str],
+    progress: Progress,
+    admit: Admit = _anything,
+) -> Manifest:
     """Unpack a package into the folder `into`, and return its manifest.
 
     `into` must be empty or absent. It then holds the members under their names: `manifest.json`,
@@ -39,33 +54,40 @@ def unpack(package: Path, into: Path, *, identities: Sequence[str], progress: Pr
     An encrypted package is decrypted first, as a whole, to an unnamed file there.
 
     Raises PackageNotFound; PackageDamaged, naming the member or the model; DoesNotFit for a newer
-    format; KeyMissing; StorageUnavailable, StorageRefused; Misconfigured when `into` is not empty.
+    format; KeyMissing; StorageUnavailable, StorageRefused; Misconfigured when `into` is not empty;
+    and what `admit` raises.
     """
-    with _disk_errors(into):
+    with _about(package), _disk_errors(into):
         into.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(into.iterdir()):
             raise Misconfigured("a package is unpacked into an empty folder only", obj=str(into))
         try:
-            with _opened(package, identities, into) as stream:
-                return _walk(stream, _Folder(into), progress)
+            with _opened(package, identities, into) as opened:
+                return _walk(opened, _Folder(into), progress, admit)
         except BaseException:
             _empty(into)
             raise
 
 
 def check(
-    package: Path, *, identities: Sequence[str], scratch: Path, progress: Progress
+    package: Path,
+    *,
+    identities: Sequence[str],
+    scratch: Path,
+    progress: Progress,
+    admit: Admit = _anything,
 ) -> Manifest:
     """Prove that `unpack` would succeed, writing nothing but temporary files to `scratch`.
 
     Raises the errors of `unpack`.
     """
     with (
+        _about(package),
         _disk_errors(scratch),
         tempfile.TemporaryFile(dir=scratch) as index,
-        _opened(package, identities, scratch) as stream,
+        _opened(package, identities, scratch) as opened,
     ):
-        return _walk(stream, _Nowhere(index), progress)
+        return _walk(opened, _Nowhere(index), progress, admit)
 
 
 def read_manifest(package: Path, *, identities: Sequence[str], scratch: Path) -> Manifest:
@@ -74,8 +96,8 @@ def read_manifest(package: Path, *, identities: Sequence[str], scratch: Path) ->
     An encrypted package must be decrypted as a whole for that, to an unnamed file in `scratch`.
     Raises the errors of `unpack`.
     """
-    with _disk_errors(scratch), _opened(package, identities, scratch) as stream:
-        return Manifest.from_json(_manifest(TarStream(stream)))
+    with _about(package), _disk_errors(scratch), _opened(package, identities, scratch) as opened:
+        return Manifest.from_json(_manifest(opened, TarStream(opened.stream)))
 
 
 def is_encrypted(package: Path) -> bool:
@@ -83,7 +105,7 @@ def is_encrypted(package: Path) -> bool:
 
     Raises PackageNotFound, StorageUnavailable, StorageRefused.
     """
-    with _disk_errors(package), _source(package) as source:
+    with _about(package), _disk_errors(package), _source(package) as source:
         return is_age(source.read(BLOCK))
 
 
@@ -140,10 +162,11 @@ class _Expected:
     rows: int = 0
 
 
-def _walk(stream: BinaryIO, target: _Target, progress: Progress) -> Manifest:
-    archive = TarStream(stream)
-    content = _manifest(archive)
+def _walk(opened: _Opened, target: _Target, progress: Progress, admit: Admit) -> Manifest:
+    archive = TarStream(opened.stream)
+    content = _manifest(opened, archive)
     manifest = Manifest.from_json(content)
+    admit(manifest)
     with target.create(names.MANIFEST) as file:
         file.write(content)
     for expected in _announced(manifest, target):
@@ -155,13 +178,16 @@ def _walk(stream: BinaryIO, target: _Target, progress: Progress) -> Manifest:
     return manifest
 
 
-def _manifest(archive: TarStream) -> bytes:
+def _manifest(opened: _Opened, archive: TarStream) -> bytes:
     member = archive.next()
     if member is None or member.name != names.MANIFEST:
         found = member.name if member else "nothing"
         raise damaged(f"the package starts with {found}, not with its manifest")
-    if member.size > MANIFEST_LIMIT:
-        raise damaged(f"the manifest has {member.size} bytes, more than {MANIFEST_LIMIT}")
+    if member.size > (limit := largest_in(opened.package_size)):
+        raise damaged(
+            f"the manifest has {member.size} bytes, more than {limit} in a package of "
+            f"{opened.package_size}"
+        )
     return b"".join(archive.content(member))
 
 
@@ -232,16 +258,28 @@ def _wrong_count(expected: _Expected, found: str) -> BackupError:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Opened:
+    """A package that is open."""
+
+    stream: BinaryIO
+    """Its archive."""
+
+    package_size: int
+    """Bytes of it, packed."""
+
+
 @contextlib.contextmanager
-def _opened(package: Path, identities: Sequence[str], scratch: Path) -> Iterator[BinaryIO]:
+def _opened(package: Path, identities: Sequence[str], scratch: Path) -> Iterator[_Opened]:
     """Open the tar stream of a package, decrypted completely before a byte of it is used."""
     with _source(package) as source, contextlib.ExitStack() as stack:
+        size = os.fstat(source.fileno()).st_size
         clear: BinaryIO = source
         if is_age(_first(source)):
             clear = stack.enter_context(tempfile.TemporaryFile(dir=scratch))
             decrypt_stream(source, clear, identities)
             clear.seek(0)
-        yield decompress(clear, detect(_first(clear)))
+        yield _Opened(stream=decompress(clear, detect(_first(clear))), package_size=size)
 
 
 def _first(source: BinaryIO) -> bytes:
@@ -255,6 +293,16 @@ def _source(package: Path) -> BinaryIO:
         return package.open("rb")
     except FileNotFoundError as error:
         raise PackageNotFound("there is no such package", obj=str(package)) from error
+
+
+@contextlib.contextmanager
+def _about(package: Path) -> Iterator[None]:
+    """Let every error name something, if nothing else then the package."""
+    try:
+        yield
+    except BackupError as error:
+        error.about(shown(str(package)))
+        raise
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any, cast, get_args
 
 from backup_tasks.errors import SignatureInvalid
@@ -17,9 +18,11 @@ from backup_tasks.package.compression import Compression
 from backup_tasks.package.damage import damaged
 from backup_tasks.package.manifest import (
     FORMAT,
+    Facts,
     Manifest,
     PackageType,
     Totals,
+    read_facts,
     read_format,
     read_totals,
     without_empty,
@@ -29,8 +32,25 @@ from backup_tasks.package.streams import Written
 SIDECAR_LIMIT = 1 << 20
 """Bytes of the largest sidecar that is read."""
 
+RECIPIENTS = 100
+"""Public keys that a sidecar can name."""
+
+_RECIPIENT_LIMIT = 4096
+_KEY_LIMIT = 100
+_SIGNATURE_LIMIT = 200
+_INCOMPLETE_LIMIT = 4096
+
+_IN_BOTH = ("format", *Facts.__annotations__, "totals", "incomplete")
+"""What a sidecar and a manifest both say."""
+
 _PURPOSE = b"backup_tasks sidecar 1\n"
 """Signed along, so that a signature for anything else can't be passed off as one for a sidecar."""
+
+
+def can_be_named(recipients: Sequence[str]) -> bool:
+    """Return whether a sidecar can name these public keys."""
+    lines = (strict.is_line(text.strip(), _RECIPIENT_LIMIT) for text in recipients)
+    return len(recipients) <= RECIPIENTS and all(lines)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +112,7 @@ class Sidecar:
             type=manifest.type,
             compression=compression,
             encrypted=bool(recipients),
-            recipients=tuple(recipients),
+            recipients=tuple(text.strip() for text in recipients),
             totals=manifest.totals,
             incomplete=manifest.incomplete,
         )
@@ -101,6 +121,15 @@ class Sidecar:
     def file_name(self) -> str:
         """Name of the sidecar's own file."""
         return names.sidecar_name(self.name)
+
+    @property
+    def moment(self) -> datetime:
+        """The moment of the snapshot."""
+        return datetime.fromisoformat(self.created_at)
+
+    def differences(self, manifest: Manifest) -> list[str]:
+        """Return the names of the fields that both have, and that are not the same."""
+        return [name for name in _IN_BOTH if getattr(self, name) != getattr(manifest, name)]
 
     def canonical(self) -> bytes:
         """Return the bytes that are signed: sorted JSON of everything but the signature."""
@@ -125,7 +154,10 @@ class Sidecar:
                 obj=self.name,
                 hint="Pass --allow-unsigned if you know where it comes from.",
             )
-        return signature.verify(self.canonical(), self.signature, trusted)
+        try:
+            return signature.verify(self.canonical(), self.signature, trusted)
+        except SignatureInvalid as error:
+            raise error.about(self.name) from None
 
     def to_json(self) -> bytes:
         return json.dumps(self._values(), indent=2).encode() + b"\n"
@@ -137,28 +169,25 @@ class Sidecar:
     def from_json(cls, content: bytes, where: str) -> Sidecar:
         """Return the sidecar in `content`; `where` is its file name, for errors.
 
-        Raises PackageDamaged for anything missing, unknown or of another type; DoesNotFit for a
-        newer format.
+        Raises PackageDamaged for anything missing, unknown, of another type or form, or larger than
+        what can be shown and entered into the index; DoesNotFit for a newer format.
         """
         record = strict.parse(content, where)
         sidecar = cls(
             format=read_format(record),
-            id=record.text("id"),
-            name=record.text("name"),
-            created_at=record.utc("created_at"),
+            **read_facts(record),
+            name=record.line("name", names.NAME_LIMIT),
             size=record.count("size"),
             sha256=record.sha256("sha256"),
-            host=record.text("host"),
-            project=record.text("project"),
-            label=record.text("label"),
-            type=cast("PackageType", record.one_of("type", get_args(PackageType))),
             compression=cast("Compression", record.one_of("compression", get_args(Compression))),
             encrypted=record.flag("encrypted"),
-            recipients=record.texts("recipients"),
+            recipients=record.lines("recipients", items=RECIPIENTS, most=_RECIPIENT_LIMIT),
             totals=read_totals(record.record("totals")),
-            incomplete=record.text_if_any("incomplete"),
-            signed_by=record.text_or_none("signed_by"),
-            signature=record.text_or_none("signature"),
+            incomplete=record.line_if_any("incomplete", _INCOMPLETE_LIMIT),
+            signed_by=None if record.is_null("signed_by") else record.line("signed_by", _KEY_LIMIT),
+            signature=None
+            if record.is_null("signature")
+            else record.line("signature", _SIGNATURE_LIMIT),
         )
         record.done()
         if names.sidecar_name(sidecar.name) != where or not names.is_file_name(sidecar.name):

@@ -7,7 +7,6 @@ key in base64. Where a key is given as the text of a file, lines that start with
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidSignature
@@ -50,10 +49,14 @@ def verify(payload: bytes, signature: str, trusted: Sequence[str]) -> str:
         )
     try:
         raw = base64.b64decode(signature, validate=True)
-    except binascii.Error as error:
-        raise SignatureInvalid("the signature is not base64") from error
+    except ValueError as error:  # of binascii, or of base64 for what is not ASCII
+        raise SignatureInvalid(
+            "the signature is not base64",
+            hint="Somebody else made or altered this package. Do not restore it before you know "
+            "who.",
+        ) from error
     for text in trusted:
-        key = Ed25519PublicKey.from_public_bytes(_raw(text, _PUBLIC, "trusted key"))
+        key = _public_key(text)
         try:
             key.verify(raw, payload)
         except InvalidSignature:
@@ -65,6 +68,16 @@ def verify(payload: bytes, signature: str, trusted: Sequence[str]) -> str:
     )
 
 
+def check_trusted(trusted: Sequence[str]) -> None:
+    """Raise KeyMissing unless all are public keys."""
+    for text in trusted:
+        _public_key(text)
+
+
+def _public_key(text: str) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(_raw(text, _PUBLIC, "trusted key"))
+
+
 def _secret_key(text: str) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(_raw(text, _SECRET, "signing key"))
 
@@ -74,7 +87,7 @@ def _raw(text: str, prefix: str, what: str) -> bytes:
     keys = [line for line in lines if line and not line.startswith("#")]
     try:
         raw = base64.b64decode(keys[0].removeprefix(prefix), validate=True) if keys else b""
-    except binascii.Error:
+    except ValueError:
         raw = b""
     if len(keys) != 1 or not keys[0].startswith(prefix) or len(raw) != _KEY_BYTES:
         # The message never shows the text: it may be a secret in the wrong place.

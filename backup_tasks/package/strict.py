@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from backup_tasks.package.damage import damaged
 
 _Value = TypeVar("_Value")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_ID = re.compile(r"[0-9a-f]{16}")
+_YEARS = range(2000, 3000)
+_NO_MOMENT = datetime.min.replace(tzinfo=UTC)
+
+LARGEST = 2**63 - 1
+"""The largest number that is read: what a column of the index can hold."""
 
 
 class Record:
@@ -51,6 +57,20 @@ class Record:
     def text(self, key: str) -> str:
         return self._take(key, str, "a text")
 
+    def line(self, key: str, most: int) -> str:
+        """Take a text that can be shown and stored anywhere: of printable characters, so many at
+        most."""
+        value = self.text(key)
+        if not is_line(value, most):
+            raise self.wrong(key, f"a line of at most {most} printable characters")
+        return value
+
+    def id(self, key: str) -> str:
+        value = self.text(key)
+        if not is_id(value):
+            raise self.wrong(key, "16 hexadecimal digits")
+        return value
+
     def text_or_none(self, key: str) -> str | None:
         return None if self.is_null(key) else self.text(key)
 
@@ -60,6 +80,13 @@ class Record:
             return ""
         if not (value := self.text(key)):
             raise self.wrong(key, "a text that says something")
+        return value
+
+    def line_if_any(self, key: str, most: int) -> str:
+        """Take a line that may be left out, and is not empty where it stands; "" without it."""
+        value = self.text_if_any(key)
+        if not is_line(value, most):
+            raise self.wrong(key, f"a line of at most {most} printable characters")
         return value
 
     def one_of(self, key: str, choices: tuple[str, ...]) -> str:
@@ -75,19 +102,26 @@ class Record:
         return value
 
     def utc(self, key: str) -> str:
+        """Take a moment in the one way that `datetime.isoformat` writes it, so that equal texts are
+        equal moments."""
         value = self.text(key)
         try:
-            offset = datetime.fromisoformat(value).utcoffset()
+            moment = datetime.fromisoformat(value)
         except ValueError:
-            offset = None
-        if offset != timedelta(0):
-            raise self.wrong(key, "a time in UTC (ISO 8601)")
+            moment = _NO_MOMENT
+        if (
+            moment.utcoffset() != timedelta(0)
+            or moment.year not in _YEARS
+            or moment.isoformat() != value
+        ):
+            raise self.wrong(key, "a time in UTC (ISO 8601), of the years 2000 to 2999")
         return value
 
     def count(self, key: str) -> int:
-        value = self._take(key, int, "a whole number from 0 up")
-        if value < 0:
-            raise self.wrong(key, "a whole number from 0 up")
+        kind = f"a whole number from 0 to {LARGEST}"
+        value = self._take(key, int, kind)
+        if not 0 <= value <= LARGEST:
+            raise self.wrong(key, kind)
         return value
 
     def flag(self, key: str) -> bool:
@@ -96,18 +130,24 @@ class Record:
     def record(self, key: str) -> Record:
         return Record(self._take(key, dict, "an object"), f"{key!r} of {self.where}")
 
-    def records(self, key: str) -> tuple[Record, ...]:
+    def records(self, key: str) -> Iterator[Record]:
+        """Yield the objects of a list one by one: all at once they take several times its room."""
         items = self._take(key, list, "a list")
-        return tuple(
-            Record(item, f"{key!r} number {number} of {self.where}")
-            for number, item in enumerate(items, start=1)
-        )
+        for number, item in enumerate(items, start=1):
+            yield Record(item, f"{key!r} number {number} of {self.where}")
 
     def texts(self, key: str) -> tuple[str, ...]:
         items = self._take(key, list, "a list of texts")
         if not all(isinstance(item, str) for item in items):
             raise self.wrong(key, "a list of texts")
         return tuple(items)
+
+    def lines(self, key: str, *, items: int, most: int) -> tuple[str, ...]:
+        """Take at most so many texts that `line` would take."""
+        values = self.texts(key)
+        if len(values) > items or not all(is_line(value, most) for value in values):
+            raise self.wrong(key, f"at most {items} lines of at most {most} printable characters")
+        return values
 
     def pairs(self, key: str) -> tuple[tuple[str, str], ...]:
         items = self._take(key, list, "a list of pairs of texts")
@@ -141,6 +181,16 @@ class Record:
                 f"{self.where} has unknown keys: {', '.join(sorted(self._values))}",
                 obj=self.where,
             )
+
+
+def is_line(text: str, most: int) -> bool:
+    """Return whether a text has printable characters only, and at most so many."""
+    return len(text) <= most and text.isprintable()
+
+
+def is_id(text: str) -> bool:
+    """Return whether a text has the form of a package's id: 16 hexadecimal digits, lower case."""
+    return _ID.fullmatch(text) is not None
 
 
 def is_sha256(text: str) -> bool:

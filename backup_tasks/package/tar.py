@@ -21,6 +21,7 @@ END = bytes(2 * BLOCK)
 
 _ENCODING, _ERRORS = "utf-8", "surrogateescape"
 _EXTENDED_LIMIT = 1 << 20
+_LENGTH_DIGITS = 8
 _EXTENDED_KEYS = {b"path", b"size", b"hdrcharset"} | {
     # Who packed it and when, which other programs write and nobody here believes.
     *(b"mtime", b"atime", b"ctime", b"uid", b"gid", b"uname", b"gname", b"comment"),
@@ -127,16 +128,18 @@ class TarStream:
         header = Member(name=f"the extended header after {self._last}", size=size)
         data = b"".join(self.content(header))
         values: dict[str, str] = {}
-        while data:
-            length, space, _ = data.partition(b" ")
-            end = int(length) if length.isdigit() and len(length) < 8 else 0
-            key, equals, value = data[len(length) + 1 : max(end - 1, 0)].partition(b"=")
-            if not space or not equals or data[end - 1 : end] != b"\n":
+        start = 0
+        while start < len(data):  # by position: a header of many records is not copied for each
+            length = data[start : start + _LENGTH_DIGITS].partition(b" ")[0]
+            end = start + int(length) if length.isdigit() else start
+            record = data[start + len(length) : end]
+            key, equals, value = record[1:-1].partition(b"=")
+            if record[:1] != b" " or not equals or record[-1:] != b"\n" or end > len(data):
                 raise damaged(f"{header.name} is damaged")
             if key not in _EXTENDED_KEYS:
                 raise damaged(f"{header.name} has the unknown key {key[:64]!r}")
             values[key.decode()] = value.decode(_ENCODING, _ERRORS)
-            data = data[end:]
+            start = end
         return values
 
     def _expect_end(self) -> None:

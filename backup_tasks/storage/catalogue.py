@@ -1,22 +1,203 @@
-"""The index of packages. The sidecars in the stores are the truth; the rows can be made anew."""
+"""What packages there are. The sidecars in the stores are the truth; the index in the database is
+made from them, and nothing here but `index` and the marks needs a database.
+
+A store may hold what others put there: an odd sidecar is *broken*, which is told, and stops nobody.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from django.db.models import Q
 from django.utils import timezone
 
 from backup_tasks.conf import backup_settings
-from backup_tasks.errors import BackupError, PackageNotFound
+from backup_tasks.errors import BackupError, PackageNotFound, SignatureInvalid
 from backup_tasks.models import Package
+from backup_tasks.package.damage import shown
 from backup_tasks.package.sidecar import Sidecar
+from backup_tasks.package.strict import is_id
 from backup_tasks.storage.files import storage_for
 from backup_tasks.storage.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A package in a store: its sidecar can be read, and its size is what that says."""
+
+    store: str
+    """Alias of the store."""
+
+    sidecar: Sidecar
+
+    trusted: bool | None
+    """Whether one of the trusted keys signed the sidecar; None where no key is trusted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broken:
+    """Something in a store that is no package to count on."""
+
+    store: str
+    """Alias of the store."""
+
+    file_name: str
+    """Of the sidecar, as it can be shown."""
+
+    error: BackupError
+    """What is wrong with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What the stores hold."""
+
+    found: tuple[Found, ...]
+    """Newest first; of one moment, in the order of the stores."""
+
+    broken: tuple[Broken, ...]
+
+    unread: Mapping[str, BackupError]
+    """Aliases of the stores that could not be read, and why: what they hold is not known."""
+
+    def raise_unread(self) -> None:
+        """Raise the error of the first store that could not be read, if there is one."""
+        for error in self.unread.values():
+            raise error
 
 
 def stores() -> list[tuple[str, Store]]:
     """Return the project's stores by alias; the first is the one that is written to."""
     return [(alias, Store(storage_for(alias), alias=alias)) for alias in backup_settings().stores]
+
+
+def read() -> Contents:
+    """Read every store. Needs no database. Raises KeyMissing where a trusted key is no key."""
+    trusted = backup_settings().trusted_keys
+    found: list[Found] = []
+    broken: list[Broken] = []
+    unread: dict[str, BackupError] = {}
+    for alias, store in stores():
+        try:
+            listing = store.listing()
+        except BackupError as error:
+            unread[alias] = error
+            continue
+        broken += [
+            Broken(store=alias, file_name=odd.file_name, error=odd.error) for odd in listing.broken
+        ]
+        found += [
+            Found(store=alias, sidecar=sidecar, trusted=_is_trusted(sidecar, trusted))
+            for sidecar in listing.sidecars
+        ]
+    found.sort(key=lambda package: package.sidecar.moment, reverse=True)
+    return Contents(found=tuple(found), broken=tuple(broken), unread=unread)
+
+
+def index(contents: Contents) -> None:
+    """Make the index say what the stores hold. Of two packages of one name, it has that of the
+    first store, which is the one that `find` returns. What a store holds that could not be read is
+    left as it was known. Raises DatabaseError."""
+    order = {alias: number for number, (alias, _) in enumerate(stores())}
+    named: dict[str, Found] = {}
+    for package in sorted(contents.found, key=lambda package: order[package.store]):
+        named.setdefault(package.sidecar.name, package)
+    for package in named.values():
+        record(package.sidecar, package.store)
+    gone = Package.objects.exclude(name__in=named)
+    gone.exclude(Q(store__in=list(contents.unread))).delete()
+
+
+def refresh() -> list[tuple[str, Sidecar]]:
+    """Read every store and make the index say what is there. Return (alias, sidecar), newest first.
+
+    What is broken is not among it: it is nothing to count on. Raises what a store that can't be
+    read raises.
+    """
+    contents = read()
+    index(contents)
+    contents.raise_unread()
+    return [(package.store, package.sidecar) for package in contents.found]
+
+
+def find(name: str) -> tuple[Store, Sidecar]:
+    """Return the store and the sidecar of a package, by its name, with or without suffixes, or by
+    its id; an empty name means the newest. Needs no database.
+
+    Names come first, in all stores; the first store that has it decides. What has not the form of
+    an id is never looked for among the ids, so that nobody's package can be taken for another by
+    calling its id like that one. Where keys are trusted, a package that one of them signed comes
+    before any other. Raises PackageNotFound, and what is wrong with a sidecar of that name.
+    """
+    candidates, errors = _named(name) if name else _all()
+    if is_id(name):
+        contents = read()
+        candidates = _one_of(name, candidates, contents.found)
+        errors += contents.unread.values()
+    if preferred := _preferred(candidates):
+        return dict(stores())[preferred.store], preferred.sidecar
+    for error in errors:
+        raise error
+    raise PackageNotFound(
+        "no store holds a package of that name" if name else "no store holds a package",
+        obj=shown(name) or ", ".join(backup_settings().stores),
+        hint="list_packages shows what there is; a path to a file works too.",
+    )
+
+
+def _all() -> tuple[list[Found], list[BackupError]]:
+    """All packages. Raises what a store that can't be read raises: the newest may be in it."""
+    contents = read()
+    contents.raise_unread()
+    return list(contents.found), []
+
+
+def _named(name: str) -> tuple[list[Found], list[BackupError]]:
+    """The packages of that name, in the order of the stores, and what was wrong elsewhere."""
+    trusted = backup_settings().trusted_keys
+    found: list[Found] = []
+    errors: list[BackupError] = []
+    for alias, store in stores():
+        try:
+            sidecar = store.sidecar(name)
+        except PackageNotFound:
+            continue
+        except BackupError as error:
+            errors.append(error)
+        else:
+            known = _is_trusted(sidecar, trusted)
+            found.append(Found(store=alias, sidecar=sidecar, trusted=known))
+    return found, errors
+
+
+def _one_of(id: str, named: Sequence[Found], all_found: Sequence[Found]) -> list[Found]:
+    """The package that an id stands for. Raises PackageNotFound if it may be this one or that."""
+    found = [*named, *(other for other in all_found if other.sidecar.id == id)]
+    if any(package.trusted for package in found):
+        found = [package for package in found if package.trusted]
+    if len({package.sidecar.sha256 for package in found}) > 1:
+        several = sorted({package.sidecar.name for package in found})
+        raise PackageNotFound(
+            f"several packages are called that, or have it as their id: {', '.join(several)}",
+            obj=id,
+            hint="Say the whole name of the one that you mean.",
+        )
+    return found
+
+
+def _preferred(packages: Sequence[Found]) -> Found | None:
+    return next((one for one in packages if one.trusted), packages[0] if packages else None)
+
+
+def _is_trusted(sidecar: Sidecar, keys: Sequence[str]) -> bool | None:
+    if not keys:
+        return None
+    try:
+        sidecar.verify(keys)
+    except SignatureInvalid:
+        return False
+    return True
 
 
 def record(sidecar: Sidecar, store: str) -> None:
@@ -34,7 +215,7 @@ def record(sidecar: Sidecar, store: str) -> None:
             "signed": sidecar.signature is not None,
             "rows": sidecar.totals.rows,
             "files": sidecar.totals.files,
-            "created_at": datetime.fromisoformat(sidecar.created_at),
+            "created_at": sidecar.moment,
         },
     )
 
@@ -47,36 +228,3 @@ def mark_verified(name: str) -> None:
 def mark_drilled(name: str) -> None:
     """Remember that the package was just restored beside live, and proven."""
     Package.objects.filter(name=name).update(drilled_at=timezone.now())
-
-
-def refresh() -> list[tuple[str, Sidecar]]:
-    """Read every store and make the index say what is there. Return (alias, sidecar), newest first.
-
-    What `broken()` tells of is not in the index: it is nothing to count on.
-    """
-    found = [(alias, sidecar) for alias, store in stores() for sidecar in store.listing().sidecars]
-    for alias, sidecar in found:
-        record(sidecar, alias)
-    Package.objects.exclude(name__in=[sidecar.name for _, sidecar in found]).delete()
-    return sorted(found, key=lambda pair: pair[1].created_at, reverse=True)
-
-
-def broken() -> list[BackupError]:
-    """Return what is wrong with packages that the stores have a sidecar of."""
-    return [error for _, store in stores() for error in store.listing().broken]
-
-
-def find(name: str) -> tuple[Store, Sidecar]:
-    """Return the store and the sidecar of a package; an empty name means the newest.
-
-    Raises PackageNotFound.
-    """
-    found = refresh()
-    for alias, sidecar in found:
-        if name in ("", sidecar.name, sidecar.id):
-            return dict(stores())[alias], sidecar
-    raise PackageNotFound(
-        "no store holds a package of that name" if name else "no store holds a package",
-        obj=name or ", ".join(backup_settings().stores),
-        hint="list_packages shows what there is; a path to a file works too.",
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,9 +55,20 @@ def sidecar_beside(package: Path) -> Sidecar | None:
     Raises PackageDamaged, DoesNotFit, StorageUnavailable, StorageRefused.
     """
     beside = package.with_name(names.sidecar_name(package.name))
-    with _disk_errors(beside), contextlib.suppress(FileNotFoundError), beside.open("rb") as file:
-        return read_sidecar(file, beside.name)
+    with _disk_errors(beside), contextlib.suppress(FileNotFoundError):
+        must_be_file(beside)
+        with beside.open("rb") as file:
+            return read_sidecar(file, beside.name)
     return None
+
+
+def must_be_file(path: Path) -> None:
+    """Raise PackageDamaged unless it is a file, or leads to one: whoever opens a pipe waits for
+    ever. Raises OSError."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
+        raise damaged(f"this is no file but {kind}", obj=path.name)
 
 
 def check_beside(package: Path, sidecar: Sidecar) -> None:

@@ -18,20 +18,37 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage
 
 from backup_tasks.error_classification import STORAGE_HINT, storage_failed, vendor_errors
-from backup_tasks.errors import BackupError, Misconfigured, PackageNotFound
+from backup_tasks.errors import (
+    BackupError,
+    Misconfigured,
+    PackageNotFound,
+    StorageUnavailable,
+)
 from backup_tasks.package import names
-from backup_tasks.package.damage import damaged
+from backup_tasks.package.damage import damaged, shown
 from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.package.streams import Writer, partial_name, written_whole
 from backup_tasks.storage.folder import (
     Void,
     copy_announced,
     copy_from,
+    must_be_file,
     must_be_same,
     must_match,
     put,
     read_sidecar,
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broken:
+    """A sidecar that can't be read, or whose package is missing or of another size."""
+
+    file_name: str
+    """Of the sidecar, as it can be shown."""
+
+    error: BackupError
+    """What is wrong with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +58,8 @@ class Listing:
     sidecars: tuple[Sidecar, ...]
     """Newest first."""
 
-    broken: tuple[BackupError, ...]
-    """A sidecar that can't be read, or whose package is missing or of another size: each must be
-    shown, none is a package to count on."""
+    broken: tuple[Broken, ...]
+    """Each must be shown, none is a package to count on."""
 
 
 class Store:
@@ -77,19 +93,23 @@ class Store:
                 self._upload(path, sidecar)
 
     def listing(self) -> Listing:
-        """Return what is in the store. Data without a sidecar is no package and not listed."""
+        """Return what is in the store. Data without a sidecar is no package and not listed; nor is
+        what is deleted meanwhile."""
         sidecars: list[Sidecar] = []
-        broken: list[BackupError] = []
+        broken: list[Broken] = []
         with self._failures(""):
-            for file_name in self._sidecar_names():
-                try:
-                    sidecar = self._read(file_name)
-                    self._check_data(sidecar)
-                except BackupError as error:
-                    broken.append(error)
-                else:
-                    sidecars.append(sidecar)
-        sidecars.sort(key=lambda sidecar: (sidecar.created_at, sidecar.name), reverse=True)
+            file_names = self._sidecar_names()
+        for file_name in file_names:
+            try:
+                sidecars.append(self._listed(file_name))
+            except BackupError as error:
+                if self._is_gone(file_name):
+                    continue
+                if isinstance(error, StorageUnavailable) and not self._is_folder:
+                    raise  # it is the store that does not answer, not this file that is odd
+                name = shown(file_name)
+                broken.append(Broken(file_name=name, error=error.about(name)))
+        sidecars.sort(key=lambda sidecar: (sidecar.moment, sidecar.name), reverse=True)
         return Listing(sidecars=tuple(sidecars), broken=tuple(broken))
 
     def exists(self, name: str) -> bool:
@@ -102,14 +122,21 @@ class Store:
 
         Raises PackageNotFound, PackageDamaged, DoesNotFit.
         """
+        missing = PackageNotFound(
+            f"there is no package of that name in the store {self._alias!r}",
+            obj=shown(name),
+            hint="`list_packages` shows what there is.",
+        )
         if not self.exists(name):
-            raise PackageNotFound(
-                f"there is no package of that name in the store {self._alias!r}",
-                obj=name,
-                hint="`list_packages` shows what there is.",
-            )
+            raise missing
         with self._failures(name):
-            return self._read(names.sidecar_name(name))
+            try:
+                found = self._read(names.sidecar_name(name))
+            except FileNotFoundError as error:
+                raise missing from error
+        if found.name != name and not found.name.startswith(f"{name}."):
+            raise missing
+        return found
 
     def fetch(self, name: str, to: Path) -> Sidecar:
         """Copy a package to the file `to`, which appears only if it is what its sidecar says.
@@ -150,24 +177,55 @@ class Store:
 
     def _sidecar_names(self) -> list[str]:
         try:
-            files = self._storage.listdir("")[1]
+            if isinstance(self._storage, FileSystemStorage):
+                # Django's own listing fails as a whole at one link that leads to itself.
+                files = [path.name for path in Path(self._storage.path("")).iterdir()]
+            else:
+                files = self._storage.listdir("")[1]
         except FileNotFoundError:
             return []  # the folder appears with the first package
         return sorted(name for name in files if name.endswith(".json") and name[0] != ".")
 
+    def _listed(self, file_name: str) -> Sidecar:
+        if not names.is_sidecar_name(file_name):
+            raise damaged("this can't be the name of a sidecar", obj=file_name)
+        with self._failures(file_name):
+            sidecar = self._read(file_name)
+            self._check_data(sidecar)
+        return sidecar
+
+    def _is_gone(self, file_name: str) -> bool:
+        if not names.is_sidecar_name(file_name):
+            return False
+        with self._failures(file_name):
+            return not self._storage.exists(file_name)
+
+    @property
+    def _is_folder(self) -> bool:
+        return isinstance(self._storage, FileSystemStorage)
+
+    def _open(self, name: str) -> File[Any]:
+        if isinstance(self._storage, FileSystemStorage):
+            must_be_file(Path(self._storage.path(name)))
+        return self._storage.open(name, "rb")
+
     def _read(self, file_name: str) -> Sidecar:
-        with self._storage.open(file_name, "rb") as file:
+        with self._open(file_name) as file:
             return read_sidecar(file, file_name)
 
     def _read_data(self, sidecar: Sidecar, target: Writer) -> None:
         self._check_data(sidecar)
-        with self._storage.open(sidecar.name, "rb") as source:
+        with self._open(sidecar.name) as source:
             copy_announced(source, target, sidecar)
 
     def _check_data(self, sidecar: Sidecar) -> None:
+        lost = damaged("the store has the sidecar, but not the package", obj=sidecar.name)
         if not self._storage.exists(sidecar.name):
-            raise damaged("the store has the sidecar, but not the package", obj=sidecar.name)
-        size = self._storage.size(sidecar.name)
+            raise lost
+        try:
+            size = self._storage.size(sidecar.name)
+        except FileNotFoundError as error:
+            raise lost from error
         if size != sidecar.size:
             raise damaged(
                 f"the sidecar says {sidecar.size} bytes, the store holds {size}", obj=sidecar.name

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.core.files.storage import FileSystemStorage, InMemoryStorage, Storage
 
 from backup_tasks.package.cipher import generate_identity
+from backup_tasks.package.sidecar import Sidecar
+from backup_tasks.storage.store import Store
 
-from .content import Content, make_content
+from .content import PACKAGE, Content, make_content
 
 
 @pytest.fixture
@@ -39,3 +42,26 @@ def program() -> Callable[[str], str]:
         return path
 
     return find
+
+
+@pytest.fixture(params=["folder", "memory"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    """A local folder, and a storage that only has Django's interface."""
+    if request.param == "folder":
+        return FileSystemStorage(location=tmp_path / "store")
+    return InMemoryStorage()
+
+
+@pytest.fixture
+def store(storage: Storage) -> Store:
+    return Store(storage, alias="backups")
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    return tmp_path / "package"
+
+
+@pytest.fixture
+def sidecar(content: Content, package: Path) -> Sidecar:
+    return content.sidecar(PACKAGE, content.write(package))

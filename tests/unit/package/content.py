@@ -18,6 +18,7 @@ from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.package.streams import Written
 from backup_tasks.package.writer import write_package
 
+PACKAGE = "edms-20261122T223355Z-nightly-1a2b3c4d.tar.zst"
 ROWS = {
     "users.user": b'{"model":"users.user","fields":{"username":"ada"}}\n' * 3,
     "documents.document": b'{"model":"documents.document","fields":{"title":"Caf\xc3\xa9"}}\n' * 5,
@@ -95,7 +96,7 @@ def model_entry(number: int, label: str, lines: bytes) -> ModelEntry:
 def manifest_of(models: Sequence[ModelEntry]) -> Manifest:
     """Return a manifest without files."""
     return Manifest(
-        id="1a2b3c4d-0000-4000-8000-000000000000",
+        id="1a2b3c4d5e6f7081",
         label="nightly",
         type="full",
         created_at="2026-11-22T22:33:55.123456+00:00",

@@ -21,33 +21,10 @@ from backup_tasks.errors import (
 from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.storage.store import Store
 
-from .content import Content
+from .content import PACKAGE
 
-NAME = "edms-20261122T223355Z-nightly-1a2b3c4d.tar.zst"
+NAME = PACKAGE
 STEM = NAME.removesuffix(".tar.zst")
-
-
-@pytest.fixture(params=["folder", "memory"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    """A local folder, and a storage that only has Django's interface."""
-    if request.param == "folder":
-        return FileSystemStorage(location=tmp_path / "store")
-    return InMemoryStorage()
-
-
-@pytest.fixture
-def store(storage: Storage) -> Store:
-    return Store(storage, alias="backups")
-
-
-@pytest.fixture
-def package(tmp_path: Path) -> Path:
-    return tmp_path / "package"
-
-
-@pytest.fixture
-def sidecar(content: Content, package: Path) -> Sidecar:
-    return content.sidecar(NAME, content.write(package))
 
 
 def files(storage: Storage) -> set[str]:
@@ -156,10 +133,10 @@ def test_a_broken_sidecar_is_reported_beside_the_good_ones(
     store: Store, storage: Storage, package: Path, sidecar: Sidecar
 ) -> None:
     store.publish(package, sidecar)
-    lost = replace(sidecar, name="lost.tar.zst", id="lost")
+    lost = replace(sidecar, name="lost.tar.zst", id="1" * 16)
     store.publish(package, lost)
     storage.delete(lost.name)
-    short = replace(sidecar, name="short.tar.zst", id="short")
+    short = replace(sidecar, name="short.tar.zst", id="5" * 16)
     store.publish(package, short)
     place(storage, short.name, b"short")
     for name, data in (("not.json", b"no"), ("renamed.json", sidecar.to_json())):
@@ -168,7 +145,7 @@ def test_a_broken_sidecar_is_reported_beside_the_good_ones(
     listing = store.listing()
 
     assert listing.sidecars == (sidecar,)
-    assert {error.obj for error in listing.broken} == {
+    assert {found.error.obj for found in listing.broken} == {
         "lost.tar.zst",
         "short.tar.zst",
         "not.json",
