@@ -68,6 +68,9 @@ class BackupSettings:
     recipients: Sequence[str] = ()
     """age public keys (or ssh public keys) that can open new packages. Empty: not encrypted."""
 
+    require_encryption: bool = False
+    """Whether packages in clear are refused: none is made, none is restored."""
+
     identities: Sequence[str | Path] = ()
     """Files with age identities that open packages."""
 

@@ -142,6 +142,7 @@ BACKUP: dict[str, Any] = {
     "SEED": "edms.defaults.seed",
     "FLOWER_URL": FLOWER_URL,
     "RECIPIENTS": environment.words("BACKUP_RECIPIENTS"),
+    "REQUIRE_ENCRYPTION": environment.flag("BACKUP_REQUIRE_ENCRYPTION", default=False),
     "IDENTITIES": environment.words("BACKUP_IDENTITY_FILE"),
     "SIGNING_KEY": environment.text("BACKUP_SIGNING_KEY_FILE") or None,
     "TRUSTED_KEYS": environment.words("BACKUP_TRUSTED_KEYS"),

@@ -34,6 +34,7 @@ from backup_tasks.backup.options import PackageOptions, package_options
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import HandoverChanged, Misconfigured
+from backup_tasks.package import keys
 from backup_tasks.package.manifest import (
     Exclusion,
     FieldEntry,
@@ -65,10 +66,11 @@ from backup_tasks.storage.folder import publish_to_path, sidecar_beside
 def dump_rows(folder: Path, *, params: Mapping[str, Any], progress: Progress) -> Manifest:
     """Write the rows, as one consistent snapshot has them, and a manifest without files.
 
-    `params`: type, label, include, exclude, include_users. Raises DumpFailed, Misconfigured,
-    DoesNotFit.
+    `params`: type, label, include, exclude, include_users. Raises what `form_of` raises,
+    DumpFailed, DoesNotFit.
     """
     settings = backup_settings()
+    package_options(params, settings)
     kind: PackageType = "partial" if ModelFilter.by(params) else params.get("type") or "full"
     withdraw(folder)
     shutil.rmtree(folder, ignore_errors=True)
@@ -313,6 +315,7 @@ def _sidecar(
         compression=options.compression,
         recipients=settings.recipients if options.encrypted else (),
     )
-    if settings.signing_key is None:
-        return sidecar
-    return sidecar.signed(Path(settings.signing_key).read_text())
+    key = keys.signing_key(settings)
+    if key is not None:
+        sidecar = sidecar.signed(key)
+    return Sidecar.from_json(sidecar.to_json(), sidecar.file_name)  # what could not be read is not

@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from backup_tasks.conf import BackupSettings
-from backup_tasks.errors import KeyMissing, Misconfigured
+from backup_tasks.errors import KeyMissing, Misconfigured, NotEncrypted
+from backup_tasks.package import keys
 from backup_tasks.package.compression import Compression
+from backup_tasks.package.damage import shown
+from backup_tasks.package.manifest import LABEL_LIMIT, PROJECT_LIMIT
 from backup_tasks.package.names import is_file_name
+from backup_tasks.package.strict import is_line
 
 _SUFFIXES: Mapping[str, Compression] = {
     ".tar.zst": "zstd",
@@ -33,9 +37,12 @@ class PackageOptions:
 def package_options(params: Mapping[str, Any], settings: BackupSettings) -> PackageOptions:
     """Return the form that was asked for: `output`, `compress` and `encrypt` of the run's params.
 
-    The suffix of an output path says how it is compressed. Raises Misconfigured where the options
-    contradict each other, KeyMissing where encryption is asked for and nobody could decrypt.
+    The suffix of an output path says how it is compressed. Whatever would keep the package from
+    being written is found here, before any work is done. Raises Misconfigured where the options
+    contradict each other; KeyMissing where encryption is asked for and nobody could decrypt, or a
+    recipient or the signing key is no key; NotEncrypted where a package in clear is not allowed.
     """
+    _refuse_names(str(params.get("label") or ""), settings.project)
     encrypted = params.get("encrypt")
     if encrypted is None:
         encrypted = bool(settings.recipients)
@@ -45,6 +52,15 @@ def package_options(params: Mapping[str, Any], settings: BackupSettings) -> Pack
             obj="settings.BACKUP['RECIPIENTS']",
             hint="Name an age public key there, or say --no-encrypt.",
         )
+    if settings.require_encryption and not encrypted:
+        raise NotEncrypted(
+            "the package would be written in clear",
+            obj="settings.BACKUP['REQUIRE_ENCRYPTION']",
+            hint="Name an age public key in RECIPIENTS, and do not say --no-encrypt.",
+        )
+    if encrypted:
+        keys.check_recipients(settings)
+    keys.signing_key(settings)
     asked: Compression | None = params.get("compress")
     if not params.get("output"):
         return PackageOptions(output=None, compression=asked or "zstd", encrypted=encrypted)
@@ -70,3 +86,13 @@ def package_options(params: Mapping[str, Any], settings: BackupSettings) -> Pack
             hint="Let the path end in .tar.zst, .tar.gz or .tar, as you choose.",
         )
     return PackageOptions(output=output, compression=told or asked or "zstd", encrypted=encrypted)
+
+
+def _refuse_names(label: str, project: str) -> None:
+    for what, name, most in (("label", label, LABEL_LIMIT), ("project", project, PROJECT_LIMIT)):
+        if not is_line(name, most):
+            raise Misconfigured(
+                f"this can't be the {what} of a package",
+                obj=shown(name),
+                hint=f"Use at most {most} printable characters.",
+            )

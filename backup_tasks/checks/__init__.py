@@ -14,6 +14,8 @@ W003  a file field keeps its files in a storage that is not backed up
 W004  models are kept in a database that is not backed up
 W005  NATURAL_KEYS names a model that has natural_key_fields of its own
 W006  a storage keeps the whole of a file that is read in memory
+W020  a recipient, a trusted key or the content of a key file is no key
+W021  encryption is required, and there is nobody to encrypt to
 I001  models have no natural key
 I002  packages are encrypted, but nobody signs them
 """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,8 @@ from backup_tasks.checks.installed import backed_up
 from backup_tasks.checks.settings import check_settings, with_sound_settings
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import engine_class
-from backup_tasks.errors import Misconfigured
+from backup_tasks.errors import KeyMissing, Misconfigured
+from backup_tasks.package import keys
 from backup_tasks.storage.files import is_unset, misplaced
 
 _OTHERS = stat.S_IROTH | stat.S_IWOTH
@@ -50,10 +53,11 @@ def check_engine(settings: BackupSettings) -> Iterator[CheckMessage]:
 
 @with_sound_settings
 def check_keys(settings: BackupSettings) -> Iterator[CheckMessage]:
-    """W001, I002."""
-    keys = [("IDENTITIES", path) for path in settings.identities]
-    keys += [("SIGNING_KEY", settings.signing_key)] if settings.signing_key else []
-    for key, name in keys:
+    """W001, W020, W021, I002: warnings, so that commands which need no key go on."""
+    named = [("IDENTITIES", path) for path in settings.identities]
+    named += [("SIGNING_KEY", settings.signing_key)] if settings.signing_key else []
+    yield from _wrong_keys(settings, readable=[path for _, path in named if _is_readable(path)])
+    for key, name in named:
         try:
             mode = Path(name).stat().st_mode
         except OSError as error:
@@ -72,6 +76,33 @@ def check_keys(settings: BackupSettings) -> Iterator[CheckMessage]:
             hint="Set BACKUP['SIGNING_KEY'], and BACKUP['TRUSTED_KEYS'] where packages are read.",
             id="backup_tasks.I002",
         )
+
+
+def _wrong_keys(settings: BackupSettings, readable: Sequence[str | Path]) -> Iterator[CheckMessage]:
+    """A file that this process may not read is W001's: the workers may."""
+    identities = [path for path in settings.identities if path in readable]
+    readers: list[Callable[[], object]] = [
+        lambda: keys.check_recipients(settings),
+        lambda: keys.check_trusted(settings),
+        lambda: keys.identities(replace(settings, identities=identities), {}),
+    ]
+    if settings.signing_key in readable:
+        readers.append(lambda: keys.signing_key(settings))
+    for read in readers:
+        try:
+            read()
+        except KeyMissing as error:
+            yield Warning(f"{error.obj}: {error.what}", hint=error.hint, id="backup_tasks.W020")
+    if settings.require_encryption and not settings.recipients:
+        yield Warning(
+            "BACKUP['REQUIRE_ENCRYPTION'] is set, and there is no public key to encrypt to",
+            hint="Name an age public key in BACKUP['RECIPIENTS'].",
+            id="backup_tasks.W021",
+        )
+
+
+def _is_readable(path: str | Path) -> bool:
+    return os.access(path, os.R_OK)
 
 
 @with_sound_settings

@@ -12,6 +12,8 @@ from django.core.checks import CheckMessage, Error
 
 from backup_tasks.conf import BackupSettings, Retention, backup_settings
 from backup_tasks.errors import Misconfigured
+from backup_tasks.package.manifest import PROJECT_LIMIT
+from backup_tasks.package.strict import is_line
 
 _LISTS = (
     "stores",
@@ -48,6 +50,12 @@ def _wrong_kinds(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
             yield name, f"is not a list but {value!r}", "Put it in square brackets."
     if not settings.stores:
         yield "stores", "is empty", "Name at least one storage alias; the default is ['backups']."
+    required: object = settings.require_encryption
+    if not isinstance(required, bool):
+        yield "require_encryption", f"is neither True nor False but {required!r}", "Write True."
+    if not is_line(str(settings.project), PROJECT_LIMIT) or not isinstance(settings.project, str):
+        hint = f"Use at most {PROJECT_LIMIT} printable characters."
+        yield "project", "can't be the name of a project in a package", hint
     natural_keys: object = settings.natural_keys
     if not isinstance(natural_keys, Mapping):
         yield "natural_keys", "is not a dictionary", 'Write {"app.model": ["field"]}.'

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backup_tasks.errors import KeyMissing
+from backup_tasks.restore.open import is_file
 
 
 def add_reading_options(parser: CommandParser) -> None:
@@ -42,7 +43,7 @@ def reading_params(options: Mapping[str, Any]) -> dict[str, Any]:
 def package_argument(text: str) -> str:
     """Return a package's name as it is, a path as an absolute one."""
     path = Path(text).expanduser()
-    is_path = "/" in text or path.is_file()
+    is_path = "/" in text or is_file(str(path))
     return str(path.absolute()) if text and is_path else text
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -20,131 +19,18 @@ from backup_tasks.engines import engine_for
 from backup_tasks.errors import (
     DoesNotFit,
     HandoverChanged,
-    KeyMissing,
     Misconfigured,
-    PackageDamaged,
-    SignatureInvalid,
 )
 from backup_tasks.package.index import read_index
 from backup_tasks.package.manifest import Exclusion, Manifest, ModelEntry
 from backup_tasks.package.names import INDEX, MANIFEST
-from backup_tasks.package.reader import check, is_encrypted, unpack
-from backup_tasks.package.sidecar import Sidecar
-from backup_tasks.package.streams import copy, written_whole
-from backup_tasks.progress import Progress
 from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.natural_keys import Identity, Model, identity_of
 from backup_tasks.rows.scope import Scope, full_scope, label, refers_to
 from backup_tasks.rows.selection import ModelFilter, selection_of
-from backup_tasks.storage import catalogue, disk_space
+from backup_tasks.storage import disk_space
 from backup_tasks.storage.disk_space import Need
 from backup_tasks.storage.files import Entry, project_trees
-from backup_tasks.storage.folder import copy_announced, sidecar_beside
-
-
-@dataclass(frozen=True, kw_only=True)
-class Opened:
-    """A package at hand: a local file, and what its sidecar says of it."""
-
-    name: str
-    path: Path
-    sidecar: Sidecar | None
-    """None for a file that was brought here without it."""
-
-
-def copy_here(name: str, folder: Path, *, allow_unsigned: bool) -> Opened:
-    """Bring a package, named or by path, here, and check its signature.
-
-    It is copied to `folder`, its SHA-256 checked on the way: what is checked is what is read later,
-    whoever can write to the place it came from. Raises PackageNotFound, PackageDamaged,
-    SignatureInvalid.
-    """
-    settings = backup_settings()
-    folder.mkdir(parents=True, exist_ok=True)
-    path = Path(name)
-    if name and path.is_file():
-        sidecar = sidecar_beside(path)
-        disk_space.require([Need(what="the package", folder=folder, size=path.stat().st_size)])
-        opened = Opened(name=str(path), path=folder / path.name, sidecar=sidecar)
-        with path.open("rb") as source, written_whole(opened.path) as target:
-            if sidecar is None:
-                copy(source, target)
-            else:
-                copy_announced(source, target, sidecar)
-    else:
-        store, sidecar = catalogue.find(name)
-        disk_space.require([Need(what="the package", folder=folder, size=sidecar.size)])
-        opened = Opened(name=sidecar.name, path=folder / sidecar.name, sidecar=sidecar)
-        store.fetch(sidecar.name, opened.path)
-    if settings.trusted_keys and not allow_unsigned:
-        _check_signature(opened, settings)
-    return opened
-
-
-def _check_signature(opened: Opened, settings: BackupSettings) -> None:
-    if opened.sidecar is None:
-        raise SignatureInvalid(
-            "the package has no sidecar, so it is not signed",
-            obj=opened.name,
-            hint="Bring its sidecar along, or say --allow-unsigned if you know where it is from.",
-        )
-    opened.sidecar.verify(settings.trusted_keys)
-
-
-def read_identities(params: Mapping[str, Any]) -> list[str]:
-    """Return the texts of the age identities at hand: the settings' and the one of --identity.
-
-    Raises KeyMissing.
-    """
-    paths = [*backup_settings().identities, *filter(None, [params.get("identity")])]
-    try:
-        return [Path(path).read_text() for path in paths]
-    except OSError as error:
-        raise KeyMissing(
-            f"the file of an age identity can't be read ({error.strerror})",
-            obj=str(error.filename),
-            hint="Name a file that exists, and that the user of the workers may read.",
-        ) from error
-
-
-def open_into(
-    folder: Path, opened: Opened, params: Mapping[str, Any], progress: Progress
-) -> Manifest:
-    """Unpack the package into `folder`, every byte of it checked.
-
-    Raises PackageDamaged, KeyMissing.
-    """
-    shutil.rmtree(folder, ignore_errors=True)
-    if opened.sidecar is not None:
-        content = opened.sidecar.totals.content_size
-        disk_space.require([Need(what="the package's content", folder=folder, size=content)])
-    manifest = unpack(
-        opened.path,
-        folder,
-        identities=read_identities(params),
-        progress=_bytes(progress, "unpacking"),
-    )
-    _check_sidecar(opened, manifest)
-    return manifest
-
-
-def check_contents(
-    opened: Opened, scratch: Path, params: Mapping[str, Any], progress: Progress
-) -> Manifest | None:
-    """Read the whole package and check every row and file. Raises PackageDamaged.
-
-    Returns None for an encrypted package that no identity at hand could open: what a worker without
-    the private key can prove of it, its SHA-256, was proven when it was brought here.
-    """
-    keys = read_identities(params)
-    if not keys and is_encrypted(opened.path):
-        return None
-    scratch.mkdir(parents=True, exist_ok=True)
-    manifest = check(
-        opened.path, identities=keys, scratch=scratch, progress=_bytes(progress, "reading")
-    )
-    _check_sidecar(opened, manifest)
-    return manifest
 
 
 def require_room(folder: Path, manifest: Manifest) -> None:
@@ -177,26 +63,6 @@ def expected_files(manifest: Manifest) -> int | None:
     if manifest.files is None or (keeps_other_files(manifest) and manifest.models):
         return None
     return manifest.files.count
-
-
-def _check_sidecar(opened: Opened, manifest: Manifest) -> None:
-    if opened.sidecar is not None and opened.sidecar.id != manifest.id:
-        raise PackageDamaged(
-            f"the sidecar is that of package {opened.sidecar.id}, the manifest says {manifest.id}",
-            obj=opened.name,
-            hint="The package was replaced or renamed. Use another one.",
-        )
-
-
-def _bytes(progress: Progress, note: str) -> Any:
-    done = 0
-
-    def count(size: int) -> None:
-        nonlocal done
-        done += size
-        progress(done, None, note)
-
-    return count
 
 
 def unpacked_manifest(folder: Path, params: Mapping[str, Any]) -> Manifest:

@@ -39,6 +39,8 @@ class Work:
     committed by the holder."""
     holds: Callable[[], None]
     """Raises what `still_mine` raises. A question only: it prolongs and locks nothing."""
+    recorded: bool = True
+    """Whether the run is in the ledger. A verification needs none."""
 
     def may_write_files(self) -> None:
         """Raise an error unless this attempt holds the step, and no later run has replaced live

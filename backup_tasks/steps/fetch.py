@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+from backup_tasks.backup.options import package_options
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import merging_engine
-from backup_tasks.restore import migration_compatibility
-from backup_tasks.restore.contents import expected_results, open_into, require_room, select
-from backup_tasks.restore.open import copy_here
+from backup_tasks.restore import migration_compatibility, open
+from backup_tasks.restore.contents import expected_results, require_room, select
 from backup_tasks.steps import Work
 
 
 def fetch(work: Work) -> dict[str, Any]:
     """Return {"package", "expected": {model: rows}, "expected_files", "added", "warnings"}.
 
-    Raises PackageNotFound, PackageDamaged, SignatureInvalid, KeyMissing, DoesNotFit,
+    Raises PackageNotFound, PackageDamaged, SignatureInvalid, KeyMissing, NotEncrypted, DoesNotFit,
     StorageRefused: all of it before anything was changed (F8).
     """
     if work.params.get("mode") == "merge":
         merging_engine(backup_settings().database)  # refused here rather than after a safety backup
+    if work.params.get("safety"):
+        package_options({}, backup_settings())  # what would keep the safety backup from being made
     folder = work.workspace / "in"
-    opened = copy_here(
+    opened = open.bring(
         str(work.params.get("package", "")),
         work.workspace / "package",
-        allow_unsigned=bool(work.params.get("allow_unsigned")),
+        params=work.params,
     )
-    whole = open_into(folder, opened, work.params, work.progress)
+    whole = open.open_into(folder, opened, work.params, work.progress)
     selected = select(whole, work.params)
     migration_compatibility.refuse_misfit(selected.manifest, backup_settings())
     require_room(folder, selected.manifest)

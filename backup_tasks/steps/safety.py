@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backup_tasks.backup.dump import dump_rows, pack_and_publish
-from backup_tasks.restore.contents import check_contents
-from backup_tasks.restore.open import copy_here
+from backup_tasks.restore import open
 from backup_tasks.steps import Work
 from backup_tasks.storage import catalogue
 
@@ -23,8 +22,8 @@ def safety(work: Work) -> dict[str, Any]:
     manifest = dump_rows(folder, params=params, progress=work.progress)
     packed = pack_and_publish(folder, params=params, progress=work.progress)
     name, written, missing = packed.name, packed.written, packed.manifest.accepted
-    opened = copy_here(name, folder / "package", allow_unsigned=True)
-    if check_contents(opened, folder, work.params, work.progress):
+    opened = open.bring(name, folder / "package", params=work.params, own=True)
+    if open.check_contents(opened, folder, work.params, work.progress):
         catalogue.mark_verified(name)
     return {
         "package": name,

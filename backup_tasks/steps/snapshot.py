@@ -29,7 +29,8 @@ def snapshot(work: Work) -> dict[str, Any]:
     It comes first, so it is also where options that contradict each other are refused.
     """
     settings = backup_settings()
-    _refuse_output(package_options(work.params, settings))
+    if work.kind in (Run.Kind.BACKUP, Run.Kind.CYCLE):
+        _refuse_output(package_options(work.params, settings))
     counts = {}
     with engine_for(settings.database).snapshot():
         part = _part(work)

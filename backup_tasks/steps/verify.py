@@ -8,8 +8,8 @@ from typing import Any
 from backup_tasks.backup import completeness
 from backup_tasks.errors import HandoverChanged, PackageNotFound
 from backup_tasks.models import Run
-from backup_tasks.restore.contents import Opened, check_contents, expected_results, open_into
-from backup_tasks.restore.open import copy_here
+from backup_tasks.restore import open
+from backup_tasks.restore.contents import expected_results
 from backup_tasks.steps import Work
 from backup_tasks.storage import catalogue
 
@@ -30,13 +30,14 @@ def verify(work: Work) -> dict[str, Any]:
     return report
 
 
-def _brought(work: Work) -> Opened:
+def _brought(work: Work) -> open.Opened:
     own = str(work.results.get("pack", {}).get("package", ""))
     try:
-        return copy_here(
+        return open.bring(
             own or str(work.params.get("package", "")),
             work.workspace / "package",
-            allow_unsigned=bool(own or work.params.get("allow_unsigned")),
+            params=work.params,
+            own=bool(own),
         )
     except PackageNotFound as error:
         if not own:
@@ -50,15 +51,16 @@ def _brought(work: Work) -> Opened:
         ) from error
 
 
-def _checked(work: Work, opened: Opened) -> dict[str, Any]:
+def _checked(work: Work, opened: open.Opened) -> dict[str, Any]:
     report: dict[str, Any] = {"package": opened.name, "checked": "contents"}
     if work.kind == Run.Kind.CYCLE:
-        manifest = open_into(work.workspace / "in", opened, work.params, work.progress)
+        manifest = open.open_into(work.workspace / "in", opened, work.params, work.progress)
     else:
         scratch = work.workspace / "package"
-        found = check_contents(opened, scratch, work.params, work.progress)
+        found = open.check_contents(opened, scratch, work.params, work.progress)
         if found is None:
             return report | {"checked": "bytes"}
         manifest = found
-    catalogue.mark_verified(opened.name)
+    if work.recorded:
+        catalogue.mark_verified(opened.name)
     return report | expected_results(manifest)

@@ -19,6 +19,7 @@ from pytest_django import DjangoDbBlocker, Settings
 from backup_tasks import checks
 from backup_tasks.checks.locations import check_wal
 from backup_tasks.engines.base import connection_replaced
+from backup_tasks.package.signature import generate_key
 from tests.s3 import Bucket
 
 Fired = Callable[..., CheckMessage]
@@ -61,6 +62,9 @@ def test_a_retention_with_an_unknown_rule_is_named(fired: Fired) -> None:
         ("STORES", "backups"),
         ("STORES", []),
         ("RECIPIENTS", "age1qqq"),
+        ("REQUIRE_ENCRYPTION", "yes"),
+        ("PROJECT", "two\nlines"),
+        ("PROJECT", "x" * 101),
         ("UNDO_FOR", 7),
         ("LEASE", timedelta(0)),
         ("RETENTION", {"daily": -1}),
@@ -162,13 +166,44 @@ def test_a_key_file_that_others_can_read_is_named(
     fired: Fired, settings: Settings, tmp_path: Path
 ) -> None:
     key = tmp_path / "signing.key"
-    key.write_text("secret")
+    key.write_text(generate_key()[0])
     key.chmod(0o644)
 
     assert str(key) in fired("W001", SIGNING_KEY=str(key)).msg
 
     key.chmod(stat.S_IRUSR)
     assert messages() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("SIGNING_KEY", b"secret"),
+        ("SIGNING_KEY", b"\xff\xfe\x00"),
+        ("IDENTITIES", b"\x00\x9f\x92\x96"),
+        ("IDENTITIES", b"# no key in here\n"),
+    ],
+)
+def test_a_key_file_without_a_key_is_named(
+    fired: Fired, tmp_path: Path, name: str, content: bytes
+) -> None:
+    key = tmp_path / "some.key"
+    key.write_bytes(content)
+    key.chmod(stat.S_IRUSR)
+
+    message = fired("W020", **{name: str(key) if name == "SIGNING_KEY" else [str(key)]})
+
+    assert str(key) in message.msg
+
+
+@pytest.mark.parametrize("value", ["age1notakey", "", "ssh-rsa é", 7])
+@pytest.mark.parametrize("name", ["RECIPIENTS", "TRUSTED_KEYS"])
+def test_a_public_key_that_is_none_is_named(fired: Fired, name: str, value: object) -> None:
+    assert name in fired("W020", **{name: [value]}).msg
+
+
+def test_encryption_that_is_required_and_impossible_is_named(fired: Fired) -> None:
+    assert "RECIPIENTS" in str(fired("W021", REQUIRE_ENCRYPTION=True).hint)
 
 
 def test_sqlite_without_wal_is_a_warning_where_databases_are_asked(

@@ -1,0 +1,203 @@
+"""Brings a package here, and opens it: what is read of it was signed, is whole, and is what its
+sidecar says."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backup_tasks.conf import BackupSettings, backup_settings
+from backup_tasks.errors import NotEncrypted, PackageDamaged, SignatureInvalid
+from backup_tasks.package import keys
+from backup_tasks.package.manifest import Manifest
+from backup_tasks.package.reader import check, is_encrypted, unpack
+from backup_tasks.package.sidecar import Sidecar
+from backup_tasks.package.streams import copy, written_whole
+from backup_tasks.progress import Progress
+from backup_tasks.storage import catalogue, disk_space
+from backup_tasks.storage.disk_space import Need
+from backup_tasks.storage.folder import copy_announced, sidecar_beside
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A package at hand: a local file, and what its sidecar says of it."""
+
+    name: str
+    path: Path
+    sidecar: Sidecar | None
+    """None for a file that was brought here without it."""
+
+
+def bring(name: str, folder: Path, *, params: Mapping[str, Any], own: bool = False) -> Opened:
+    """Bring a package, named or by path, here, once its signature is found good.
+
+    It is copied to `folder`, its SHA-256 checked on the way: what is checked is what is read later,
+    whoever can write to the place it came from. `params`: identity, allow_unsigned. A package of
+    the run's `own` was just made here, and needs no signature. Raises PackageNotFound,
+    PackageDamaged, SignatureInvalid, NotEncrypted, and KeyMissing for any key that is no key:
+    before anything is copied.
+    """
+    settings = backup_settings()
+    keys.check_trusted(settings)
+    keys.identities(settings, params)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = Path(name)
+    if is_file(name):
+        sidecar = sidecar_beside(path)
+        opened = Opened(name=str(path), path=folder / path.name, sidecar=sidecar)
+        _admit(opened, params, settings, own=own)
+        disk_space.require([Need(what="the package", folder=folder, size=path.stat().st_size)])
+        with path.open("rb") as source, written_whole(opened.path) as target:
+            if sidecar is None:
+                copy(source, target)
+            else:
+                copy_announced(source, target, sidecar)
+    else:
+        store, sidecar = catalogue.find(name)
+        opened = Opened(name=sidecar.name, path=folder / sidecar.name, sidecar=sidecar)
+        _admit(opened, params, settings, own=own)
+        disk_space.require([Need(what="the package", folder=folder, size=sidecar.size)])
+        if store.fetch(sidecar.name, opened.path) != sidecar:
+            raise PackageDamaged(
+                "the sidecar was replaced while the package was brought here",
+                obj=opened.name,
+                hint="Find out who writes to the store, then try again.",
+            )
+    if settings.require_encryption and not own and not is_encrypted(opened.path):
+        raise _in_clear(opened)
+    return opened
+
+
+def is_file(name: str) -> bool:
+    """Return whether a text is the path of a file. None that no path can be is one."""
+    try:
+        return bool(name) and Path(name).is_file()
+    except (OSError, ValueError):  # too long, or with a NUL or half a character in it
+        return False
+
+
+def _admit(
+    opened: Opened, params: Mapping[str, Any], settings: BackupSettings, *, own: bool
+) -> None:
+    """Refuse now, by what the sidecar says, what need not be copied first."""
+    if own:
+        return
+    if settings.trusted_keys and not params.get("allow_unsigned"):
+        _check_signature(opened, settings)
+    if settings.require_encryption and opened.sidecar and not opened.sidecar.encrypted:
+        raise _in_clear(opened)
+
+
+def _check_signature(opened: Opened, settings: BackupSettings) -> None:
+    sidecar = opened.sidecar
+    if sidecar is None:
+        raise SignatureInvalid(
+            "the package has no sidecar, so it is not signed",
+            obj=opened.name,
+            hint="Bring its sidecar along, or say --allow-unsigned if you know where it is from.",
+        )
+    if sidecar.signature is None and sidecar.project != settings.project:
+        raise SignatureInvalid(
+            f"the package is not signed, and it is of the project {sidecar.project!r}, not of "
+            f"{settings.project!r}",
+            obj=opened.name,
+            hint="Use a package of this project.",
+        )
+    sidecar.verify(settings.trusted_keys)
+
+
+def _in_clear(opened: Opened) -> NotEncrypted:
+    return NotEncrypted(
+        "the package is in clear",
+        obj=opened.name,
+        hint="BACKUP['REQUIRE_ENCRYPTION'] refuses it. Use an encrypted package; or, for one from "
+        "before that was set, take the setting back for the time of the restore.",
+    )
+
+
+def open_into(
+    folder: Path, opened: Opened, params: Mapping[str, Any], progress: Progress
+) -> Manifest:
+    """Unpack the package into `folder`, every byte of it checked.
+
+    Raises PackageDamaged, KeyMissing, StorageRefused where there is no room for it.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+
+    def admit(manifest: Manifest) -> None:
+        _check_sidecar(opened, manifest)
+        size = manifest.totals.content_size + (manifest.files.size if manifest.files else 0)
+        disk_space.require([Need(what="the package's content", folder=folder, size=size)])
+
+    if is_encrypted(opened.path):
+        size = opened.path.stat().st_size
+        disk_space.require([Need(what="the package, decrypted", folder=folder, size=size)])
+    return unpack(
+        opened.path,
+        folder,
+        identities=keys.identities(backup_settings(), params),
+        progress=_bytes(progress, "unpacking"),
+        admit=admit,
+    )
+
+
+def check_contents(
+    opened: Opened, scratch: Path, params: Mapping[str, Any], progress: Progress
+) -> Manifest | None:
+    """Read the whole package and check every row and file. Raises PackageDamaged.
+
+    Returns None for an encrypted package that no identity at hand could open: what a worker without
+    the private key can prove of it, its SHA-256, was proven when it was brought here.
+    """
+    identities = keys.identities(backup_settings(), params)
+    if not identities and is_encrypted(opened.path):
+        return None
+    scratch.mkdir(parents=True, exist_ok=True)
+
+    def admit(manifest: Manifest) -> None:
+        _check_sidecar(opened, manifest)
+        listed = manifest.files.size if manifest.files else 0
+        disk_space.require([Need(what="the list of files", folder=scratch, size=listed)])
+
+    return check(
+        opened.path,
+        identities=identities,
+        scratch=scratch,
+        progress=_bytes(progress, "reading"),
+        admit=admit,
+    )
+
+
+def _check_sidecar(opened: Opened, manifest: Manifest) -> None:
+    """Raise PackageDamaged unless sidecar and manifest agree in all that both have."""
+    sidecar = opened.sidecar
+    if sidecar is None:
+        return
+    told = [
+        f"{field}: the sidecar says {getattr(sidecar, field)}, the manifest "
+        f"{getattr(manifest, field)}"
+        for field in sidecar.differences(manifest)
+    ]
+    if sidecar.encrypted != is_encrypted(opened.path):
+        told.append(f"encrypted: the sidecar says {sidecar.encrypted}")
+    if told:
+        raise PackageDamaged(
+            f"the sidecar is not that of this package ({'; '.join(told)})",
+            obj=opened.name,
+            hint="The package was replaced or renamed. Use another one.",
+        )
+
+
+def _bytes(progress: Progress, note: str) -> Any:
+    done = 0
+
+    def count(size: int) -> None:
+        nonlocal done
+        done += size
+        progress(done, None, note)
+
+    return count
