@@ -7,12 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 from backup_tasks import ledger
-from backup_tasks.errors import AnotherRunActive, BackupError, Transient
+from backup_tasks.errors import AnotherRunActive, BackupError, Cancelled, Transient
 from backup_tasks.models import Run
-from backup_tasks.runs import execution
+from backup_tasks.runs import chains, execution
+from backup_tasks.steps import Work
 
 
 class Watcher(Protocol):
@@ -48,6 +50,57 @@ def run_here(run: Run, *, watcher: Watcher, wait: Callable[[float], None] = time
         ledger.fail_run(run.pk, error)
         raise error from None
     return ledger.find(run.pk)
+
+
+def run_unrecorded(
+    kind: str,
+    params: Mapping[str, Any],
+    *,
+    folder: Path,
+    watcher: Watcher,
+    wait: Callable[[float], None] = time.sleep,
+) -> dict[str, dict[str, Any]]:
+    """Execute the steps of a run that the ledger can't record, in `folder`; return their results.
+
+    It is for kinds that neither read nor write the database: `verify`. Raises the error that a step
+    failed with.
+    """
+    results: dict[str, dict[str, Any]] = {}
+    asked = {**chains.PARAMS[kind], **params}
+    names = chains.steps_of(kind, asked)
+    try:
+        with _signals_interrupt():
+            for number, name in enumerate(names, start=1):
+                watcher.started(name, number, len(names))
+                work = Work(
+                    run_id="",
+                    attempt=1,
+                    kind=kind,
+                    params=asked,
+                    results=results,
+                    workspace=folder,
+                    progress=watcher.progressed,
+                    still_mine=lambda: None,
+                    recorded=False,
+                )
+                results[name] = _until_done(execution.verb_of(name), work, watcher, wait)
+                watcher.ended(results[name])
+    except KeyboardInterrupt:
+        raise Cancelled("interrupted", obj=kind, hint="Start it again.") from None
+    return results
+
+
+def _until_done(
+    verb: execution.Verb, work: Work, watcher: Watcher, wait: Callable[[float], None]
+) -> dict[str, Any]:
+    for failures in range(execution.RETRY.times):
+        try:
+            return verb(work)
+        except Transient as error:
+            delay = execution.RETRY.delay(failures)
+            watcher.retrying(error, delay)
+            wait(delay)
+    return verb(work)
 
 
 def _until_finished(

@@ -1,0 +1,118 @@
+"""The store is the truth: packages are listed and verified without a migrated database, and with
+the database down."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edms.local.ports import free_port
+from tests import nursery
+from tests.services import MakeProject
+
+DAMAGED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a command said with --json."""
+
+    code: int
+    told: dict[str, Any]
+    stderr: str
+
+
+def answer(env: Mapping[str, str], *arguments: str | Path) -> Answer:
+    done = nursery.manage(*arguments, "--json", env=dict(env), stdin=None, timeout=120)
+    assert "Traceback" not in done.stderr
+    return Answer(code=done.returncode, told=json.loads(done.stdout), stderr=done.stderr)
+
+
+@pytest.fixture
+def packages(make_project: MakeProject, tmp_path: Path) -> Path:
+    """A folder with a good package, a damaged one, and an odd sidecar."""
+    project = make_project("sqlite", demo=True)
+    project.succeed("create_backup")
+    store = tmp_path / "packages"
+    shutil.copytree(project.store, store)
+    good = next(store.glob("*.tar.zst"))
+    sidecar = json.loads(good.with_name(good.name.replace(".tar.zst", ".json")).read_text())
+    content = bytearray(good.read_bytes())
+    content[len(content) // 2] ^= 1
+    (store / "damaged.tar.zst").write_bytes(content)
+    (store / "damaged.json").write_text(json.dumps({**sidecar, "name": "damaged.tar.zst"}))
+    (store / "odd.json").write_text(json.dumps({**sidecar, "name": "odd.tar.zst", "size": 10**31}))
+    return store
+
+
+@pytest.fixture(params=["not migrated", "down", "no such folder"])
+def env(request: pytest.FixtureRequest, tmp_path: Path, packages: Path) -> dict[str, str]:
+    """The environment of an EDMS without a database that could be used."""
+    urls = {
+        "not migrated": f"sqlite:///{tmp_path}/empty.sqlite3",
+        "down": f"postgres://nobody:x@127.0.0.1:{free_port()}/nothing",
+        "no such folder": f"sqlite:///{tmp_path}/nowhere/empty.sqlite3",
+    }
+    return {
+        "DATABASE_URL": urls[request.param],
+        "BACKUP_STORE": str(packages),
+        "BACKUP_WORKSPACE": str(tmp_path / "workspace"),
+        "MEDIA_ROOT": str(tmp_path / "media"),
+    }
+
+
+def test_packages_are_listed_and_verified_without_a_database(
+    env: dict[str, str], packages: Path, tmp_path: Path
+) -> None:
+    good = next(packages.glob("edms-*.tar.zst"))
+
+    listed = answer(env, "list_packages")
+
+    assert listed.code == 0
+    assert {package["name"] for package in listed.told["packages"]} == {
+        good.name,
+        "damaged.tar.zst",
+    }
+    (odd,) = listed.told["broken"]
+    assert (odd["store"], odd["file"], odd["kind"]) == ("backups", "odd.json", "PackageDamaged")
+    assert "'size' of odd.json" in odd["what"]
+    assert listed.told["recorded"] is False
+    (warning,) = listed.told["warnings"]
+    assert warning.startswith("not recorded in the database's index: ")
+
+    for name in (good.name, good):
+        verified = answer(env, "verify_package", name)
+        assert (verified.code, verified.told["ok"]) == (0, True), verified
+        assert (verified.told["run"], verified.told["recorded"]) == (None, False)
+        assert verified.told["counts"]["documents.document"]["expected"] == 5
+        assert "not recorded in the ledger" in verified.told["warnings"][-1]
+
+    refused = answer(env, "verify_package", "damaged.tar.zst")
+    assert (refused.code, refused.told["errors"][0]["kind"]) == (DAMAGED, "PackageDamaged")
+    assert list((tmp_path / "workspace").glob("*")) == []
+
+
+def test_text_says_what_is_broken_and_what_was_not_recorded(
+    env: dict[str, str], packages: Path
+) -> None:
+    listed = nursery.manage("list_packages", env=env, stdin=None, timeout=120)
+    verified = nursery.manage("verify_package", "damaged", env=env, stdin=None, timeout=120)
+
+    assert listed.returncode == 0, listed.stderr
+    assert "Broken, not to be counted on:\n  backups: 'size' of odd.json" in listed.stdout
+    assert "Warning: not recorded" in listed.stdout
+    assert verified.returncode == DAMAGED
+    assert "damaged.tar.zst" in verified.stderr
+
+
+def test_a_drill_says_that_the_database_is_what_is_missing(env: dict[str, str]) -> None:
+    told = answer(env, "drill_restore").told["errors"][0]
+
+    assert told["kind"] in ("DatabaseUnavailable", "Misconfigured", "Permanent")
+    assert "database" in told["what"]
