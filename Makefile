@@ -23,7 +23,7 @@ PRODUCTION := env DEBUG=0 ALLOWED_HOSTS=edms.example.org \
     DATABASE_URL=postgres://edms@db.example.org/edms REDIS_URL=redis://redis.example.org/0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test chaos third-party bench check format lock compose-smoke clean
+.PHONY: help setup demo up test chaos fuzz third-party bench check format lock compose-smoke clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -60,6 +60,9 @@ test: $(STAMP) ## the whole suite, on SQLite, PostgreSQL, MariaDB and Redis
 
 chaos: $(STAMP) ## kill, cut off and fill up restores, resets and undos: live must stay whole
 	$(BIN)/python -m pytest tests/chaos -s $(TESTS)
+
+fuzz: $(STAMP) ## ten minutes of packages, sidecars and stores that nobody would write
+	FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/fuzz -s $(TESTS)
 
 third-party: $(STAMP) ## Wagtail and Oscar through the whole cycle, with settings only
 	$(BIN)/python -m pytest -m third_party $(TESTS)
