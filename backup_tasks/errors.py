@@ -30,12 +30,14 @@
 
 An error says what happened (`what`), to which object (`obj`: a model label, a file, a package, a
 run), and what to do next (`hint`). The class's docstring is its meaning; commands print all three,
-and the ledger keeps them.
+and the ledger keeps them. What can't be printed, as in a file's name, is an escape in them.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar, Self, TypedDict
+
+from backup_tasks.printable import printable
 
 
 class ErrorRecord(TypedDict):
@@ -54,10 +56,8 @@ class BackupError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, what: str, obj: str = "", hint: str = "") -> None:
-        super().__init__(what, obj, hint)
-        self.what = what
-        self.obj = obj
-        self.hint = hint
+        self.what, self.obj, self.hint = (printable(text, keep="\n") for text in (what, obj, hint))
+        super().__init__(self.what, self.obj, self.hint)
 
     def __str__(self) -> str:
         subject = f"{self.obj}: " if self.obj and self.obj not in self.what else ""
@@ -67,8 +67,8 @@ class BackupError(Exception):
     def about(self, obj: str) -> Self:
         """Name the object, where whoever raised the error did not know it. Returns the error."""
         if not self.obj:
-            self.obj = obj
-            self.args = (self.what, obj, self.hint)
+            self.obj = printable(obj)
+            self.args = (self.what, self.obj, self.hint)
         return self
 
     def record(self) -> ErrorRecord:

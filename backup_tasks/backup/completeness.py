@@ -86,7 +86,7 @@ def warnings(manifest: Manifest) -> Iterator[str]:
         yield f"the package is incomplete: {manifest.incomplete}"
     if manifest.accepted:
         yield f"accepted: {manifest.accepted}"
-    yield from manifest.warnings
+    yield from manifest.told
 
 
 def files_missing(package: str, missing: str) -> FilesMissing:

@@ -11,10 +11,10 @@ from backup_tasks.conf import BackupSettings
 from backup_tasks.errors import KeyMissing, Misconfigured, NotEncrypted
 from backup_tasks.package import keys
 from backup_tasks.package.compression import Compression
-from backup_tasks.package.damage import shown
 from backup_tasks.package.manifest import LABEL_LIMIT, PROJECT_LIMIT
 from backup_tasks.package.names import is_file_name
 from backup_tasks.package.strict import is_line
+from backup_tasks.printable import shown
 
 _SUFFIXES: Mapping[str, Compression] = {
     ".tar.zst": "zstd",

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from backup_tasks.errors import (
-    PackageDamaged,
-)
-
-_MOST = 400
-"""Characters of a text from a package that a message shows."""
+from backup_tasks.errors import PackageDamaged
+from backup_tasks.printable import shown
 
 
 def damaged(what: str, *, obj: str = "") -> PackageDamaged:
@@ -16,16 +12,4 @@ def damaged(what: str, *, obj: str = "") -> PackageDamaged:
         shown(what),
         obj=shown(obj),
         hint="Fetch it again, take it from another store, or use an older package.",
-    )
-
-
-def shown(text: str) -> str:
-    """Return a text that somebody else wrote as a terminal, a page and a ledger can take it: what
-    can't be printed as an escape, and the middle of a long one left out."""
-    if len(text) > _MOST:
-        text = f"{text[: _MOST // 2]}…{text[-_MOST // 2 :]}"
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )

@@ -101,8 +101,8 @@ def read_index(file: BinaryIO, announced: FileIndex) -> Iterator[FileEntry]:
 def _entry(line: bytes, where: str) -> FileEntry:
     record = strict.parse(line, where)
     entry = FileEntry(
-        storage=record.text("storage"),
-        name=record.text("name"),
+        storage=record.any_text("storage"),
+        name=record.any_text("name"),
         size=record.count("size"),
         sha256=record.sha256("sha256"),
     )

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypedDict, cast, get_args
 from backup_tasks.errors import DoesNotFit
 from backup_tasks.package import names, strict
 from backup_tasks.package.damage import damaged
+from backup_tasks.printable import printable
 
 FORMAT = 1
 """Version of the package format that this code writes, and the newest that it reads."""
@@ -37,6 +38,7 @@ PROJECT_LIMIT = 100
 """Characters of the longest project name."""
 
 _HOST_LIMIT = 255
+_LABEL_OF_MODEL = 200
 
 PackageType = Literal["full", "database", "files", "export", "partial"]
 """partial: some of the models, and of the files those that their rows refer to, if any."""
@@ -163,6 +165,12 @@ class Manifest:
     """None when the package holds no files."""
 
     warnings: tuple[str, ...]
+    """They may name files, so `told` is what is shown of them."""
+
+    @property
+    def told(self) -> list[str]:
+        """The warnings, as they can be shown and kept."""
+        return [printable(line, keep="\n") for line in self.warnings]
 
     incomplete: str = ""
     """Which files the package should hold and does not. Empty, and left out, where it holds all."""
@@ -277,7 +285,7 @@ def read_facts(record: strict.Record) -> Facts:
 
 def _model(record: strict.Record) -> ModelEntry:
     entry = ModelEntry(
-        label=record.text("label"),
+        label=record.line("label", _LABEL_OF_MODEL),
         table=record.text("table"),
         count=record.count("count"),
         digest=record.text("digest"),
@@ -313,7 +321,8 @@ def _field(record: strict.Record) -> FieldEntry:
 
 
 def _exclusion(record: strict.Record) -> Exclusion:
-    exclusion = Exclusion(label=record.text("label"), reason=record.text("reason"))
+    label = record.line("label", _LABEL_OF_MODEL)
+    exclusion = Exclusion(label=label, reason=record.text("reason"))
     record.done()
     return exclusion
 

@@ -21,11 +21,12 @@ from backup_tasks.errors import BackupError, Misconfigured, PackageNotFound
 from backup_tasks.package import names
 from backup_tasks.package.cipher import decrypt_stream, is_age
 from backup_tasks.package.compression import decompress, detect
-from backup_tasks.package.damage import damaged, shown
+from backup_tasks.package.damage import damaged
 from backup_tasks.package.index import read_index
 from backup_tasks.package.manifest import Manifest, largest_in
 from backup_tasks.package.streams import Progress
 from backup_tasks.package.tar import BLOCK, Member, TarStream
+from backup_tasks.printable import shown
 
 _COUNTABLE = 64 << 20
 """Bytes that a member of rows may be too long, and its rows still be counted for the message."""

@@ -55,6 +55,14 @@ class Record:
         return False
 
     def text(self, key: str) -> str:
+        """Take a text that every database can hold."""
+        value = self.any_text(key)
+        if not _is_storable(value):
+            raise self.wrong(key, "a text without NUL and halves of characters")
+        return value
+
+    def any_text(self, key: str) -> str:
+        """Take a text that may be a file's name: any bytes."""
         return self._take(key, str, "a text")
 
     def line(self, key: str, most: int) -> str:
@@ -137,6 +145,7 @@ class Record:
             yield Record(item, f"{key!r} number {number} of {self.where}")
 
     def texts(self, key: str) -> tuple[str, ...]:
+        """Take a list of texts of any kind."""
         items = self._take(key, list, "a list of texts")
         if not all(isinstance(item, str) for item in items):
             raise self.wrong(key, "a list of texts")
@@ -155,7 +164,7 @@ class Record:
             if (
                 not isinstance(item, list)
                 or len(item) != 2
-                or not all(isinstance(part, str) for part in item)
+                or not all(isinstance(part, str) and _is_storable(part) for part in item)
             ):
                 raise self.wrong(key, "a list of pairs of texts")
         return tuple((first, second) for first, second in items)
@@ -186,6 +195,14 @@ class Record:
 def is_line(text: str, most: int) -> bool:
     """Return whether a text has printable characters only, and at most so many."""
     return len(text) <= most and text.isprintable()
+
+
+def _is_storable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
 
 
 def is_id(text: str) -> bool:

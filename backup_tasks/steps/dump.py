@@ -13,5 +13,5 @@ def dump(work: Work) -> dict[str, Any]:
     manifest = dump_rows(work.workspace / "out", params=work.params, progress=work.progress)
     return {
         "counts": {entry.label: entry.count for entry in manifest.models},
-        "warnings": list(manifest.warnings),
+        "warnings": manifest.told,
     }

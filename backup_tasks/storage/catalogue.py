@@ -15,9 +15,9 @@ from django.utils import timezone
 from backup_tasks.conf import backup_settings
 from backup_tasks.errors import BackupError, PackageNotFound, SignatureInvalid
 from backup_tasks.models import Package
-from backup_tasks.package.damage import shown
 from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.package.strict import is_id
+from backup_tasks.printable import shown
 from backup_tasks.storage.files import storage_for
 from backup_tasks.storage.store import Store
 

@@ -25,9 +25,10 @@ from backup_tasks.errors import (
     StorageUnavailable,
 )
 from backup_tasks.package import names
-from backup_tasks.package.damage import damaged, shown
+from backup_tasks.package.damage import damaged
 from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.package.streams import Writer, partial_name, written_whole
+from backup_tasks.printable import shown
 from backup_tasks.storage.folder import (
     Void,
     copy_announced,
