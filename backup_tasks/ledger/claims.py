@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from django.db import transaction
+from django.db import connections, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
+from backup_tasks.engines.interruption import Statements
 from backup_tasks.errors import BackupError, Cancelled, ErrorRecord, LeaseLost, Permanent
 from backup_tasks.ledger import owner
 from backup_tasks.ledger.heartbeat import Heartbeat
@@ -54,7 +56,8 @@ class Refused:
 
 
 class Claim:
-    """A step that this process holds. Inside `with`, heartbeats keep the lease."""
+    """A step that this process holds. Inside `with`, heartbeats keep the lease, and notice when the
+    step should stop."""
 
     def __init__(self, run: Run, step: Step, finished: Sequence[Step] = ()) -> None:
         self.run = run
@@ -67,7 +70,8 @@ class Claim:
         """Where these were done, by step name."""
         self.retries = count_since_resumed(step, "retry")
         """How often the step has met a transient error already."""
-        self._heartbeat = Heartbeat(step.pk, token=step.attempt)
+        self._statements = Statements()
+        self._heartbeat = Heartbeat(step, self._statements)
 
     def __enter__(self) -> Self:
         self._heartbeat.start()
@@ -81,8 +85,26 @@ class Claim:
     ) -> None:
         self._heartbeat.stop()
 
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Inside, what this thread executes is ended soon after the run was cancelled or the lease
+        was lost: a statement by its database, a loop by `progress`."""
+        with self._statements.gathered(connections[database()]):
+            self._heartbeat.is_working = True
+            try:
+                yield
+            finally:
+                self._heartbeat.is_working = False
+
+    @property
+    def stop_reason(self) -> Cancelled | LeaseLost | None:
+        """Why the step should stop, as far as heartbeats have noticed."""
+        return self._heartbeat.stop_reason
+
     def progress(self, done: int, total: int | None = None, note: str = "") -> None:
-        """Keep the figures in memory; the next heartbeat writes them."""
+        """Keep the figures in memory; the next heartbeat writes them. Raises the `stop_reason`."""
+        if self.stop_reason is not None:
+            raise self.stop_reason
         self._heartbeat.progress = {"done": done, "total": total, "note": note}
 
     @property
@@ -130,13 +152,13 @@ def claim(run_id: str, step_name: str, *, task_id: str = "") -> Claim | Finished
 
 def _not_claimable(step: Step, chain: list[Step]) -> Finished | Busy | Refused | None:
     run = step.run
+    if step.state == Step.State.SUCCEEDED:  # also of a run that ended otherwise
+        return Finished(result=step.result)
     if run.state == Run.State.CANCELLED:
         return Refused(error=Cancelled("the run was cancelled", obj=run.pk))
     if run.state == Run.State.FAILED:
         hint = f"`resume_run {run.pk}` goes on with it."
         return Refused(error=Permanent("the run has failed", obj=run.pk, hint=hint))
-    if step.state == Step.State.SUCCEEDED:
-        return Finished(result=step.result)
     for earlier in chain[: step.position]:
         if earlier.state != Step.State.SUCCEEDED:
             reason = f"the step before it, {earlier.name}, is not finished"
@@ -277,6 +299,6 @@ def _held(claim: Claim) -> QuerySet[Step]:
 
 def _lease_lost(claim: Claim) -> LeaseLost:
     return LeaseLost(
-        f"attempt {claim.step.attempt} lost its lease: another worker has the step",
+        f"attempt {claim.step.attempt} lost its lease: the step is another's, or waits for one",
         obj=str(claim.step),
     )

@@ -13,13 +13,14 @@ import gc
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TextIO, TypeVar, cast
@@ -43,6 +44,8 @@ BYTES_PER_WORKER = 128 << 20
 
 _PAUSE = 0.2
 """Seconds between two looks at how far helpers are."""
+_TO_STOP = 2.0
+"""Seconds that a helper is given to end its statement, before it is killed."""
 
 # What the project prints while it starts must not come between the answers.
 _PROGRAM = (
@@ -222,8 +225,13 @@ class _PoolWorker(Generic[J, T]):
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """End it, whatever it is at."""
+        """End it, whatever it is at. One that is killed leaves a statement that its server goes on
+        with, so it is interrupted first: then the driver lets the server end the statement."""
         self._stopped = True
+        if self.is_busy():
+            self._process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_TO_STOP)
         self._process.kill()
         self._thread.join()
 
@@ -299,7 +307,7 @@ def serve(orders: TextIO, answers: TextIO) -> None:
         with no_collector():
             for found in _serve(orders, lambda rows: answer(rows=rows)):
                 answer(**found)
-    except BrokenPipeError:  # nobody listens any more
+    except (BrokenPipeError, KeyboardInterrupt):  # nobody listens any more
         return
     except Exception as error:  # noqa: BLE001 - who asked tells it
         answer(error=f"{type(error).__name__}: {error}")

@@ -193,7 +193,7 @@ def resume(run_id: str, *, on_workers: bool) -> Run:
 
 
 def cancel(run_id: str, *, requested_by: str = "") -> Run:
-    """Cancel an active run; a step that is being worked on stops where that is safe. What the run
+    """Cancel an active run; a step that is being worked on stops within seconds. What the run
     has made is removed at once, or when that step has stopped. Raises what `ledger.cancel` raises.
     """
     if run_id in undo_points.runs_in_doubt(engine_for(backup_settings().database)):

@@ -123,21 +123,24 @@ def execute_step(
 def _attempt(claim: ledger.Claim, listener: Progress | None) -> Outcome:
     run, step = claim.run, claim.step
     try:
-        result = verb_of(step.name)(_work(claim, listener))
+        work = _work(claim, listener)
+        with claim.working():
+            result = verb_of(step.name)(work)
     except KeyboardInterrupt:
         if not run.on_workers:  # a worker that is told to stop leaves its steps to the others
             _fail(claim, interrupted(run.pk), "")
         raise
-    except LeaseLost:
-        raise
     except Exception as raised:  # the one place that records a step's failure
-        error = explain(raised)
+        # A statement that was ended, or a loop: the reason is not what it failed with.
+        error = claim.stop_reason or explain(raised)
+        if isinstance(error, LeaseLost):
+            raise error from raised
         if isinstance(error, Transient) and claim.retries < RETRY.times:
             delay = RETRY.delay(claim.retries)
             _recorded(lambda: ledger.will_retry(claim, error, delay=delay))
             return TryAgain(error=error, delay=delay)
         if run.on_workers:  # a command tells it itself
-            foreseen = isinstance(raised, BackupError)
+            foreseen = isinstance(raised, BackupError) or claim.stop_reason is not None
             logger.error("%s failed: %s", step, error, exc_info=None if foreseen else raised)
         _fail(claim, error, "".join(traceback.format_exception(raised)[-20:]))
         return Failed(error=error)

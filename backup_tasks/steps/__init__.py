@@ -32,7 +32,8 @@ class Work:
     workspace: Path
     """The run's own folder, shared by its steps. Exists."""
     progress: Progress
-    """Cheap: keeps the figures in memory; the heartbeat writes them."""
+    """Cheap: keeps the figures in memory; the heartbeat writes them. Raises LeaseLost or Cancelled
+    once the heartbeat has noticed that the step should stop, so a loop that calls it stops soon."""
     still_mine: Callable[[], None]
     """Raises LeaseLost if another worker holds the step, Cancelled if the run was cancelled.
     Inside a transaction on live it locks the step's row, so that what is committed with it was

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -131,10 +132,26 @@ def _stage_files(work: Work, manifest: Manifest, folder: Path, tree: Tree) -> in
     alias, count, ask = tree.alias, 0, Ask(work.holds)
     for entry in entries_of(folder, manifest, alias):
         file_swap.refuse_clash(tree, entry.name)
+
+    def told() -> None:
+        work.progress(count, manifest.totals.files, f"files of storage {alias}")
+
     for entry in entries_of(folder, manifest, alias):
         count += 1
         ask()
-        work.progress(count, manifest.totals.files, f"files of storage {alias}")
-        with (folder / file_member(alias, entry.name)).open("rb") as content:
+        with _Telling(FileIO(folder / file_member(alias, entry.name)), told) as content:
             tree.write(file_swap.staged(work.run_id, entry.name), cast(BinaryIO, content))
     return count
+
+
+class _Telling(BufferedReader):
+    """A file that reports progress with each piece of it: a large one takes long, and progress is
+    also where a step learns that it should stop."""
+
+    def __init__(self, raw: FileIO, told: Callable[[], None]) -> None:
+        super().__init__(raw)
+        self._told = told
+
+    def read(self, size: int | None = -1) -> bytes:
+        self._told()
+        return super().read(size)

@@ -18,6 +18,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from typing import Any
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, connections, transaction
@@ -196,7 +197,11 @@ class BulkLoad:
                 yield
 
         number = min(backup_settings().connections, connections_worth, len(left)) - 1
-        threads = [threading.Thread(target=work_along, daemon=True) for _ in range(number)]
+        # With the context, so that what interrupts the step reaches them.
+        threads = [
+            threading.Thread(target=copy_context().run, args=[work_along], daemon=True)
+            for _ in range(number)
+        ]
         try:
             for thread in threads:
                 thread.start()

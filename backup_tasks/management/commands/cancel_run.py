@@ -14,7 +14,7 @@ from backup_tasks.runs import chains
 
 
 class Command(Base):
-    help = "Cancel a run. A step at work stops where that is safe; live is never half changed."
+    help = "Cancel a run. A step at work stops within seconds; live is never half changed."
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("run", help="The run's id; `runs` lists them.")
@@ -22,5 +22,5 @@ class Command(Base):
     def perform(self, options: Mapping[str, Any]) -> None:
         self.run_id = options["run"]
         run = chains.cancel(options["run"])
-        note = " Its present step stops where that is safe." if ledger.is_at_work(run) else ""
+        note = " Its present step stops within seconds." if ledger.is_at_work(run) else ""
         self.tell(outcome(run), f"{run.pk} is cancelled.{note}")
