@@ -97,6 +97,10 @@ class BackupSettings:
     lease: timedelta = timedelta(seconds=60)
     """How long a step stays claimed without a heartbeat. Heartbeats come four times as often."""
 
+    retry_night_after: timedelta | None = timedelta(hours=1)
+    """How long after a nightly backup failed it is tried again, until one of its day is good. None:
+    not before the next night."""
+
     flower_url: str = ""
     """Address of Flower, for links from the admin to a run's tasks. Empty: no links."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, cast
 
 from celery import Task, chain, shared_task
@@ -18,11 +18,11 @@ from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerUnavailable
 
-from backup_tasks import ledger
+from backup_tasks import cleanup, ledger
 from backup_tasks.conf import backup_settings
 from backup_tasks.errors import Cancelled, Transient
 from backup_tasks.models import Run, Step
-from backup_tasks.runs import chains, execution
+from backup_tasks.runs import chains, execution, nights
 
 logger = logging.getLogger(__name__)
 
@@ -183,22 +183,20 @@ def nightly(*, policy: str, due: str) -> dict[str, Any]:
     """Start the backup that was due last, if nobody has yet; a drill of it follows.
 
     `policy` names the schedule, `due` is its time of day in UTC, as HH:MM. Two beats, or one that
-    comes late, start one run: it is unique on the policy and the day it was due (C15).
+    comes late, start one run: it is unique on the policy and the day it was due (C15). Returns the
+    night's run, and whether it was started by this.
     """
-    hour, minute = (int(part) for part in due.split(":"))
-    day = (datetime.now(UTC) - timedelta(hours=hour, minutes=minute)).date()
-    run = chains.start_once(
-        f"{policy}-{day}", Run.Kind.BACKUP, trigger="schedule", params={"then": "drill"}
-    )
-    if run is not None:
+    night = nights.due_at(policy, due, timezone.now())
+    run, started = nights.start(night)
+    if started:
         enqueue(run)
-    return {"run_id": run.pk if run else None}
+    return {"slot": night.slot, "run_id": run.pk, "started": started}
 
 
 @shared_task(name="backup_tasks.reconcile")
 def reconcile() -> dict[str, list[str]]:
-    """Enqueue the runs again whose worker or message is gone, fail those whose command died, and
-    start what was to follow a run but did not (C1, C3, C4)."""
+    """Enqueue the runs again whose worker or message is gone, fail those whose command died, start
+    what was to follow a run but did not (C1, C3, C4), and try nights again that failed."""
     again = ledger.abandoned()
     for run in again:
         logger.warning("nobody works on %s: its remaining steps are enqueued again", run.pk)
@@ -208,7 +206,13 @@ def reconcile() -> dict[str, list[str]]:
     followers = chains.follow_all()
     for run in followers:
         enqueue(run)
+    retried = []
+    for failed, run in nights.start_again():
+        enqueue(run)
+        retried.append(run)
+        # Else a day of failures would fill the disk with what each of them has dumped.
+        cleanup.remove_orphans_of(failed.pk)
     return {
-        "enqueued": [run.pk for run in [*again, *followers]],
+        "enqueued": [run.pk for run in [*again, *followers, *retried]],
         "failed": [run.pk for run in buried],
     }

@@ -59,8 +59,10 @@ def _wrong_kinds(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
     natural_keys: object = settings.natural_keys
     if not isinstance(natural_keys, Mapping):
         yield "natural_keys", "is not a dictionary", 'Write {"app.model": ["field"]}.'
-    for name in ("undo_for", "lease"):
+    for name in ("undo_for", "lease", "retry_night_after"):
         value = getattr(settings, name)
+        if name == "retry_night_after" and value is None:
+            continue
         if not isinstance(value, timedelta) or value <= timedelta(0):
             yield name, f"is not a positive timedelta but {value!r}", "Write timedelta(days=7)."
     for name in ("max_missing_files", "max_missing_share"):

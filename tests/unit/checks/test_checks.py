@@ -67,6 +67,7 @@ def test_a_retention_with_an_unknown_rule_is_named(fired: Fired) -> None:
         ("PROJECT", "x" * 101),
         ("UNDO_FOR", 7),
         ("LEASE", timedelta(0)),
+        ("RETRY_NIGHT_AFTER", 3600),
         ("RETENTION", {"daily": -1}),
         ("RETENTION", 7),
         ("NATURAL_KEYS", ["documents.document"]),

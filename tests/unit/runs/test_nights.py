@@ -1,0 +1,220 @@
+"""Every night has its backup: once, whatever the clocks say, and again while it has failed."""
+
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from threading import Barrier
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+from pytest_django import Settings
+
+from backup_tasks import ledger, tasks
+from backup_tasks.errors import Misconfigured, StorageRefused
+from backup_tasks.models import Run
+from backup_tasks.runs import chains, nights
+from backup_tasks.storage import workspace
+from tests.services import Project
+from tests.unit.runs.conftest import again, claimed
+
+TODAY = date(2026, 11, 28)
+
+
+@pytest.fixture
+def engine() -> str:
+    """Few of these tests depend on the database; they name it."""
+    return "sqlite"
+
+
+@pytest.fixture
+def enqueued(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+    """The runs that were handed to workers, of which there are none."""
+    runs: list[Run] = []
+    monkeypatch.setattr(tasks, "enqueue", runs.append)
+    return runs
+
+
+@contextmanager
+def at(moment: datetime) -> Iterator[None]:
+    """Inside, it is that moment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timezone, "now", lambda: moment)
+        yield
+
+
+def half_past_two(**later: int) -> datetime:
+    return datetime(2026, 11, 28, 2, 30, tzinfo=UTC) + timedelta(**later)
+
+
+@pytest.mark.parametrize(
+    ("moment", "day"),
+    [
+        (half_past_two(), TODAY),
+        (half_past_two(seconds=-1), TODAY),
+        (half_past_two(minutes=-10), TODAY),
+        (half_past_two(minutes=10), TODAY),
+        (half_past_two(hours=-1), TODAY),  # the local clock of beat was put forward
+        (half_past_two(hours=15), TODAY),  # beat was down, and catches up
+        (half_past_two(hours=-3), TODAY - timedelta(days=1)),
+        (half_past_two(days=1), TODAY + timedelta(days=1)),
+    ],
+)
+def test_a_start_near_the_time_that_it_is_due_is_that_night_s(moment: datetime, day: date) -> None:
+    assert nights.due_at("nightly", "02:30", moment).day == day
+
+
+def test_a_night_that_is_due_at_midnight_is_of_the_day_that_begins() -> None:
+    almost = datetime(2026, 11, 27, 23, 59, 58, tzinfo=UTC)
+
+    assert nights.due_at("nightly", "00:00", almost).day == TODAY
+
+
+def test_a_worker_one_second_behind_takes_today_s_slot(
+    on_project: Project, enqueued: list[Run]
+) -> None:
+    with at(half_past_two(days=-1)):
+        tasks.nightly(policy="nightly", due="02:30")
+    with at(half_past_two(seconds=-1)):
+        answer = tasks.nightly(policy="nightly", due="02:30")
+
+    assert answer == {"slot": "nightly-2026-11-28", "run_id": enqueued[1].pk, "started": True}
+    assert len(enqueued) == 2
+
+
+def test_a_slot_that_is_taken_is_told_with_the_run_that_took_it(
+    on_project: Project, enqueued: list[Run], caplog: pytest.LogCaptureFixture
+) -> None:
+    with at(half_past_two()):
+        tasks.nightly(policy="nightly", due="02:30")
+    (first,) = enqueued
+    Run.objects.update(created_at=half_past_two())
+    caplog.set_level(logging.INFO)
+
+    for later, level in ((timedelta(seconds=1), "INFO"), (timedelta(hours=20), "WARNING")):
+        caplog.clear()
+        with at(half_past_two() + later):
+            answer = tasks.nightly(policy="nightly", due="02:30")
+
+        assert answer == {"slot": "nightly-2026-11-28", "run_id": first.pk, "started": False}
+        (record,) = caplog.records
+        assert record.levelname == level
+        assert first.pk in record.getMessage()
+    assert enqueued == [first]
+
+
+@pytest.mark.parametrize("due", ["2:30 am", "25:00", "", "02:30:00"])
+def test_a_time_of_day_that_is_none_is_named(due: str) -> None:
+    with pytest.raises(Misconfigured, match="no time of day") as raised:
+        nights.due_at("nightly", due, half_past_two())
+
+    assert raised.value.obj == "policy nightly"
+
+
+def failed_night(*, ago: timedelta = timedelta(hours=2), attempt: int = 1) -> Run:
+    """A nightly backup that failed so long ago."""
+    night = nights.Night(policy="nightly", day=timezone.now().date(), attempt=attempt)
+    run, _ = nights.start(night)
+    ledger.fail(claimed(run), StorageRefused("no room"))
+    Run.objects.filter(pk=run.pk).update(finished_at=timezone.now() - ago)
+    return again(run)
+
+
+def started_again() -> list[Run]:
+    return [run for _, run in nights.start_again()]
+
+
+def test_a_night_that_failed_is_tried_again_after_an_hour(
+    on_project: Project, enqueued: list[Run]
+) -> None:
+    failed = failed_night(ago=timedelta(minutes=59))
+    workspace.make(failed.pk)
+    assert tasks.reconcile()["enqueued"] == []
+
+    Run.objects.filter(pk=failed.pk).update(finished_at=timezone.now() - timedelta(minutes=61))
+    answer = tasks.reconcile()
+
+    (second,) = enqueued
+    assert answer["enqueued"] == [second.pk]
+    assert (second.slot, second.trigger) == (f"{failed.slot}#2", "schedule")
+    assert second.params["then"] == "drill"
+    assert second.on_workers
+    assert not workspace.path_of(failed.pk).exists(), "a day of failures must not fill the disk"
+    assert tasks.reconcile()["enqueued"] == []
+
+
+def test_it_is_tried_again_until_the_day_is_over(on_project: Project) -> None:
+    for attempt in (1, 2, 3):
+        failed_night(attempt=attempt)
+
+    (fourth,) = started_again()
+
+    assert (fourth.slot or "").endswith("#4")
+    ledger.fail(claimed(fourth), StorageRefused("no room"))
+    Run.objects.update(finished_at=timezone.now() - timedelta(hours=2))
+    Run.objects.filter(slot__endswith=str(timezone.now().date())).update(
+        created_at=timezone.now() - timedelta(hours=24, seconds=1)
+    )
+    assert started_again() == []
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_of_many_that_try_a_night_again_at_once_one_does(on_project: Project) -> None:
+    failed_night()
+    at_once = Barrier(4)
+
+    def attempt(number: int) -> list[Run]:
+        at_once.wait()
+        try:
+            return started_again()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        found = [run for runs in pool.map(attempt, range(4)) for run in runs]
+
+    assert len(found) == 1
+
+
+def test_a_good_backup_of_that_day_is_enough_whoever_made_it(on_project: Project) -> None:
+    failed_night()
+    _succeed(chains.start("backup", trigger="command", params={"type": "files"}))
+    _succeed(chains.start("backup", trigger="command", params={"output": "/tmp/x.tar.zst"}))
+    _succeed(chains.start("backup", trigger="command", params={"include": ["auth"]}))
+    assert nights._is_backed_up(Run.objects.get(trigger="schedule")) is False
+
+    _succeed(chains.start("backup", trigger="command"))
+
+    assert started_again() == []
+
+
+def _succeed(run: Run) -> None:
+    for step in run.steps.order_by("position"):
+        ledger.succeed(claimed(run, step.name), {}, report={})
+
+
+def test_a_night_that_somebody_cancelled_is_not_tried_again(on_project: Project) -> None:
+    run, _ = nights.start(nights.Night(policy="nightly", day=timezone.now().date()))
+    chains.cancel(run.pk)
+    Run.objects.update(finished_at=timezone.now() - timedelta(hours=2))
+
+    assert started_again() == []
+
+
+def test_each_policy_has_nights_of_its_own(on_project: Project) -> None:
+    failed_night()
+    other, _ = nights.start(nights.Night(policy="at-noon", day=timezone.now().date()))
+    assert other.state == Run.State.PENDING
+
+    assert [run.slot for run in started_again()] == [f"nightly-{timezone.now().date()}#2"]
+
+
+def test_a_project_can_leave_trying_again_to_the_next_night(
+    on_project: Project, settings: Settings
+) -> None:
+    settings.BACKUP = {**settings.BACKUP, "RETRY_NIGHT_AFTER": None}
+    failed_night()
+
+    assert started_again() == []
