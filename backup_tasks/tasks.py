@@ -14,22 +14,28 @@ from typing import Any, cast
 from celery import Task, chain, shared_task
 from celery.canvas import Signature
 from celery.exceptions import Ignore
+from django.apps import apps
 from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerUnavailable
 
 from backup_tasks import cleanup, ledger
 from backup_tasks.conf import backup_settings
-from backup_tasks.errors import Cancelled, Transient
+from backup_tasks.errors import Transient
 from backup_tasks.models import Run, Step
 from backup_tasks.runs import chains, execution, nights
 
 logger = logging.getLogger(__name__)
 
-_STEP_OPTIONS: dict[str, Any] = {
-    "bind": True,
+# Here, not in the project's settings: those are for its own tasks too.
+_ACKNOWLEDGED_WHEN_DONE: dict[str, Any] = {
     "acks_late": True,
     "reject_on_worker_lost": True,
+    "track_started": True,
+}
+_STEP_OPTIONS: dict[str, Any] = {
+    "bind": True,
+    **_ACKNOWLEDGED_WHEN_DONE,
     # Bounds what Celery itself repeats (a worker lost before its step was claimed, C2). How often a
     # transient error or a lost claim is forgiven is the ledger's business.
     "max_retries": 50,
@@ -155,11 +161,14 @@ def _execute(task: Task[Any, Any], run_id: str, step: str) -> dict[str, Any]:
             raise Ignore
         case execution.Failed(error=error):
             raise error
-        case execution.Lost(error=error) | ledger.Refused(error=error):
+        case execution.Lost(error=error):
             logger.warning("%s of %s: %s", step, run_id, error)
-            if isinstance(error, Cancelled):
-                raise error
-            raise Ignore
+            if ledger.task_of(run_id, step) == task.request.id:
+                raise Ignore  # the same message is worked on elsewhere: its answer is the other's
+            raise error
+        case ledger.Refused(error=error):
+            logger.warning("%s of %s: %s", step, run_id, error)
+            raise error
     return {"run_id": run_id, "step": step}
 
 
@@ -178,7 +187,7 @@ def _follow(run_id: str) -> None:
         enqueue(drill)
 
 
-@shared_task(name="backup_tasks.nightly")
+@shared_task(name="backup_tasks.nightly", **_ACKNOWLEDGED_WHEN_DONE)
 def nightly(*, policy: str, due: str) -> dict[str, Any]:
     """Start the backup that was due last, if nobody has yet; a drill of it follows.
 
@@ -193,10 +202,11 @@ def nightly(*, policy: str, due: str) -> dict[str, Any]:
     return {"slot": night.slot, "run_id": run.pk, "started": started}
 
 
-@shared_task(name="backup_tasks.reconcile")
-def reconcile() -> dict[str, list[str]]:
+@shared_task(name="backup_tasks.reconcile", bind=True, track_started=True)
+def reconcile(self: Task[Any, Any]) -> dict[str, list[str]]:
     """Enqueue the runs again whose worker or message is gone, fail those whose command died, start
-    what was to follow a run but did not (C1, C3, C4), and try nights again that failed."""
+    what was to follow a run but did not (C1, C3, C4), try nights again that failed, and end the
+    results of tasks whose worker is gone (C27)."""
     again = ledger.abandoned()
     for run in again:
         logger.warning("nobody works on %s: its remaining steps are enqueued again", run.pk)
@@ -212,7 +222,13 @@ def reconcile() -> dict[str, list[str]]:
         retried.append(run)
         # Else a day of failures would fill the disk with what each of them has dumped.
         cleanup.remove_orphans_of(failed.pk)
+    lost = []
+    if apps.is_installed("django_celery_results"):
+        from backup_tasks.runs.lost_results import end_lost_results
+
+        lost = end_lost_results(self.app)
     return {
         "enqueued": [run.pk for run in [*again, *followers, *retried]],
         "failed": [run.pk for run in buried],
+        "results": lost,
     }

@@ -31,6 +31,7 @@ from backup_tasks.ledger.runs import (
     is_at_work,
     resume,
     start,
+    task_of,
     too_late_to_cancel,
 )
 
@@ -52,6 +53,7 @@ __all__ = [
     "resume",
     "start",
     "succeed",
+    "task_of",
     "too_late_to_cancel",
     "will_retry",
 ]

@@ -93,6 +93,12 @@ def current_step(run: Run) -> Step | None:
     return unfinished.order_by("position").first()
 
 
+def task_of(run_id: str, step: str) -> str:
+    """Return the id of the Celery task that claimed the step last; "" where none has."""
+    found = Step.objects.filter(run=run_id, name=step).values_list("task_id", flat=True).first()
+    return found or ""
+
+
 def is_at_work(run: Run) -> bool:
     """Tell whether somebody works on a step of the run at this moment."""
     step = current_step(run)

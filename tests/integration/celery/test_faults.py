@@ -3,11 +3,16 @@ once."""
 
 import os
 import signal
+from datetime import timedelta
 
 import pytest
+from celery.result import AsyncResult
 from django.utils import timezone
+from django_celery_results.models import TaskResult
 from pytest_celery import CeleryTestSetup, CeleryTestWorker
 
+from backup_tasks import tasks
+from backup_tasks.errors import LeaseLost, Permanent
 from backup_tasks.models import Run, Step
 from tests.integration.celery.conftest import wait_for_answer
 from tests.integration.celery.stage import (
@@ -99,6 +104,58 @@ def test_a_worker_that_is_killed_with_all_its_processes_loses_no_run(
     assert until_ended(run).state == Run.State.SUCCEEDED
     assert outcomes(run, "dump") == ["lost", "succeeded"]
     assert stage.executions() == ["snapshot", "dump", *BACKUP[1:]]
+
+
+def test_whoever_waits_for_a_task_whose_worker_was_killed_is_told(
+    celery_setup: CeleryTestSetup, worker: CeleryTestWorker, stage: Stage
+) -> None:
+    """C27"""
+    stage.hold("dump")
+    run = start_on_workers()
+    stage.until_begun("dump")
+    killed = until_result(run, "dump", "STARTED")
+    worker.kill()
+    worker.restart()
+    wait_for_answer(celery_setup)
+    stage.release("dump")
+    reconcile()
+    assert until_ended(run).state == Run.State.SUCCEEDED
+    reconcile()
+    killed.refresh_from_db()
+    assert killed.status == "STARTED", "a moment ago it was at work"
+
+    TaskResult.objects.update(date_started=timezone.now() - timedelta(hours=1))
+    reconcile()
+
+    with pytest.raises(LeaseLost, match="the step is succeeded"):
+        AsyncResult(killed.task_id).get(timeout=30)
+    assert not TaskResult.objects.filter(status="STARTED").exists()
+    assert until_result(run, "dump", "SUCCESS").task_id != killed.task_id
+
+
+def test_a_step_that_is_refused_answers(worker: CeleryTestWorker, stage: Stage) -> None:
+    """C27: a task that raises Ignore never does."""
+    stage.fail("dump", "DumpFailed")
+    run = until_ended(start_on_workers())
+
+    late = tasks.dump.apply_async(kwargs={"run_id": run.pk, "step": "dump"})
+
+    with pytest.raises(Permanent, match="the run has failed"):
+        late.get(timeout=30)
+
+
+def test_a_task_that_lost_its_step_to_another_answers(
+    worker: CeleryTestWorker, stage: Stage
+) -> None:
+    """C27"""
+    stage.hold("dump")
+    run = start_on_workers()
+    stage.until_begun("dump")
+    lost = until_result(run, "dump", "STARTED")
+    Step.objects.filter(run=run, name="dump").update(attempt=2, task_id="of another")
+
+    with pytest.raises(LeaseLost):
+        AsyncResult(lost.task_id).get(timeout=30)
 
 
 def test_a_step_survives_the_end_of_its_worker_s_main_process(

@@ -1,10 +1,12 @@
-"""kombu's Redis transport, without one way to end a worker.
+"""kombu's Redis transport, without one way to end a worker (C20).
 
 When Redis goes away while a worker holds messages (it always does while a step runs: they are
 acknowledged late), Celery 5.7 takes the connection apart, and later still wants to give a message
 back or to acknowledge it over it. kombu's channel then looks for the address in what is None by
 now, and the AttributeError ends the worker. Here it is the connection error that it is, which every
 caller expects: Redis has the message still, and delivers it again.
+
+`backup_tasks.celery_defaults` makes it what `redis://` and `rediss://` mean.
 """
 
 from typing import Any
@@ -25,6 +27,6 @@ class Channel(redis.Channel):
 
 
 class Transport(redis.Transport):
-    """What `redis://` and `rediss://` mean, by `edms.celery`."""
+    """What `redis://` and `rediss://` mean."""
 
     Channel = Channel
