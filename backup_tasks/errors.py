@@ -204,3 +204,13 @@ class LeaseLost(Permanent):
 
 class Cancelled(Permanent):
     """An operator cancelled the run."""
+
+
+def of_record(record: ErrorRecord | None) -> BackupError:
+    """Return the error that a record tells of. One of a kind that is not known here, as of a newer
+    version, is a Permanent; so is none."""
+    if record is None:
+        return Permanent("the run did not say why it failed")
+    kind = globals().get(record["kind"])
+    known = kind if isinstance(kind, type) and issubclass(kind, BackupError) else Permanent
+    return known(record["what"], record["object"], record["hint"])

@@ -17,6 +17,7 @@ from django.utils import timezone
 from backup_tasks.engines.interruption import Statements
 from backup_tasks.errors import BackupError, Cancelled, ErrorRecord, LeaseLost, Permanent
 from backup_tasks.ledger import owner
+from backup_tasks.ledger.ended import tell_ended
 from backup_tasks.ledger.heartbeat import Heartbeat
 from backup_tasks.ledger.rows import (
     count_since_resumed,
@@ -239,6 +240,7 @@ def succeed(
                 finished_at=timezone.now(),
                 **written,
             )
+            tell_ended(step.run_id)
         else:
             run.update(**written)
             run.filter(state=Run.State.CANCELLED).update(live_lock=None)
@@ -262,9 +264,10 @@ def fail(
         _end(claim, Step.State.FAILED, "failed", of=error.record(), error=record, lease_until=None)
         run = Run.objects.filter(pk=claim.step.run_id)
         run.update(live_lock=None, **written)
-        run.filter(state__in=Run.ACTIVE).update(
+        if run.filter(state__in=Run.ACTIVE).update(
             state=Run.State.FAILED, error=error.record(), finished_at=timezone.now()
-        )
+        ):
+            tell_ended(claim.step.run_id)
 
 
 def will_retry(claim: Claim, error: BackupError, *, delay: float) -> None:

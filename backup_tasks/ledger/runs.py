@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from backup_tasks.errors import AnotherRunActive, BackupError, Cancelled, Permanent
+from backup_tasks.ledger.ended import tell_ended
 from backup_tasks.ledger.rows import (
     LIVE,
     database,
@@ -132,14 +133,15 @@ def release_live_lock(holder: Run) -> bool:
 def fail_run(run_id: str, error: BackupError) -> bool:
     """Fail an active run that nobody works on. Return False where it was not active any more."""
     active = Run.objects.filter(pk=run_id, state__in=Run.ACTIVE)
-    return bool(
-        active.update(
-            state=Run.State.FAILED,
-            error=error.record(),
-            live_lock=None,
-            finished_at=timezone.now(),
-        )
+    failed = active.update(
+        state=Run.State.FAILED,
+        error=error.record(),
+        live_lock=None,
+        finished_at=timezone.now(),
     )
+    if failed:
+        tell_ended(run_id)
+    return bool(failed)
 
 
 def cancel(run_id: str, *, requested_by: str = "") -> Run:
@@ -162,6 +164,7 @@ def cancel(run_id: str, *, requested_by: str = "") -> Run:
         if UndoPoint.objects.filter(pk=run_id).exists():
             raise too_late_to_cancel(run_id)
         release_live_lock(run)
+        tell_ended(run_id)
     return find(run_id)
 
 

@@ -5,7 +5,7 @@ A run is started here, in the ledger; then the tasks or a command execute its st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from backup_tasks import cleanup, ledger
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import Misconfigured
+from backup_tasks.merge.policy import MISSING_USERS, ON_CONFLICT
 from backup_tasks.models import Run
 from backup_tasks.restore import undo_points
 
@@ -93,6 +94,20 @@ promote         True puts staging in live's place, or merges it; False discards 
 dry_run         say what would be removed, remove nothing
 """
 
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "type": ("full", "database", "files", "export"),
+    "compress": ("zstd", "gzip", "none"),
+    "mode": ("exact", "merge"),
+    "on_conflict": ("", *ON_CONFLICT),
+    "missing_users": ("", *MISSING_USERS),
+    "then": ("", "drill"),
+}
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "encrypt": (bool, type(None)),
+    "compress": (str, type(None)),
+}
+"""Of values whose default does not say it."""
+
 
 def steps_of(kind: str, params: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the steps of a run: its chain without what the parameters leave out."""
@@ -119,8 +134,9 @@ def start(
 ) -> Run:
     """Write a new run to the ledger. `PARAMS` documents the parameters of each kind.
 
-    `trigger` is command, admin, schedule or run. Raises Misconfigured for a parameter that the kind
-    does not have, AnotherRunActive where the run would write to live and another one does.
+    `trigger` is command, admin, schedule, code or run. Raises Misconfigured for a kind, a parameter
+    or a value that makes no sense, AnotherRunActive where the run would write to live and another
+    one does.
     """
     run, _ = _start(kind, trigger, requested_by, on_workers, params or {}, slot=None)
     return run
@@ -148,8 +164,7 @@ def _start(
     *,
     slot: str | None,
 ) -> tuple[Run, bool]:
-    if unknown := sorted(set(params) - set(PARAMS[kind])):
-        raise Misconfigured(f"a {kind} run has no parameter {', '.join(unknown)}")
+    _refuse_misfit(kind, params)
     asked = {**PARAMS[kind], **params}
     step_names = steps_of(kind, asked)
     return ledger.start(
@@ -162,6 +177,36 @@ def _start(
         slot=slot,
         writes_live=not WRITES_LIVE.isdisjoint(step_names),
     )
+
+
+def _refuse_misfit(kind: str, params: Mapping[str, Any]) -> None:
+    """Raise Misconfigured for a kind, a parameter or a value that makes no sense, naming it."""
+    if kind not in PARAMS:
+        raise Misconfigured(
+            f"there is no kind of run {kind!r}", hint=f"There are: {_list(PARAMS)}."
+        )
+    if unknown := sorted(set(params) - set(PARAMS[kind])):
+        raise Misconfigured(
+            f"a {kind} run has no parameter {', '.join(unknown)}",
+            hint=f"It has: {_list(PARAMS[kind])}." if PARAMS[kind] else "It has none.",
+        )
+    for name, value in params.items():
+        kinds = _KINDS.get(name, (type(PARAMS[kind][name]),))
+        fits = isinstance(value, kinds) or (list in kinds and isinstance(value, tuple))
+        if not fits:
+            wanted = " or ".join("None" if one is type(None) else one.__name__ for one in kinds)
+            raise Misconfigured(
+                f"the parameter {name} of a {kind} run is {value!r}", hint=f"Its kind is {wanted}."
+            )
+        if value is not None and name in _CHOICES and value not in _CHOICES[name]:
+            raise Misconfigured(
+                f"the parameter {name} of a {kind} run is {value!r}",
+                hint=f"It can be: {_list(repr(choice) for choice in _CHOICES[name])}.",
+            )
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(str(name) for name in names)
 
 
 def follow(run: Run) -> Run | None:

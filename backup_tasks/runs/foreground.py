@@ -33,12 +33,34 @@ class Watcher(Protocol):
         """The step is finished."""
 
 
-def run_here(run: Run, *, watcher: Watcher, wait: Callable[[float], None] = time.sleep) -> Run:
+class _Nobody:
+    """A watcher that tells nobody."""
+
+    def started(self, step: str, number: int, of: int) -> None:
+        """A step begins."""
+
+    def progressed(self, done: int, total: int | None = None, note: str = "") -> None:
+        """It goes on."""
+
+    def retrying(self, error: BackupError, delay: float) -> None:
+        """It is tried again."""
+
+    def ended(self, result: Mapping[str, Any]) -> None:
+        """It is finished."""
+
+
+def run_here(
+    run: Run, *, watcher: Watcher | None = None, wait: Callable[[float], None] = time.sleep
+) -> Run:
     """Execute the run's unfinished steps; return the run, read anew.
+
+    `watcher` is told how it goes on; None: nobody is. `wait` is called with the seconds until a
+    step that met a transient error is due again, and returns when they are over.
 
     SIGINT and SIGTERM fail the run, which can then be resumed. Raises the error that the run failed
     with.
     """
+    watcher = watcher or _Nobody()
     unfinished = list(run.steps.exclude(state="succeeded").order_by("position"))
     try:
         with _signals_interrupt():
