@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
 from django.core.files.storage import FileSystemStorage
 from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import QuerySet
@@ -109,11 +108,7 @@ class PackageAdmin(ReadOnlyAdmin):
         """Show a package's page."""
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
-        key = unquote(object_id)
-        rows = self.get_queryset(request)
-        package = self.view_or_403(request, rows, int(key) if key.isdigit() else None)
-        if package is None:
-            raise Http404("There is no such package.")
+        package = self.find(request, object_id)
         runs = Run.objects.filter(package=package.name)
         page = self.page_context(
             request,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.db.models import Model
+from django.http import Http404, HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -51,6 +52,14 @@ class ReadOnlyAdmin(_ModelAdmin):
         """What actions with `permissions=["start_backup"]` ask for."""
         return request.user.has_perm(START_BACKUP)
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list. Raises BadRequest for a NUL, which PostgreSQL takes in no query."""
+        if any("\0" in value for _, values in request.GET.lists() for value in values):
+            raise BadRequest("a list can't be searched for a NUL")
+        return super().changelist_view(request, extra_context)
+
     def page_context(self, request: HttpRequest, title: str, **more: Any) -> dict[str, Any]:
         """Return what every page of ours needs."""
         return {
@@ -63,11 +72,22 @@ class ReadOnlyAdmin(_ModelAdmin):
             **more,
         }
 
-    def view_or_403(self, request: HttpRequest, queryset: QuerySet[Any], pk: object) -> Any:
-        """Return the row, None where there is none. Raises PermissionDenied."""
-        row = queryset.filter(pk=pk).first()
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        """Return the row of a key that an address names, None where no row can have that key.
+
+        Django's own refuses what is no key; a NUL gets past it, and PostgreSQL takes none.
+        """
+        return None if "\0" in object_id else super().get_object(request, object_id, from_field)
+
+    def find(self, request: HttpRequest, object_id: str) -> Any:
+        """Return the row that an address names. Raises PermissionDenied, Http404."""
+        row = self.get_object(request, unquote(object_id))
         if not self.has_view_permission(request, row):
             raise PermissionDenied
+        if row is None:
+            raise Http404(f"There is no {self.opts.verbose_name} {object_id!r}.")
         return row
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
 from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -123,9 +122,7 @@ class RunAdmin(ReadOnlyAdmin):
         """Show a run's page."""
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
-        run = self.view_or_403(request, self.get_queryset(request), unquote(object_id))
-        if run is None:
-            raise Http404(f"There is no run {object_id}.")
+        run = self.find(request, object_id)
         return TemplateResponse(request, "backup_tasks/run.html", self._page(request, run))
 
     def _page(self, request: HttpRequest, run: Run) -> dict[str, Any]:
@@ -227,7 +224,7 @@ class RunAdmin(ReadOnlyAdmin):
         return redirect(starting.run_url(run_id))
 
     def _find(self, request: HttpRequest, run_id: str) -> Run:
-        run: Run | None = self.get_queryset(request).filter(pk=run_id).first()
+        run: Run | None = self.get_object(request, run_id)
         if run is None:
             require(request, START_RESTORE)  # nobody learns which runs there are by guessing
             raise Http404(f"There is no run {run_id}.")

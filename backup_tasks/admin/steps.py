@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.utils import unquote
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html
@@ -72,10 +71,7 @@ class StepAdmin(ReadOnlyAdmin):
         """Show a step's page."""
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
-        rows = self.get_queryset(request).select_related("run")
-        step = self.view_or_403(request, rows, unquote(object_id))
-        if step is None:
-            raise Http404(f"There is no step {object_id}.")
+        step = self.find(request, object_id)
         page = self.page_context(
             request,
             f"Step {step.name} of {step.run_id}",
