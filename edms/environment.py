@@ -86,7 +86,10 @@ def _sqlite(engine: str, parts: SplitResult) -> dict[str, Any]:
         raise ImproperlyConfigured("DATABASE_URL names no file. Use sqlite:///path/to/file.")
     if name != ":memory:":
         path = Path(name).resolve()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.is_dir():  # a folder is no more made of a mistyped path than a file
+            raise ImproperlyConfigured(
+                f"DATABASE_URL: there is no folder {path.parent}. Make it if the path is right."
+            )
         name = str(path)
     return {
         "ENGINE": engine,

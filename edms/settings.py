@@ -112,11 +112,11 @@ TIME_ZONE = "UTC"
 
 # Databases, files, queue
 
-DATABASES = {
-    "default": environment.database(
-        environment.secret("DATABASE_URL") or f"sqlite:///{VAR / 'edms.sqlite3'}"
-    )
-}
+_database_url = environment.secret("DATABASE_URL")
+if not _database_url:
+    VAR.mkdir(exist_ok=True)
+    _database_url = f"sqlite:///{VAR / 'edms.sqlite3'}"
+DATABASES = {"default": environment.database(_database_url)}
 REDIS_URL = environment.secret("REDIS_URL") or "redis://127.0.0.1:6379/0"
 
 MEDIA_ROOT = environment.text("MEDIA_ROOT", str(VAR / "media"))

@@ -37,10 +37,11 @@ class PackageOptions:
 def package_options(params: Mapping[str, Any], settings: BackupSettings) -> PackageOptions:
     """Return the form that was asked for: `output`, `compress` and `encrypt` of the run's params.
 
-    The suffix of an output path says how it is compressed. Whatever would keep the package from
-    being written is found here, before any work is done. Raises Misconfigured where the options
-    contradict each other; KeyMissing where encryption is asked for and nobody could decrypt, or a
-    recipient or the signing key is no key; NotEncrypted where a package in clear is not allowed.
+    The suffix of an output path says what is in it: a path that ends otherwise is refused. Whatever
+    would keep the package from being written is found here, before any work is done. Raises
+    Misconfigured for such a path, and where the options contradict each other; KeyMissing where
+    encryption is asked for and nobody could decrypt, or a recipient or the signing key is no key;
+    NotEncrypted where a package in clear is not allowed.
     """
     _refuse_names(str(params.get("label") or ""), settings.project)
     encrypted = params.get("encrypt")
@@ -65,11 +66,14 @@ def package_options(params: Mapping[str, Any], settings: BackupSettings) -> Pack
     if not params.get("output"):
         return PackageOptions(output=None, compression=asked or "zstd", encrypted=encrypted)
     output = Path(params["output"])
-    if not is_file_name(output.name):
+    stem = output.name.removesuffix(".age")
+    told = next((kind for end, kind in _SUFFIXES.items() if stem.endswith(end)), None)
+    if told is None or not is_file_name(output.name):
         raise Misconfigured(
             "this can't be the name of a package",
             obj=str(output),
-            hint="Let the path end in .tar.zst, .tar.gz or .tar.",
+            hint="Let the path end in .tar.zst, .tar.gz, .tgz or .tar, which says how it is "
+            "compressed, and in .age behind that if it is encrypted.",
         )
     if (output.suffix == ".age") != encrypted:
         raise Misconfigured(
@@ -77,15 +81,13 @@ def package_options(params: Mapping[str, Any], settings: BackupSettings) -> Pack
             obj=str(output),
             hint="Let the path end in .age." if encrypted else "Leave .age out of the path.",
         )
-    stem = output.name.removesuffix(".age")
-    told = next((kind for end, kind in _SUFFIXES.items() if stem.endswith(end)), None)
-    if told and asked and told != asked:
+    if asked and told != asked:
         raise Misconfigured(
             f"the path says {told}, --compress says {asked}",
             obj=str(output),
             hint="Let the path end in .tar.zst, .tar.gz or .tar, as you choose.",
         )
-    return PackageOptions(output=output, compression=told or asked or "zstd", encrypted=encrypted)
+    return PackageOptions(output=output, compression=told, encrypted=encrypted)
 
 
 def _refuse_names(label: str, project: str) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "engine_class",
     "engine_for",
     "merging_engine",
+    "require_database",
 ]
 
 _ENGINES = {
@@ -31,6 +32,18 @@ _ENGINES = {
 def engine_for(alias: str) -> Engine:
     """Return the adapter of the database behind `alias`. Raises Misconfigured if there is none."""
     return engine_class(alias)(alias)
+
+
+def require_database(alias: str) -> None:
+    """Raise Misconfigured where nothing is behind `alias` and a connection would make an empty
+    database of it: a path was mistyped, or a disk is not mounted."""
+    if missing := engine_for(alias).missing_file():
+        raise Misconfigured(
+            f"this file holds no database, and {alias} should be in it; nothing was created",
+            obj=str(missing),
+            hint="If the path is wrong, correct it in DATABASES (for the EDMS, in DATABASE_URL). "
+            "If the database is lost, `manage.py migrate` makes an empty one to restore into.",
+        )
 
 
 def merging_engine(alias: str) -> MergingEngine:

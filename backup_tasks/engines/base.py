@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any, ClassVar
 
 from django.contrib.contenttypes.models import ContentType
@@ -48,6 +49,11 @@ class Engine(ABC):
     def live(self) -> BaseDatabaseWrapper:
         """The connection behind the alias in this thread."""
         return connections[self.alias]
+
+    def missing_file(self) -> Path | None:
+        """Return the file of a database that does not exist and that a connection would make, None
+        if there is none such. Asks no server: one that is away says so itself."""
+        return None
 
     @abstractmethod
     def snapshot(self, tables: Sequence[str] = ()) -> AbstractContextManager[None]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 from abc import abstractmethod
+from argparse import ArgumentTypeError
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 
 from backup_tasks import ledger
+from backup_tasks.conf import backup_settings
+from backup_tasks.engines import require_database
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError, ErrorRecord, Misconfigured, NotConfirmed
 from backup_tasks.ledger.report import Report
@@ -28,6 +31,9 @@ LEDGER_ERRORS = (DatabaseError, InterfaceError, ImproperlyConfigured)
 
 class Command(BaseCommand):
     """A command whose errors have exit codes, and whose stdout is one JSON object with `--json`."""
+
+    needs_database: ClassVar[bool] = True
+    """It reads or writes the project's database, or the ledger, so there must be one."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options that every command has."""
@@ -49,6 +55,8 @@ class Command(BaseCommand):
         self.as_json: bool = options["json"]
         self.run_id = ""
         try:
+            if self.needs_database:
+                require_database(backup_settings().database)
             self.perform(options)
         except (BackupError, DatabaseError, InterfaceError) as raised:
             error = explain(raised)
@@ -160,6 +168,21 @@ class RunCommand(Command):
             report = cast(Report, run.report)
             for line in [counts_table(report), *(f"Warning: {w}" for w in report["warnings"])]:
                 self.stderr.write(line)
+
+
+def count(text: str) -> int:
+    """The type of an option that says how many: a whole number from 1 to a million."""
+    if not (text.isdecimal() and 1 <= len(text) <= 7 and 1 <= int(text) <= 1_000_000):
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1,000,000")
+    return int(text)
+
+
+def said(text: str) -> str:
+    """The type of an argument that must not be empty. A shell variable that is not set gives an
+    empty one, and nobody means the default by that."""
+    if not text:
+        raise ArgumentTypeError("it is empty; leave it out, or say what is meant")
+    return text
 
 
 def outcome(run: Run | None) -> dict[str, Any]:

@@ -9,13 +9,17 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backup_tasks.errors import KeyMissing
+from backup_tasks.management.base import said
 from backup_tasks.restore.open import is_file
 
 
 def add_reading_options(parser: CommandParser) -> None:
     """Add the options that say how a package is opened."""
     parser.add_argument(
-        "--identity", default="", metavar="FILE", help="File with the age identity that opens it."
+        "--identity",
+        type=said,
+        metavar="FILE",
+        help="File with the age identity that opens it.",
     )
     parser.add_argument(
         "--allow-unsigned", action="store_true", help="Accept a package without a signature."
@@ -28,14 +32,16 @@ def add_part_options(parser: CommandParser) -> None:
         ("--include", "Only this app or model, and what it needs. May be repeated."),
         ("--exclude", "Not this app or model. May be repeated."),
     ]:
-        parser.add_argument(option, action="append", default=[], metavar="APP[.MODEL]", help=told)
+        parser.add_argument(
+            option, action="append", default=[], type=said, metavar="APP[.MODEL]", help=told
+        )
 
 
 def reading_params(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the run's parameters for those options. Raises KeyMissing."""
     return {
-        "package": package_argument(options["package"]),
-        "identity": _identity(options["identity"]),
+        "package": package_argument(options["package"] or ""),
+        "identity": _identity(options["identity"] or ""),
         "allow_unsigned": options["allow_unsigned"],
     }
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from backup_tasks import cleanup, ledger
 from backup_tasks.conf import backup_settings
-from backup_tasks.engines import engine_for
+from backup_tasks.engines import engine_for, require_database
 from backup_tasks.errors import Misconfigured
 from backup_tasks.merge.policy import MISSING_USERS, ON_CONFLICT
 from backup_tasks.models import Run
@@ -37,6 +37,8 @@ CHAINS: Mapping[str, tuple[str, ...]] = {
 }
 
 WRITES_LIVE = frozenset({"promote", "merge", "undo"})
+_STORE_ONLY = frozenset({Run.Kind.VERIFY, Run.Kind.PRUNE})
+"""Runs that neither read nor write live."""
 
 _MAKES = {
     "type": "full",
@@ -135,8 +137,8 @@ def start(
     """Write a new run to the ledger. `PARAMS` documents the parameters of each kind.
 
     `trigger` is command, admin, schedule, code or run. Raises Misconfigured for a kind, a parameter
-    or a value that makes no sense, AnotherRunActive where the run would write to live and another
-    one does.
+    or a value that makes no sense, and where there is no database to work on; AnotherRunActive
+    where the run would write to live and another one does.
     """
     run, _ = _start(kind, trigger, requested_by, on_workers, params or {}, slot=None)
     return run
@@ -165,6 +167,8 @@ def _start(
     slot: str | None,
 ) -> tuple[Run, bool]:
     _refuse_misfit(kind, params)
+    if kind not in _STORE_ONLY:
+        require_database(backup_settings().database)
     asked = {**PARAMS[kind], **params}
     step_names = steps_of(kind, asked)
     return ledger.start(

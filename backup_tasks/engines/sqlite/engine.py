@@ -44,6 +44,11 @@ class SQLite(MergingEngine):
                 cursor.execute(f"PRAGMA {pragma}")
         return connection
 
+    def missing_file(self) -> Path | None:
+        in_memory: bool = self.live.is_in_memory_db()  # type: ignore[attr-defined]
+        is_there = in_memory or (self._live.is_file() and self._live.stat().st_size)
+        return None if is_there else self._live
+
     @contextmanager
     def snapshot(self, tables: Sequence[str] = ()) -> Iterator[None]:
         connection = self._connection(self._live, "query_only = ON")

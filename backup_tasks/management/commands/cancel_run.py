@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 
 from backup_tasks import ledger
 from backup_tasks.management.base import Command as Base
-from backup_tasks.management.base import outcome
+from backup_tasks.management.base import outcome, said
 from backup_tasks.runs import chains
 
 
@@ -17,7 +17,7 @@ class Command(Base):
     help = "Cancel a run. A step at work stops within seconds; live is never half changed."
 
     def add_options(self, parser: CommandParser) -> None:
-        parser.add_argument("run", help="The run's id; `runs` lists them.")
+        parser.add_argument("run", type=said, help="The run's id; `runs` lists them.")
 
     def perform(self, options: Mapping[str, Any]) -> None:
         self.run_id = options["run"]

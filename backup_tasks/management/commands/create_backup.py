@@ -9,8 +9,10 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from backup_tasks.backup.options import package_options
+from backup_tasks.conf import backup_settings
 from backup_tasks.errors import Misconfigured
-from backup_tasks.management.base import RunCommand
+from backup_tasks.management.base import RunCommand, said
 from backup_tasks.management.packages import add_part_options
 from backup_tasks.models import Run
 
@@ -35,7 +37,7 @@ def add_package_options(parser: CommandParser) -> None:
         help="What goes into the package. export: as full, to be taken elsewhere with --output.",
     )
     parser.add_argument(
-        "--output", default="", metavar="PATH", help="Write it there; else into the store."
+        "--output", type=said, metavar="PATH", help="Write it there; else into the store."
     )
     parser.add_argument("--label", default="", help="Goes into the package's name.")
     parser.add_argument(
@@ -65,10 +67,12 @@ def add_package_options(parser: CommandParser) -> None:
 
 
 def package_params(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the run's parameters for those options. Raises Misconfigured."""
+    """Return the run's parameters for those options. Raises Misconfigured, KeyMissing."""
     names = ("type", "label", "compress", "encrypt", "include_users", "include", "exclude")
-    given = {name: options[name] for name in (*names, "accept_missing_files")}
-    return given | {"output": _output(options["output"])}
+    params = {name: options[name] for name in (*names, "accept_missing_files")}
+    params |= {"output": _output(options["output"] or "")}
+    package_options(params, backup_settings())  # refused before there is a run
+    return params
 
 
 def _output(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from backup_tasks.management.base import RunCommand
+from backup_tasks.management.base import RunCommand, said
 from backup_tasks.management.packages import add_reading_options, reading_params
 from backup_tasks.models import Run
 
@@ -18,7 +18,7 @@ class Command(RunCommand):
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "package", nargs="?", default="", help="Name or path; default: the newest."
+            "package", nargs="?", type=said, help="Name or path; default: the newest."
         )
         add_reading_options(parser)
 

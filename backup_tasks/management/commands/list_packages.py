@@ -19,6 +19,7 @@ _SIGNED = {True: "yes", False: "not trusted", None: "yes"}
 
 class Command(Base):
     help = "List the packages in the stores, newest first. No key and no database is needed."
+    needs_database = False  # the stores are the truth
 
     def add_options(self, parser: CommandParser) -> None:
         pass

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from backup_tasks.management.base import RunCommand
+from backup_tasks.management.base import RunCommand, said
 from backup_tasks.management.dry_run import tell_plan
 from backup_tasks.management.merge_plan import add_merge_options, merge_params, merge_text
 from backup_tasks.management.packages import (
@@ -24,7 +24,9 @@ class Command(RunCommand):
     destructive = True
 
     def add_options(self, parser: CommandParser) -> None:
-        parser.add_argument("package", help="Path of the package, or its name in the store.")
+        parser.add_argument(
+            "package", type=said, help="Path of the package, or its name in the store."
+        )
         parser.add_argument("--type", choices=["full", "database", "files"], default="full")
         parser.add_argument(
             "--mode",

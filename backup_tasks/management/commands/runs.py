@@ -10,7 +10,7 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from backup_tasks.management.base import Command as Base
-from backup_tasks.management.base import outcome
+from backup_tasks.management.base import count, outcome
 from backup_tasks.management.progress import progress_text
 from backup_tasks.management.tables import table
 from backup_tasks.models import Run, Step
@@ -23,7 +23,7 @@ class Command(Base):
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("--watch", action="store_true", help="Follow the active runs.")
-        parser.add_argument("--limit", type=int, default=20, help="How many to list (20).")
+        parser.add_argument("--limit", type=count, default=20, help="How many to list (20).")
 
     def perform(self, options: Mapping[str, Any]) -> None:
         if options["watch"]:

@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 
 from backup_tasks.error_classification import explain
 from backup_tasks.ledger import report
-from backup_tasks.management.base import LEDGER_ERRORS, RunCommand, outcome
+from backup_tasks.management.base import LEDGER_ERRORS, RunCommand, outcome, said
 from backup_tasks.management.packages import add_reading_options, reading_params
 from backup_tasks.management.progress import ProgressDisplay
 from backup_tasks.models import Run
@@ -21,9 +21,12 @@ from backup_tasks.storage import workspace
 class Command(RunCommand):
     help = "Read a package to its end and check every row, file and sum against its manifest."
     kind = Run.Kind.VERIFY
+    needs_database = False  # a package is read by itself
 
     def add_options(self, parser: CommandParser) -> None:
-        parser.add_argument("package", help="Path of the package, or its name in the store.")
+        parser.add_argument(
+            "package", type=said, help="Path of the package, or its name in the store."
+        )
         add_reading_options(parser)
 
     def params(self, options: Mapping[str, Any]) -> dict[str, Any]:

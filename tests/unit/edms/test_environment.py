@@ -40,11 +40,16 @@ def test_a_flag_that_is_neither_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
         environment.flag("A_FLAG", default=True)
 
 
-def test_a_sqlite_url_names_a_file_and_makes_its_folder(tmp_path: Path) -> None:
-    entry = environment.database(f"sqlite:///{tmp_path}/new/edms.sqlite3")
-    assert entry["NAME"] == str(tmp_path / "new" / "edms.sqlite3")
-    assert (tmp_path / "new").is_dir()
+def test_a_sqlite_url_names_a_file(tmp_path: Path) -> None:
+    entry = environment.database(f"sqlite:///{tmp_path}/edms.sqlite3")
+    assert entry["NAME"] == str(tmp_path / "edms.sqlite3")
     assert "journal_mode=WAL" in entry["OPTIONS"]["init_command"]
+
+
+def test_a_folder_that_does_not_exist_is_not_made_of_a_mistyped_path(tmp_path: Path) -> None:
+    with pytest.raises(ImproperlyConfigured, match=str(tmp_path / "mistyped")):
+        environment.database(f"sqlite:///{tmp_path}/mistyped/edms.sqlite3")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_server_url_is_taken_apart() -> None:
