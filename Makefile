@@ -70,6 +70,9 @@ third-party: $(STAMP) ## Wagtail and Oscar through the whole cycle, with setting
 bench: $(STAMP) ## measure, beside pg_dump, dumpdata and django-dbbackup; writes docs/performance.md
 	@$(BIN)/python -m benchmarks $(BENCH)
 
+dist: $(STAMP) ## the wheel of the reusable app, in dist/
+	$(BIN)/uv build --quiet --offline --wheel --no-build-isolation --python $(BIN)/python --out-dir dist .
+
 check: $(STAMP) ## format, lint, types, import contracts, migrations, deployment
 	$(BIN)/ruff format --check --output-format=concise .
 	$(BIN)/ruff check --output-format=concise .
@@ -85,7 +88,7 @@ format: $(STAMP) ## format the code and sort its imports
 
 lock: $(STAMP) ## pin pyproject.toml's dependencies, with hashes
 	$(LOCK) --all-extras --output-file requirements.lock pyproject.toml
-	$(LOCK) --extra postgres --extra s3 --constraints requirements.lock \
+	$(LOCK) --extra edms --extra postgres --extra s3 --constraints requirements.lock \
 	    --output-file requirements-production.lock pyproject.toml
 
 compose-smoke: $(STAMP) ## really start production's compose stack, and take it down again

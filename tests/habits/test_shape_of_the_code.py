@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from pathlib import Path, PurePath
-
-import pytest
+from pathlib import Path
 
 from tests.habits.pages import ROOT
 
@@ -47,29 +44,3 @@ def test_nothing_is_left_for_later() -> None:
     mark = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b")
 
     assert [_name(path) for path in MODULES if mark.search(_text(path))] == []
-
-
-@pytest.mark.parametrize("package", ["backup_tasks", "edms"])
-def test_what_is_installed_holds_every_file_that_is_not_python(package: str) -> None:
-    """Templates and styles must be in the wheel, else the pages of every other project break."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    named = project["tool"]["setuptools"].get("package-data", {})
-    missing = []
-    for path in (ROOT / package).rglob("*"):
-        if path.is_file() and path.suffix not in {".py", ".pyc"}:
-            folder = path.parent
-            while not (folder / "__init__.py").is_file():
-                folder = folder.parent
-            owner = ".".join(folder.relative_to(ROOT).parts)
-            patterns = [*named.get("*", []), *named.get(owner, [])]
-            inside = PurePath(path.relative_to(folder))
-            if not any(_matches(inside, pattern) for pattern in patterns):
-                missing.append(_name(path))
-
-    assert missing == []
-
-
-def _matches(path: PurePath, pattern: str) -> bool:
-    """Whether a glob of setuptools has the path; `**` stands for any number of folders."""
-    glob = re.escape(pattern).replace(r"\*\*/", "(?:.*/)?").replace(r"\*", "[^/]*")
-    return re.fullmatch(glob, str(path)) is not None
