@@ -56,6 +56,17 @@ def flag(name: str, *, default: bool) -> bool:
     raise ImproperlyConfigured(f"{name} is {value!r}. Use one of 1, 0, true, false, on, off.")
 
 
+def number(name: str, default: int, *, least: int = 1) -> int:
+    """The variable `name` as a whole number, from `least` to a million."""
+    value = text(name, str(default))
+    is_number = value.isascii() and value.isdecimal() and len(value) <= 7
+    if not (is_number and least <= int(value) <= 1_000_000):
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}. Use a whole number from {least} to 1000000."
+        )
+    return int(value)
+
+
 def words(name: str, default: tuple[str, ...] = ()) -> list[str]:
     """The variable `name` as a list, separated by commas or white space."""
     return text(name).replace(",", " ").split() or list(default)

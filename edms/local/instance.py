@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = (
     *("ALLOWED_HOSTS", "AWS_", "BACKUP_", "CELERY_", "CSRF_TRUSTED_ORIGINS", "DATABASE_URL"),
     *("DEBUG", "DJANGO_", "EDMS_", "FLOWER_", "HTTPS", "LOG_LEVEL", "MEDIA_ROOT", "REDIS_URL"),
-    *("SECRET_KEY", "STATIC_ROOT"),
+    *("SECRET_KEY", "SIGN_IN_", "STATIC_ROOT", "TRUSTED_PROXIES"),
 )
 """How the names of variables start that configure some EDMS: not inherited by this one."""
 

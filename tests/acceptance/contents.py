@@ -12,7 +12,7 @@ import psycopg
 from edms.local.mariadb import connected
 from tests.services import Project
 
-CONTROL = ("backup_tasks_", "django_celery_results_", "django_session")
+CONTROL = ("axes_", "backup_tasks_", "django_celery_results_", "django_session")
 """How the names of the tables start that a restore leaves alone."""
 
 Rows = list[str]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backup_tasks.package.cipher import generate_identity
+from backup_tasks.package.signature import generate_key
 from tests.compose.building import build_image
 from tests.compose.engine import PROJECT, Engine, EngineError, choose_images
 
@@ -66,13 +67,14 @@ def running_stack(engine: Engine) -> Iterator[Stack]:
         print(f"engine: {engine.program}; images: {images or 'the official ones'}")
         print("building the image")
         build_image(engine, IMAGE, images, scratch)
-        secrets, recipient = _make_secrets(scratch / "secrets")
+        secrets, public_keys = _make_secrets(scratch / "secrets")
         web, flower = _free_port(), _free_port()
         variables = {
             **images,
             "EDMS_IMAGE": IMAGE,
             "SECRETS_FOLDER": str(scratch / "secrets"),
-            "BACKUP_RECIPIENTS": recipient,
+            **public_keys,
+            "BACKUP_SIGNING_KEY_FILE": "/run/secrets/backup_signing_key",
             "WEB_PORT": str(web),
             "FLOWER_PORT": str(flower),
         }
@@ -103,16 +105,20 @@ def running_stack(engine: Engine) -> Iterator[Stack]:
         raise EngineError(f"taking the stack down left {', '.join(left)}")
 
 
-def _make_secrets(folder: Path) -> tuple[dict[str, str], str]:
-    """Make the stack's secrets as an operator does; return them and the key to encrypt to."""
+def _make_secrets(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Make the stack's secrets as an operator does; return them, and the variables with the public
+    keys: whom to encrypt to, and whose signature is trusted."""
     subprocess.run([PROJECT / "docker" / "make-secrets", folder], check=True)
     identity, recipient = generate_identity()
-    path = folder / "backup_identity"
-    path.unlink()
-    path.write_text(f"{identity}\n", encoding="utf-8")
-    path.chmod(0o444)
+    signing_key, public_key = generate_key()
+    for name, key in {"backup_identity": identity, "backup_signing_key": signing_key}.items():
+        path = folder / name
+        path.unlink()
+        path.write_text(f"{key}\n", encoding="utf-8")
+        path.chmod(0o444)
     files = [file for file in folder.iterdir() if not file.name.startswith(".")]
-    return {file.name: file.read_text(encoding="utf-8").strip() for file in files}, recipient
+    secrets = {file.name: file.read_text(encoding="utf-8").strip() for file in files}
+    return secrets, {"BACKUP_RECIPIENTS": recipient, "BACKUP_TRUSTED_KEYS": public_key}
 
 
 def _free_port() -> int:

@@ -93,7 +93,8 @@ def rows(text: str) -> Iterator[list[str]]:
         following = lines[number + 1] if number + 1 < len(lines) else ""
         if following.startswith("| ---"):
             continue
-        yield [cell.strip().replace(r"\|", "|") for cell in line.strip("|").split(" | ")]
+        cells = re.split(r"(?<!\\)\|", line.removeprefix("|").removesuffix("|"))
+        yield [cell.strip().replace(r"\|", "|") for cell in cells]
 
 
 def coded(cell: str) -> list[str]:

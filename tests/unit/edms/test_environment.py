@@ -40,6 +40,19 @@ def test_a_flag_that_is_neither_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
         environment.flag("A_FLAG", default=True)
 
 
+@pytest.mark.parametrize(("value", "expected"), [("", 5), ("1", 1), ("1000000", 1_000_000)])
+def test_a_number_is_read(monkeypatch: pytest.MonkeyPatch, value: str, expected: int) -> None:
+    monkeypatch.setenv("A_NUMBER", value)
+    assert environment.number("A_NUMBER", 5) == expected
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "x", "1.5", "1000001", "9" * 5000, "²"])
+def test_a_number_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("A_NUMBER", value)
+    with pytest.raises(ImproperlyConfigured, match="A_NUMBER"):
+        environment.number("A_NUMBER", 5)
+
+
 def test_a_sqlite_url_names_a_file(tmp_path: Path) -> None:
     entry = environment.database(f"sqlite:///{tmp_path}/edms.sqlite3")
     assert entry["NAME"] == str(tmp_path / "edms.sqlite3")
