@@ -3,11 +3,13 @@
 #     make demo PYTHON=python3.12        PYTHON is the interpreter .venv is made with
 #     make test TESTS="tests/unit -x"    TESTS is what pytest is given
 #     make bench BENCH="--documents 500" BENCH is what the benchmark is given
+#     make docs DOCS=--all               every release beside this tree
 #     make lock UPGRADE=--upgrade        newer versions, instead of only what pyproject.toml changed
 
 PYTHON  ?= python3
 TESTS   ?=
 BENCH   ?=
+DOCS    ?=
 UPGRADE ?=
 
 VENV    := .venv
@@ -23,7 +25,7 @@ PRODUCTION := env DEBUG=0 ALLOWED_HOSTS=edms.example.org \
     DATABASE_URL=postgres://edms@db.example.org/edms REDIS_URL=redis://redis.example.org/0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test chaos fuzz third-party bench check format lock compose-smoke clean
+.PHONY: help setup demo up test chaos fuzz third-party bench dist docs check format lock compose-smoke clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -73,7 +75,10 @@ bench: $(STAMP) ## measure, beside pg_dump, dumpdata and django-dbbackup; writes
 dist: $(STAMP) ## the wheel of the reusable app, in dist/
 	$(BIN)/uv build --quiet --offline --wheel --no-build-isolation --python $(BIN)/python --out-dir dist .
 
-check: $(STAMP) ## format, lint, types, import contracts, migrations, deployment
+docs: $(STAMP) ## the documentation's site, in docs/_build/site; DOCS=--all: every release too
+	@$(BIN)/python docs/website.py $(DOCS)
+
+check: $(STAMP) ## format, lint, types, import contracts, migrations, deployment, docs
 	$(BIN)/ruff format --check --output-format=concise .
 	$(BIN)/ruff check --output-format=concise .
 	$(BIN)/mypy
@@ -81,14 +86,16 @@ check: $(STAMP) ## format, lint, types, import contracts, migrations, deployment
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check --fail-level WARNING
 	$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
+	$(BIN)/python docs/website.py
 
 format: $(STAMP) ## format the code and sort its imports
 	$(BIN)/ruff check --quiet --fix-only .
 	$(BIN)/ruff format .
 
 lock: $(STAMP) ## pin pyproject.toml's dependencies, with hashes
-	$(LOCK) --all-extras --output-file requirements.lock pyproject.toml
-	$(LOCK) --extra edms --extra postgres --extra s3 --constraints requirements.lock \
+	$(LOCK) --all-extras --group edms --group embedded --group dev \
+	    --output-file requirements.lock pyproject.toml
+	$(LOCK) --extra postgres --extra s3 --group edms --constraints requirements.lock \
 	    --output-file requirements-production.lock pyproject.toml
 
 compose-smoke: $(STAMP) ## really start production's compose stack, and take it down again

@@ -91,6 +91,8 @@ def test_the_wheel_asks_for_what_the_app_needs_and_not_for_what_the_edms_needs(
 
     assert len(always) == len(project["dependencies"])
     assert not [line for line in always if line.startswith(("flower", "gunicorn", "django-axes"))]
+    assert "dev" not in metadata.get_all("Provides-Extra", []), "that is for this repository"
+    assert set(metadata.get_all("Provides-Extra", [])) == set(project["optional-dependencies"])
     assert metadata["Version"] == backup_tasks.__version__
     assert "version" not in project, "backup_tasks.__version__ is the one place"
 

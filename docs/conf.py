@@ -1,0 +1,86 @@
+"""How Sphinx makes the site of these pages: `make docs`.
+
+The pages are read on GitHub too. What only the site needs, the order of pages and the docstrings of
+the public API, is added here when Sphinx reads them.
+"""
+
+import os
+import re
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pygments.lexers.data import JsonLexer
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "edms.settings")
+
+import django  # noqa: E402  # the path and the settings come first
+
+django.setup()
+
+import backup_tasks  # noqa: E402
+
+project = "django-backup-tasks"
+release = version = os.environ.get("DOCS_VERSION") or backup_tasks.__version__
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"{project} {release}"
+html_copy_source = False
+html_show_copyright = False
+templates_path = ["_templates"]
+html_sidebars = {
+    "**": [
+        *(f"sidebar/{part}.html" for part in ("brand", "search", "scroll-start", "navigation")),
+        "versions.html",
+        "sidebar/scroll-end.html",
+    ]
+}
+html_context = {"versions": os.environ.get("DOCS_VERSIONS", release).split()}
+
+myst_heading_anchors = 4  # what GitHub calls a heading, a link of ours calls it too
+nitpicky = True
+default_role = "literal"  # `x` in a docstring
+autodoc_typehints = "none"  # the signature has them
+autodoc_preserve_defaults = True
+
+KINDS = {"How-to guides": "how-to", "Reference": "reference", "Explanation": "explanation"}
+
+
+def _tree(caption: str, *pages: str) -> str:
+    return "\n".join(
+        ["```{toctree}", ":hidden:", ":glob:", f":caption: {caption}", "", *pages, "```"]
+    )
+
+
+def _docstring(name: str) -> str:
+    module, _, attribute = name.rpartition(".")
+    value = getattr(import_module(module), attribute)
+    kind = "data"
+    if isinstance(value, type):
+        kind = "exception" if issubclass(value, Exception) else "class"
+    elif callable(value):
+        kind = "function"
+    return "\n".join(["```{eval-rst}", f".. auto{kind}:: {name}", "```"])
+
+
+def _complete(app: Any, page: str, source: list[str]) -> None:
+    """Add to a page what only the site needs."""
+    if page == "index":
+        trees = [_tree(caption, f"{folder}/*") for caption, folder in KINDS.items()]
+        more = _tree("More", "evidence", "performance", "scale")
+        source[0] += "\n\n".join(
+            ["", _tree("Start", "tutorial"), *trees, more, _tree("Decisions", "adr/*")]
+        )
+    if page == "reference/python":
+        names = re.findall(r"^\| `([\w.]+)` \|", source[0], re.MULTILINE)
+        source[0] += "\n\n".join(["", "## In full", *map(_docstring, names)])
+
+
+def setup(app: Any) -> None:
+    """Called by Sphinx."""
+    app.add_lexer("jsonl", JsonLexer)
+    app.connect("source-read", _complete)
