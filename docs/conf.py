@@ -44,7 +44,9 @@ html_context = {"versions": os.environ.get("DOCS_VERSIONS", release).split()}
 myst_heading_anchors = 4  # what GitHub calls a heading, a link of ours calls it too
 nitpicky = True
 default_role = "literal"  # `x` in a docstring
-autodoc_typehints = "none"  # the signature has them
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+nitpick_ignore_regex = [("py:.*", ".*")]  # types of other projects, in signatures
 autodoc_preserve_defaults = True
 
 KINDS = {"How-to guides": "how-to", "Reference": "reference", "Explanation": "explanation"}
@@ -64,7 +66,8 @@ def _docstring(name: str) -> str:
         kind = "exception" if issubclass(value, Exception) else "class"
     elif callable(value):
         kind = "function"
-    return "\n".join(["```{eval-rst}", f".. auto{kind}:: {name}", "```"])
+    options = ["   :no-value:"] if kind == "data" else []
+    return "\n".join(["```{eval-rst}", f".. auto{kind}:: {name}", *options, "```"])
 
 
 def _complete(app: Any, page: str, source: list[str]) -> None:
@@ -80,7 +83,15 @@ def _complete(app: Any, page: str, source: list[str]) -> None:
         source[0] += "\n\n".join(["", "## In full", *map(_docstring, names)])
 
 
+def _table(app: Any, kind: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
+    """Keep the lines of a docstring apart that are a table: a name, spaces, what it means."""
+    for number, line in enumerate(lines):
+        if row := re.fullmatch(r"(\w+) {2,}(\S.*)", line):
+            lines[number] = f"| ``{row[1]}``: {row[2]}"
+
+
 def setup(app: Any) -> None:
     """Called by Sphinx."""
+    app.connect("autodoc-process-docstring", _table)
     app.add_lexer("jsonl", JsonLexer)
     app.connect("source-read", _complete)
