@@ -1,15 +1,15 @@
-"""An EDMS with the demonstration data, in the test database."""
+"""An EDMS with the demonstration data."""
 
 from pathlib import Path
 
 import pytest
-from django.core.management import call_command
 from django.test import Client
 from pytest_django import Settings
 
 from edms.documents.models import Document
 from edms.users.models import User
 from edms.workflows.models import DocumentWorkflow
+from tests.services import Project
 
 
 @pytest.fixture
@@ -19,15 +19,9 @@ def quick_passwords(settings: Settings) -> None:
 
 
 @pytest.fixture
-def demo(db: None, own_folders: None, quick_passwords: None) -> "Demo":
-    """The demonstration data."""
-    call_command("seed_demo", verbosity=0, stdout=_Silence())
+def demo(on_demo_project: Project, quick_passwords: None) -> "Demo":
+    """The demonstration data, in a copy of a database that was filled once."""
     return Demo()
-
-
-class _Silence:
-    def write(self, text: str) -> None:
-        """Swallow what a command tells its user."""
 
 
 class Demo:

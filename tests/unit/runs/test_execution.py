@@ -77,7 +77,6 @@ def test_an_error_that_nobody_foresaw_fails_the_run_with_its_traceback(
     assert isinstance(execution.execute_step(run.pk, "snapshot"), ledger.Refused)
 
 
-@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 def test_a_worker_that_was_taken_over_writes_nothing(start_run: StartRun, verbs: Verbs) -> None:
     run = start_run()
 
@@ -117,7 +116,6 @@ def test_a_step_that_asks_stops_when_its_run_is_cancelled(
     assert not workspace.path_of(run.pk).exists()
 
 
-@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 def test_a_step_writes_its_result_on_a_new_connection_when_the_old_one_was_cut(
     start_run: StartRun, verbs: Verbs
 ) -> None:

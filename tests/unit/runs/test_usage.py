@@ -40,12 +40,6 @@ PLAIN = {"name": "x", "run": "x", "package": "x"}
 
 
 @pytest.fixture
-def engine() -> str:
-    """What is tried here does not depend on the database."""
-    return "sqlite"
-
-
-@pytest.fixture
 def nowhere(
     tmp_path: Path, settings: Settings, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[Path]:

@@ -1,0 +1,3 @@
+"""The fixtures of tests/unit/admin."""
+
+from tests.unit.admin.conftest import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""The tests of tests/unit/runs/test_claims.py, on PostgreSQL."""
+
+from tests.unit.runs.test_claims import *  # noqa: F403
