@@ -100,9 +100,11 @@ def run_unrecorded(
                     kind=kind,
                     params=asked,
                     results=results,
+                    hosts={},
                     workspace=folder,
                     progress=watcher.progressed,
                     still_mine=lambda: None,
+                    holds=lambda: None,
                     recorded=False,
                 )
                 results[name] = _until_done(execution.verb_of(name), work, watcher, wait)

@@ -188,9 +188,11 @@ def test_prune_goes_on_and_says_what_it_had_to_keep(on_project: Project, tmp_pat
             kind="prune",
             params={},
             results={},
+            hosts={},
             workspace=tmp_path,
             progress=lambda *_: None,
             still_mine=lambda: None,
+            holds=lambda: None,
         )
     )
 
