@@ -65,6 +65,10 @@ class BackupSettings:
     """How many of the files that rows refer to, and which share of them, may be missing that the
     last package had. A backup in which both are exceeded fails, and one that misses half of all."""
 
+    follow_links: bool = False
+    """Whether links that lead outside the folder of a storage are followed, in backups and
+    restores."""
+
     recipients: Sequence[str] = ()
     """age public keys (or ssh public keys) that can open new packages. Empty: not encrypted."""
 

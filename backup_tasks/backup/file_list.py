@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,12 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.package.index import FileEntry, write_index
 from backup_tasks.package.manifest import Manifest
 from backup_tasks.package.names import INDEX
+from backup_tasks.printable import printable
 from backup_tasks.progress import Progress
 from backup_tasks.storage.files import project_trees
+from backup_tasks.storage.folder_scan import Found
+
+_NAMED = 10
 
 
 def with_files(
@@ -26,8 +31,10 @@ def with_files(
 ) -> tuple[Manifest, completeness.Storages]:
     """List the files that there are, and say in the manifest what is missing."""
     settings, partial = backup_settings(), manifest.type == "partial"
+    left_out = _LeftOut()
     with referenced_files.of(folder) as referred:
-        found = write_index(_files(progress, referred if partial else None), folder / INDEX)
+        files = _files(progress, referred if partial else None, left_out)
+        found = write_index(files, folder / INDEX)
     compared = referenced_files.compare(folder, folder / INDEX, settings.file_storages)
     missing = "; ".join(
         completeness.problems(
@@ -41,23 +48,53 @@ def with_files(
     manifest = replace(
         manifest,
         files=found,
-        warnings=manifest.warnings + compared.warnings,
+        warnings=(*manifest.warnings, *compared.warnings, *left_out.warnings()),
         incomplete="" if accepted else missing,
         accepted=missing if accepted else "",
     )
     return manifest, compared.figures
 
 
-def _files(progress: Progress, wanted: Callable[[str, str], bool] | None) -> Iterator[FileEntry]:
+class _LeftOut:
+    """What was found in the storages and is no file. Remembers some of it."""
+
+    def __init__(self) -> None:
+        self._numbers: Counter[str] = Counter()
+        self._named: dict[str, list[str]] = defaultdict(list)
+
+    def add(self, alias: str, found: Found) -> None:
+        self._numbers[alias] += 1
+        if len(self._named[alias]) < _NAMED:
+            self._named[alias].append(f"{printable(found.name)} ({found.left_out})")
+
+    def warnings(self) -> Iterator[str]:
+        for alias, number in self._numbers.items():
+            names = ", ".join(self._named[alias])
+            more = f" and {number - _NAMED} more" if number > _NAMED else ""
+            yield f"storage {alias}: not in the package: {names}{more}"
+
+
+def _files(
+    progress: Progress, wanted: Callable[[str, str], bool] | None, left_out: _LeftOut
+) -> Iterator[FileEntry]:
     """Yield every file of the project, or each that is wanted, by storage and name. One that is
     deleted meanwhile is not there (P13)."""
     for tree in project_trees():
-        for number, name in enumerate(tree.names(), start=1):
-            if wanted and not wanted(tree.alias, name):
+        for number, found in enumerate(tree.found(), start=1):
+            if wanted and not wanted(tree.alias, found.name):
+                continue
+            if found.left_out:
+                left_out.add(tree.alias, found)
                 continue
             progress(number, None, f"reading the files of storage {tree.alias}")
             try:
-                entry = tree.entry(name)
+                entry = tree.entry(found.name)
             except FileNotFoundError:
                 continue
-            yield FileEntry(storage=tree.alias, name=name, size=entry.size, sha256=entry.sha256)
+            yield FileEntry(
+                storage=tree.alias,
+                name=found.name,
+                size=entry.size,
+                sha256=entry.sha256,
+                mode="" if entry.mode is None else f"{entry.mode:04o}",
+            )

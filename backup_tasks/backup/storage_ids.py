@@ -8,6 +8,8 @@ is an error before anything is done, until somebody says `adopt_storage`. The fi
 
 from __future__ import annotations
 
+import errno
+import logging
 import secrets
 import socket
 from collections.abc import Iterator
@@ -20,13 +22,16 @@ from django.db import IntegrityError, connections, transaction
 
 from backup_tasks.backup import referenced_files
 from backup_tasks.conf import backup_settings
-from backup_tasks.errors import BackupError, HandoverChanged, Misconfigured
+from backup_tasks.errors import BackupError, HandoverChanged, Misconfigured, StorageRefused
 from backup_tasks.models import Run, StorageId
 from backup_tasks.rows.scope import full_scope
 from backup_tasks.storage.files import RESERVED, Tree, project_trees
 
+logger = logging.getLogger(__name__)
+
 _FILE = f"{RESERVED}/id"
 _LONGEST = 64
+_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class _Marked(Protocol):
@@ -136,7 +141,8 @@ class _Workspace:
 
 def recognize(kind: str) -> None:
     """Raise an error unless the workspace and the storages are those that the ledger expects; what
-    it expects nothing of is adopted. A run of this `kind` that uses no storage needs none.
+    it expects nothing of is adopted, unless it can't be written to. A run of a `kind` that uses no
+    storage needs none.
 
     Raises HandoverChanged for another workspace, Misconfigured for another storage.
     """
@@ -146,7 +152,14 @@ def recognize(kind: str) -> None:
             found = marked.read()
             if not found and marked.may_be_another():
                 continue
-            expected = _expect(marked, found)
+            try:
+                expected = _expect(marked, found)
+            except (StorageRefused, OSError) as error:
+                if not _is_read_only(error):
+                    raise
+                # A backup reads only; what writes to the storage is going to say so itself.
+                logger.warning("%s can't be given an id: %s", marked.name, error)
+                continue
         found = marked.read()
         if found != expected.value:
             raise marked.differs(expected, found)
@@ -194,6 +207,10 @@ def _expect(marked: _Marked, found: str) -> StorageId:
     except IntegrityError:
         return StorageId.objects.get(name=marked.name)
     return row
+
+
+def _is_read_only(error: StorageRefused | OSError) -> bool:
+    return isinstance(error, StorageRefused) or error.errno in _DENIED
 
 
 def _packed_files() -> bool:

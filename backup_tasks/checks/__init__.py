@@ -14,6 +14,7 @@ W003  a file field keeps its files in a storage that is not backed up
 W004  models are kept in a database that is not backed up
 W005  NATURAL_KEYS names a model that has natural_key_fields of its own
 W006  a storage keeps the whole of a file that is read in memory
+W007  packages, files or the workspace are among installed code
 W020  a recipient, a trusted key or the content of a key file is no key
 W021  encryption is required, and there is nobody to encrypt to
 I001  models have no natural key
@@ -30,6 +31,7 @@ from backup_tasks.checks.locations import (
     check_folders,
     check_keys,
     check_memory,
+    check_perishable,
     check_wal,
 )
 from backup_tasks.checks.names import (
@@ -46,6 +48,7 @@ def register_checks() -> None:
     for check in (
         check_settings,
         check_folders,
+        check_perishable,
         check_names,
         check_hooks,
         check_engine,

@@ -20,7 +20,7 @@ from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import engine_class
 from backup_tasks.errors import KeyMissing, Misconfigured
 from backup_tasks.package import keys
-from backup_tasks.storage.files import is_unset, misplaced
+from backup_tasks.storage.files import is_unset, misplaced, perishable
 
 _OTHERS = stat.S_IROTH | stat.S_IWOTH
 
@@ -40,6 +40,15 @@ def check_folders(settings: BackupSettings) -> Iterator[CheckMessage]:
                 "store and the workspace folders of their own, none within another.",
                 id="backup_tasks.E003",
             )
+
+
+@with_sound_settings
+def check_perishable(settings: BackupSettings) -> Iterator[CheckMessage]:
+    """W007."""
+    if all(alias in django_settings.STORAGES for alias in settings.file_storages):
+        for problem in perishable():
+            hint = "Name a folder of its own for it, outside of the virtual environment."
+            yield Warning(problem, hint=hint, id="backup_tasks.W007")
 
 
 @with_sound_settings

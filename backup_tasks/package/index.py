@@ -1,6 +1,6 @@
 """The list of a package's files: the member `files.jsonl`, one JSON object a line.
 
-    {"storage":"default","name":"2026/sop.pdf","size":123,"sha256":"…"}
+    {"storage":"default","name":"2026/sop.pdf","size":123,"sha256":"…","mode":"0640"}
 
 A package may hold millions of files, so the list is not part of the manifest, and nobody holds it
 in memory. It is sorted by path, which makes it the same for the same files, and lets its reader see
@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -21,10 +22,11 @@ from typing import BinaryIO
 from backup_tasks.errors import DumpFailed
 from backup_tasks.package import names, strict
 from backup_tasks.package.damage import damaged
-from backup_tasks.package.manifest import FileIndex
+from backup_tasks.package.manifest import FileIndex, without_empty
 from backup_tasks.package.streams import written_whole
 from backup_tasks.storage.files import RESERVED
 
+_MODE = re.compile("0[0-7]{3}")
 _LINE_LIMIT = 1 << 16
 """Bytes of the longest line that is read."""
 
@@ -43,6 +45,9 @@ class FileEntry:
     """Bytes."""
 
     sha256: str
+
+    mode: str = ""
+    """Permissions in octal, as in `0640`; empty, and left out, where the storage knows none."""
 
     @property
     def member(self) -> str:
@@ -66,7 +71,8 @@ def write_index(entries: Iterable[FileEntry], target: Path) -> FileIndex:
                     obj=f"{entry.storage}:{entry.name}",
                     hint="Rename one of the files in the storage, then back up again.",
                 )
-            line = json.dumps(asdict(entry), separators=(",", ":")).encode() + b"\n"
+            values = without_empty(asdict(entry), "mode")
+            line = json.dumps(values, separators=(",", ":")).encode() + b"\n"
             file.write(line)
             sha256.update(line)
             count, total_size, size = count + 1, total_size + entry.size, size + len(line)
@@ -105,8 +111,11 @@ def _entry(line: bytes, where: str) -> FileEntry:
         name=record.any_text("name"),
         size=record.count("size"),
         sha256=record.sha256("sha256"),
+        mode=record.text_if_any("mode"),
     )
     record.done()
+    if entry.mode and not _MODE.fullmatch(entry.mode):
+        raise record.wrong("mode", "permissions in octal, as in 0640")
     if problem := _unsafe(entry):
         raise damaged(problem, obj=where)
     return entry

@@ -155,7 +155,8 @@ def entries_of(folder: Path, manifest: Manifest, alias: str) -> Iterator[Entry]:
             wanted = stack.enter_context(referenced_files.of(folder))
         for entry in read_index(lines, manifest.files):
             if entry.storage == alias and (wanted is None or wanted(alias, entry.name)):
-                yield Entry(name=entry.name, size=entry.size, sha256=entry.sha256)
+                mode = int(entry.mode, 8) if entry.mode else None
+                yield Entry(name=entry.name, size=entry.size, sha256=entry.sha256, mode=mode)
 
 
 def keeps_other_files(manifest: Manifest) -> bool:

@@ -16,7 +16,8 @@ from django.db import DatabaseError, InterfaceError
 
 from backup_tasks.errors import BackupError, DoesNotFit, HandoverChanged
 from backup_tasks.restore.run_folder import RunFolder, at_rest
-from backup_tasks.storage.files import Entry, Tree, in_order
+from backup_tasks.storage.files import Entry, Tree
+from backup_tasks.storage.folder_scan import in_order
 
 _NAMED = 10
 Action = Literal["add", "replace", "remove"]

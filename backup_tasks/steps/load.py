@@ -140,7 +140,8 @@ def _stage_files(work: Work, manifest: Manifest, folder: Path, tree: Tree) -> in
         count += 1
         ask()
         with _Telling(FileIO(folder / file_member(alias, entry.name)), told) as content:
-            tree.write(file_swap.staged(work.run_id, entry.name), cast(BinaryIO, content))
+            name = file_swap.staged(work.run_id, entry.name)
+            tree.write(name, cast(BinaryIO, content), mode=entry.mode)
     return count
 
 

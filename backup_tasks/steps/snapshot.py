@@ -16,12 +16,12 @@ from backup_tasks.rows.dump import count_rows
 from backup_tasks.rows.scope import full_scope, label
 from backup_tasks.rows.selection import ModelFilter, Selection
 from backup_tasks.steps import Work
-from backup_tasks.storage.files import project_trees
+from backup_tasks.storage.files import perishable, project_trees
 
 
 def snapshot(work: Work) -> dict[str, Any]:
     """Return {"counts": {model: rows}, "files": number, "storages": {alias: files}, "added":
-    {model: why}}.
+    {model: why}, "warnings"}.
 
     All models are counted at one moment. What was added goes into the package though nobody named
     it.
@@ -44,6 +44,7 @@ def snapshot(work: Work) -> dict[str, Any]:
         "files": sum(storages.values()),
         "storages": storages,
         "added": dict(part.added),
+        "warnings": list(perishable()) if work.kind == Run.Kind.BACKUP else [],
     }
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from errno import EEXIST, ENOENT, ENOTEMPTY
 from hashlib import sha256
 from pathlib import Path
@@ -19,11 +21,25 @@ from django.core.files.storage import FileSystemStorage, Storage, storages
 
 from backup_tasks.conf import backup_settings, default_store_folder
 from backup_tasks.error_classification import STORAGE_HINT, storage_failed, vendor_errors
-from backup_tasks.errors import Misconfigured, StorageUnavailable
+from backup_tasks.errors import (
+    Misconfigured,
+    SourceChanged,
+    StorageRefused,
+    StorageUnavailable,
+)
+from backup_tasks.storage.folder_scan import FolderScan, Found, in_order
+from backup_tasks.storage.on_disk import (
+    give_to_owner_above,
+    make_durable,
+    make_folder,
+    remove_empty,
+)
 
 RESERVED = ".backup_tasks"
 """Folder in each storage that is ours: staged and kept files, never part of a package."""
 _CHUNK = 1 << 20
+_OF_INSTALLED_CODE = {"site-packages", "dist-packages"}
+_NOT_OPENED = "It was not opened. A backup that finds it when it lists the storage leaves it out."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +49,8 @@ class Entry:
     name: str
     size: int
     sha256: str
+    mode: int | None = field(default=None, compare=False)
+    """Permissions, on a file system. A file of the same content is the same file."""
 
 
 def storage_for(alias: str) -> Storage:
@@ -94,10 +112,18 @@ def misplaced(alias: str) -> str:
     return ""
 
 
-def in_order(part: str) -> bytes:
-    """Return what a part of a path is sorted by: as the index of a package is, which also has names
-    that are no UTF-8."""
-    return part.encode("utf-8", "surrogateescape")
+def perishable() -> Iterator[str]:
+    """Yield which folders of packages, files and steps are gone with the next build: those inside
+    installed code, where `BASE_DIR` of a project that was installed is."""
+    settings = backup_settings()
+    folders = {"the workspace (BACKUP['WORKSPACE'])": settings.workspace}
+    for alias in (*settings.stores, *settings.file_storages):
+        storage = storage_for(alias)
+        if isinstance(storage, FileSystemStorage) and str(storage.base_location):
+            folders[f"the storage {alias} (STORAGES, MEDIA_ROOT)"] = Path(storage.location)
+    for what, folder in folders.items():
+        if _OF_INSTALLED_CODE & set(folder.absolute().parts):
+            yield f"{what} is among installed code, and gone with the next build: {folder}"
 
 
 class Tree:
@@ -106,13 +132,20 @@ class Tree:
     def __init__(self, alias: str) -> None:
         self.alias = alias
         self.storage = storages[alias]
-        self.is_local = isinstance(self.storage, FileSystemStorage)
+        self._scan: FolderScan | None = None
+        if isinstance(self.storage, FileSystemStorage):
+            follow = backup_settings().follow_links
+            self._scan = FolderScan(Path(self.storage.path("")), reserved=RESERVED, follow=follow)
+
+    @property
+    def is_local(self) -> bool:
         """Whether it is a file system, where a file or folder is renamed in one instant."""
+        return self._scan is not None
 
     @property
     def folder(self) -> Path | None:
         """Where the files are, if they are on a disk of this machine."""
-        return Path(self.storage.path("")) if self.is_local else None
+        return Path(self.storage.path("")) if self._scan else None
 
     @contextmanager
     def _failures(self, name: str) -> Iterator[None]:
@@ -131,6 +164,14 @@ class Tree:
 
     def names(self, folder: str = "") -> Iterator[str]:
         """Yield the names of all files, in the order of their path's parts; ours left out."""
+        return (found.name for found in self.found(folder) if not found.left_out)
+
+    def found(self, folder: str = "") -> Iterator[Found]:
+        """Yield the files in that order, and with them what is in a folder and is none: links to
+        elsewhere, pipes, devices."""
+        if self._scan:
+            yield from self._scan.found(folder)
+            return
         try:
             with self._failures(folder):
                 folders, files = self.storage.listdir(folder)
@@ -146,12 +187,17 @@ class Tree:
         for name, is_folder in sorted(both, key=lambda pair: in_order(pair[0])):
             path = f"{folder}/{name}" if folder else name
             if not is_folder:
-                yield path
+                yield Found(name=path)
             elif path != RESERVED:
-                yield from self.names(path)
+                yield from self.found(path)
 
     def open(self, name: str) -> BinaryIO:
-        """Open a file for reading. Raises FileNotFoundError."""
+        """Open a file for reading. Raises FileNotFoundError; SourceChanged for what is none: who
+        opens a pipe waits for ever."""
+        if self._scan and (why := self._scan.why_left_out(self.storage.path(name))):
+            raise SourceChanged(
+                f"it is {why}", obj=f"storage {self.alias}: {name}", hint=_NOT_OPENED
+            )
         with self._failures(name):
             return cast(BinaryIO, self.storage.open(name, "rb"))
 
@@ -163,8 +209,9 @@ class Tree:
     def in_the_way(self, name: str) -> str:
         """Return the file that keeps this name from being one: a file where it needs a folder, or
         one in a folder of that name. "" if there is none; folders without files are no obstacle."""
-        if not self.is_local:
+        if not self._scan:
             return ""
+        self._refuse_obstacle(name)
         parts = name.split("/")
         above = ("/".join(parts[:length]) for length in range(1, len(parts)))
         if found := next((part for part in above if Path(self.storage.path(part)).is_file()), ""):
@@ -175,39 +222,44 @@ class Tree:
 
     def entry(self, name: str) -> Entry:
         """Read the file through, and return its size and SHA-256. Raises FileNotFoundError."""
-        hashed, size = sha256(), 0
+        hashed, size, mode = sha256(), 0, None
+        if self._scan:
+            mode = stat.S_IMODE(Path(self.storage.path(name)).stat().st_mode) & 0o777
         with self._failures(name), self.open(name) as stream:
             while chunk := stream.read(_CHUNK):
                 hashed.update(chunk)
                 size += len(chunk)
-        return Entry(name=name, size=size, sha256=hashed.hexdigest())
+        return Entry(name=name, size=size, sha256=hashed.hexdigest(), mode=mode)
 
-    def write(self, name: str, content: BinaryIO, *, below: str = "") -> None:
+    def write(
+        self, name: str, content: BinaryIO, *, mode: int | None = None, below: str = ""
+    ) -> None:
         """Write a file under exactly this name, replacing what has it; in one instant on a file
         system, and where the storage overwrites: whatever dies, who finds it finds all of it.
 
-        Of a file system, `below` is a folder that must be there, see `move`.
+        On a file system it gets the mode, if there is one; its owner can read and write it always.
+        There, `below` is a folder that must exist, see `move`.
         """
-        if not self.is_local:
+        if not self._scan:
             self._save(name, content)
             return
         folder = name.rpartition("/")[0]
         partial = f"{folder}/.{uuid4().hex}.partial".lstrip("/")
         try:
-            if below:
-                self._write_below(below, partial, content)
+            path = self._writable(partial, below)
+            if below:  # a storage would make the folder anew
+                with path.open("xb") as file:
+                    copyfileobj(content, file, _CHUNK)
             else:
                 self._save(partial, content)
-            _make_durable(self.storage.path(partial))
+            if mode is not None:
+                path.chmod(mode | 0o600)
+            give_to_owner_above(path)
+            make_durable(str(path))
             self.move(partial, name, below=below)
         except BaseException:
             self.delete(partial)
             raise
-
-    def _write_below(self, below: str, name: str, content: BinaryIO) -> None:
-        self._make_parents(name, below)
-        with Path(self.storage.path(name)).open("xb") as file:
-            copyfileobj(content, file, _CHUNK)
 
     def _save(self, name: str, content: BinaryIO) -> None:
         with self._failures(name):
@@ -228,12 +280,12 @@ class Tree:
         Folders of the target are made as needed; of a file system only those below `below`, where
         that is given: if that folder is not there itself, FileNotFoundError is raised.
         """
-        if self.is_local:
+        if self._scan:
             if not os.path.lexists(self.storage.path(source)):
                 raise FileNotFoundError(ENOENT, os.strerror(ENOENT), self.storage.path(source))
-            path = self._make_parents(target, below)
+            path = self._writable(target, below)
             if path.is_dir():
-                _remove_empty(path)
+                remove_empty(path)
             Path(self.storage.path(source)).replace(path)
             return
         self.copy(source, target)
@@ -241,33 +293,57 @@ class Tree:
 
     def copy(self, source: str, target: str, *, below: str = "") -> None:
         """Keep a file under another name too. For `below`, see `move`."""
-        if self.is_local:
-            path = self._make_parents(target, below)
+        mode = None
+        if self._scan:
+            path = self._writable(target, below)
             path.unlink(missing_ok=True)
+            original = self.storage.path(source)
             with suppress(OSError):  # not every file system has hard links
-                os.link(self.storage.path(source), path)
+                os.link(original, path)
                 return
+            mode = stat.S_IMODE(Path(original).stat().st_mode) & 0o777
         with self.open(source) as content:
-            self.write(target, content, below=below)
+            self.write(target, content, mode=mode, below=below)
 
-    def _make_parents(self, target: str, below: str) -> Path:
-        path = Path(self.storage.path(target))
-        if not below:
-            path.parent.mkdir(parents=True, exist_ok=True)
+    def _writable(self, name: str, below: str = "") -> Path:
+        """Return where a file of that name is, its folder made if need be: only folders below
+        `below`, where that is given.
+
+        Raises StorageRefused if the way there leads outside the storage, FileNotFoundError if the
+        folder `below` is not there.
+        """
+        self._refuse_obstacle(name)
+        path = Path(self.storage.path(name))
+        if below:
+            folder = Path(self.storage.path(below))
+            for part in path.parent.relative_to(folder).parts:
+                folder /= part
+                folder.mkdir(exist_ok=True)
             return path
-        folder = Path(self.storage.path(below))
-        for part in path.parent.relative_to(folder).parts:
-            folder /= part
-            folder.mkdir(exist_ok=True)
+        if name.startswith(f"{RESERVED}/"):
+            self._make_reserved()
+        make_folder(path.parent)
         return path
+
+    def _make_reserved(self) -> None:
+        """Make our own folder. Nobody but its owner can look into it: it may lie where a web server
+        finds it."""
+        root = Path(self.storage.path(""))
+        make_folder(root)
+        reserved = root / RESERVED
+        make_folder(reserved, 0o700)
+        if stat.S_IMODE(reserved.stat().st_mode) & 0o077:
+            with suppress(PermissionError):  # it is somebody else's
+                reserved.chmod(0o700)
 
     def is_folder(self, name: str) -> bool:
         """Whether a file system has a folder of that name."""
         return Path(self.storage.path(name)).is_dir()
 
     def make_folder(self, name: str) -> None:
-        """Make an empty folder on a file system, unless there is one."""
-        Path(self.storage.path(name)).mkdir(parents=True, exist_ok=True)
+        """Make an empty folder within our own on a file system, unless there is one."""
+        self._make_reserved()
+        make_folder(Path(self.storage.path(name)))
 
     def rename_folder(self, source: str, target: str) -> bool:
         """Give a folder of a file system another name, in one instant. Return False where it is
@@ -295,6 +371,18 @@ class Tree:
             path.parent.rmdir()
         return True
 
+    def _refuse_obstacle(self, name: str) -> None:
+        if not self._scan:
+            return
+        part, why = self._scan.obstacle(name)
+        if why:
+            raise StorageRefused(
+                f"live has {why} under the name {part}, where a file is to be written",
+                obj=f"storage {self.alias}: {name}",
+                hint="Move it away first. BACKUP['FOLLOW_LINKS'] = True follows links that lead "
+                "outside the storage, in backups and restores.",
+            )
+
     def delete(self, name: str) -> None:
         """Delete a file; one that is gone already is fine."""
         with self._failures(name):
@@ -302,26 +390,13 @@ class Tree:
 
     def remove_folder(self, folder: str) -> None:
         """Remove a folder and all files in it."""
-        for name in list(self.names(folder)):
-            self.delete(name)
-        if self.is_local:
-            base = Path(self.storage.path(folder))
-            with suppress(OSError):  # its parent goes too, once it is empty
-                _remove_empty(base)
-                base.parent.rmdir()
-                base.parent.parent.rmdir()
-
-
-def _remove_empty(folder: Path) -> None:
-    """Remove a folder that has nothing but folders in it. Raises OSError if a file is found."""
-    for path in sorted(folder.rglob("*"), reverse=True):
-        path.rmdir()
-    folder.rmdir()
-
-
-def _make_durable(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        if not self._scan:
+            for name in list(self.names(folder)):
+                self.delete(name)
+            return
+        base = Path(self.storage.path(folder))
+        with suppress(FileNotFoundError):
+            shutil.rmtree(base)  # links are removed, not followed
+        with suppress(OSError):  # its parent goes too, once it is empty
+            base.parent.rmdir()
+            base.parent.parent.rmdir()

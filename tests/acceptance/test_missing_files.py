@@ -164,3 +164,12 @@ def test_restoring_a_package_that_lacks_files_takes_none_from_live(
     demo.succeed("restore_from_package", told["package"], "--confirm")
 
     assert contents(demo) == before
+
+
+def test_a_backup_that_is_gone_with_the_next_build_says_so(demo: Project, tmp_path: Path) -> None:
+    installed = tmp_path / "lib" / "site-packages" / "backups"
+
+    told = elsewhere(demo, BACKUP_STORE=installed).json("create_backup")
+
+    assert told["ok"]
+    assert any(str(installed) in line for line in told["warnings"])

@@ -107,6 +107,29 @@ def test_what_is_inside_the_folder_of_the_files_is_an_error(
     assert str(media) in message.msg
 
 
+@pytest.mark.parametrize("what", ["workspace", "backups", "default"])
+def test_what_is_gone_with_the_next_build_is_a_warning(
+    fired: Fired, settings: Settings, tmp_path: Path, what: str
+) -> None:
+    """BASE_DIR of an installed project is in the virtual environment."""
+    installed = tmp_path / ".venv/lib/python3.13/site-packages/var"
+    if what == "default":
+        settings.MEDIA_ROOT = str(installed)
+        message = fired("W007")
+    elif what == "backups":
+        options = {"OPTIONS": {"location": str(installed)}}
+        settings.STORAGES = {
+            **settings.STORAGES,
+            "backups": {**settings.STORAGES["backups"], **options},
+        }
+        message = fired("W007")
+    else:
+        message = fired("W007", WORKSPACE=installed)
+
+    assert what in message.msg
+    assert str(installed) in message.msg
+
+
 def test_an_unknown_file_storage_is_named(fired: Fired) -> None:
     assert "'attachments'" in fired("E004", FILE_STORAGES=["attachments"]).msg
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,21 @@ def test_a_list_whose_sizes_do_not_add_up_is_refused(tmp_path: Path) -> None:
 
     with (tmp_path / "index").open("rb") as file, pytest.raises(PackageDamaged, match="bytes"):
         list(read_index(file, replace(announced, total_size=2)))
+
+
+def test_a_mode_is_carried_and_may_be_left_out(tmp_path: Path) -> None:
+    entries = [replace(entry("a"), mode="0640"), entry("b")]
+    announced = write_index(entries, tmp_path / "index")
+
+    with (tmp_path / "index").open("rb") as file:
+        assert list(read_index(file, announced)) == entries
+    assert (tmp_path / "index").read_bytes().count(b"mode") == 1
+
+
+@pytest.mark.parametrize("mode", [b'""', b'"640"', b'"4755"', b'"0o640"', b"416"])
+def test_what_is_no_mode_is_refused(tmp_path: Path, mode: bytes) -> None:
+    announced = write_index([entry("a")], tmp_path / "index")
+    line = (LINE % b"a")[:-2] + b',"mode":' + mode + b"}\n"
+
+    with pytest.raises(PackageDamaged, match="mode"):
+        list(read_index(BytesIO(line), announced))
