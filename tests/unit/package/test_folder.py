@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from django.core.files.storage import FileSystemStorage
 
 from backup_tasks.errors import HandoverChanged, Misconfigured, PackageDamaged, StorageRefused
 from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.storage.folder import check_beside, publish_to_path, sidecar_beside
+from backup_tasks.storage.store import Store
 
 from .content import Content, tree
 
@@ -135,3 +138,30 @@ def test_a_package_that_is_not_the_one_of_its_sidecar_is_refused(
 
     with pytest.raises(PackageDamaged):
         check_beside(target, sidecar)
+
+
+def test_a_pipe_beside_a_package_is_named_and_not_opened(target: Path) -> None:
+    """Who opens a pipe to read it waits until somebody writes."""
+    os.mkfifo(target.with_name("x.json"))
+
+    with pytest.raises(PackageDamaged, match="not opened"):
+        sidecar_beside(target)
+
+
+def test_pipes_in_a_store_are_named_and_the_rest_goes_on(
+    package: Path, sidecar: Sidecar, tmp_path: Path
+) -> None:
+    folder = tmp_path / "store"
+    store = Store(FileSystemStorage(location=folder), alias="backups")
+    store.publish(package, sidecar)
+    os.mkfifo(folder / "pipe.json")
+    other = replace(sidecar, name="y.tar.gz", size=0)
+    (folder / "y.json").write_bytes(other.to_json())
+    os.mkfifo(folder / "y.tar.gz")
+
+    listing = store.listing()
+
+    assert sidecar in listing.sidecars
+    assert [error.obj for error in listing.broken] == ["pipe.json"]
+    with pytest.raises(PackageDamaged, match="not opened"):
+        store.fetch("y.tar.gz", tmp_path / "fetched")
