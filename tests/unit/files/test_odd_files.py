@@ -3,7 +3,7 @@
 import os
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -112,12 +112,13 @@ def test_nothing_is_written_through_a_link_that_leads_outside(
     tree.write("staged", BytesIO(b"1"))
     before = {path.name: path.read_bytes() for path in outside.iterdir()}
 
-    for write in (
+    writes: list[Callable[[], None]] = [
         lambda: tree.write(name, BytesIO(b"1")),
         lambda: tree.move("staged", name),
         lambda: tree.copy("staged", name),
         lambda: file_swap.refuse_clash(tree, name),
-    ):
+    ]
+    for write in writes:
         with pytest.raises(StorageRefused, match="leads outside"):
             write()
 
