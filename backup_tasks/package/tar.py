@@ -37,10 +37,12 @@ _KINDS = {
 }
 
 
-def packed(name: str, size: int, content: Iterable[bytes], *, mtime: int) -> Iterator[bytes]:
+def packed(
+    name: str, size: int, content: Iterable[bytes], *, mtime: int, mode: int = 0o600
+) -> Iterator[bytes]:
     """Yield a member: header, content, padding. `content` must be exactly `size` bytes."""
     info = tarfile.TarInfo(name)
-    info.size, info.mtime, info.mode = size, mtime, 0o600
+    info.size, info.mtime, info.mode = size, mtime, mode
     yield info.tobuf(tarfile.PAX_FORMAT, _ENCODING, _ERRORS)
     yield from content
     yield bytes(-size % BLOCK)

@@ -95,7 +95,8 @@ def _archive(
         with _opened(index, names.INDEX) as source:
             for entry in read_index(source, manifest.files):
                 data = _file(entry, open_file, progress)
-                yield from tar.packed(entry.member, entry.size, data, mtime=mtime)
+                mode = int(entry.mode or "0600", 8) | 0o600
+                yield from tar.packed(entry.member, entry.size, data, mtime=mtime, mode=mode)
     yield tar.END
 
 
