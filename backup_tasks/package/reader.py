@@ -302,7 +302,7 @@ def _about(package: Path) -> Iterator[None]:
     try:
         yield
     except BackupError as error:
-        error.about(shown(str(package)))
+        error.about(shown(package.name))
         raise
 
 

@@ -152,4 +152,4 @@ def test_what_is_no_package_is_named(tmp_path: Path) -> None:
     with pytest.raises(PackageDamaged) as caught:
         check(package, identities=[], scratch=tmp_path, progress=ignore)
 
-    assert str(caught.value).startswith(f"{package}: this is not a package")
+    assert str(caught.value).startswith("letter.txt: this is not a package")
