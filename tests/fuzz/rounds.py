@@ -21,7 +21,7 @@ from django.conf import settings
 from backup_tasks.errors import BackupError
 from backup_tasks.management.commands.list_packages import _record, _text
 from backup_tasks.package.cipher import encrypt_stream, generate_identity
-from backup_tasks.package.manifest import _sha256
+from backup_tasks.package.manifest import Manifest, _sha256
 from backup_tasks.package.reader import check, unpack
 from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.package.signature import generate_key
@@ -94,7 +94,7 @@ def odd_package(draw: Random, bench: Bench) -> bytes:
     archive = _archive(members)
     if draw.random() < 0.3:
         archive = drawing.damaged(draw, archive)
-    packed = draw.choice([zstandard.compress, _gzip, bytes])(archive)
+    packed = draw.choice([_zstd(archive), _gzip(archive), archive])
     if draw.random() < 0.2:
         packed = drawing.damaged(draw, packed)
     if draw.random() < 0.2:
@@ -127,6 +127,10 @@ def _archive(members: Members) -> bytes:
     return archive.getvalue()
 
 
+def _zstd(content: bytes) -> bytes:
+    return zstandard.compress(content)
+
+
 def _gzip(content: bytes) -> bytes:
     return gzip.compress(content, 1)
 
@@ -137,10 +141,11 @@ def read_a_package(draw: Random, bench: Bench) -> None:
     package.write_bytes(odd_package(draw, bench))
     keys = [bench.identity]
     outcomes = []
-    for read in (
+    readers: list[Callable[[], Manifest]] = [
         lambda: check(package, identities=keys, scratch=bench.folder, progress=ignore),
         lambda: unpack(package, bench.folder / "into", identities=keys, progress=ignore),
-    ):
+    ]
+    for read in readers:
         try:
             outcomes.append(read().id)
         except BackupError as error:

@@ -88,7 +88,7 @@ def test_how_large_a_manifest_may_be_grows_with_its_package() -> None:
     assert largest_in(10**12) == MANIFEST_LIMIT
 
 
-WORST = {
+WORST: dict[str, dict[str, Any]] = {
     "versions": {"versions": {f"{number:x}": "" for number in range(140_000)}},
     "excluded": {"excluded": [{"label": f"{n:x}", "reason": ""} for n in range(95_000)]},
     "warnings": {"warnings": [f"{number:x}" for number in range(290_000)]},

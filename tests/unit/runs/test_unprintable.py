@@ -25,8 +25,9 @@ def test_an_error_about_a_name_that_is_no_text_is_kept_by_every_database(
 
     ledger.fail_run(run.pk, SourceChanged(f"{NAME} changed", obj=NAME, hint="Look."))
 
-    assert again(run).error["object"] == SHOWN
-    assert again(run).error["what"] == f"{SHOWN} changed"
+    kept = again(run).error
+    assert kept is not None
+    assert (kept["object"], kept["what"]) == (SHOWN, f"{SHOWN} changed")
 
 
 def test_an_error_can_be_printed_but_keeps_its_lines() -> None:
