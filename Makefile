@@ -60,8 +60,8 @@ up: $(STAMP) ## web, worker, beat, Flower and Redis for a developer
 test: $(STAMP) ## the whole suite, on SQLite, PostgreSQL, MariaDB and Redis
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(TESTS)
 
-chaos: $(STAMP) ## kill, cut off and fill up restores, resets and undos: live must stay whole
-	$(BIN)/python -m pytest tests/chaos -s $(TESTS)
+chaos: $(STAMP) ## kill, stop, cut off and fill up restores, resets and undos: live must stay whole
+	CHAOS_ZOMBIES=12 $(BIN)/python -m pytest tests/chaos -s $(TESTS)
 
 fuzz: $(STAMP) ## ten minutes of packages, sidecars and stores that nobody would write
 	FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/fuzz -s $(TESTS)

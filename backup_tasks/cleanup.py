@@ -81,16 +81,16 @@ def settle_others(run_id: str, ask: Ask) -> None:
     doubtful = undo_points.runs_in_doubt(engine_for(backup_settings().database))
     replaced = set(UndoPoint.objects.values_list("pk", flat=True))
     last = UndoPoint.objects.filter(undone_at=None).order_by("-created_at").first()
-    given_up = Run.objects.filter(state__in=_GIVEN_UP).exclude(pk__in=replaced | doubtful)
+    active = set(Run.objects.filter(state__in=Run.ACTIVE).values_list("pk", flat=True))
+    given_up = set(Run.objects.filter(state__in=_GIVEN_UP).values_list("pk", flat=True))
+    given_up -= replaced | doubtful
     for tree in project_trees():
         for other, is_held in runs_with_folder(tree).items():
-            is_given_up = given_up.filter(pk=other).exists()
-            is_last = last is not None and other == last.pk
-            at_work = Run.objects.filter(pk=other, state__in=Run.ACTIVE).exists()
-            if other == run_id or at_work or not (is_held or is_given_up or is_last):
+            is_last = last is not None and other == last.pk and file_swap.has_staged(tree, other)
+            if other in active or not (is_held or is_last or other in given_up):
                 continue
             with RunFolder(tree, other, ask) as folder:
-                if is_given_up:
+                if other in given_up:
                     file_swap.take_back_added(folder)
                     folder.drop_plan()
                 elif is_last:

@@ -112,24 +112,47 @@ def manage(
 
 def serve(run: Callable[[dict[str, Any]], int]) -> None:
     """Carry out orders, one a line of standard input, until it ends: `run` is called in a child,
-    which exits with what it returns. Says with each answer how a child ended."""
+    which exits with what it returns. Says with each answer how a child ended, or that it has
+    stopped itself; the order {"goes_on": number} is to let that one go on."""
     orders, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     print(json.dumps("ready"), file=answers, flush=True)
-    for line in orders:
-        order = json.loads(line)
-        began = time.monotonic()
+    stopped: set[int] = set()
+    try:
+        for line in orders:
+            order = json.loads(line)
+            began = time.monotonic()
+            answer = _carry_out(order, run, stopped)
+            answer["seconds"] = time.monotonic() - began
+            print(json.dumps(answer), file=answers, flush=True)
+    finally:
+        for child in stopped:
+            _end(child)
+
+
+def _carry_out(
+    order: dict[str, Any], run: Callable[[dict[str, Any]], int], stopped: set[int]
+) -> dict[str, Any]:
+    if child := order.get("goes_on"):
+        os.kill(child, signal.SIGCONT)
+    else:
         child = os.fork()
         if child == 0:
+            stopped.clear()  # they are its brothers
             _become(order)
             sys.exit(run(order))
-        try:
-            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child, signal.SIGKILL)  # and what it has started
-        answer = {"code": code, "seconds": time.monotonic() - began}
-        print(json.dumps(answer), file=answers, flush=True)
+    stopped.add(child)
+    status = os.waitpid(child, os.WUNTRACED)[1]
+    if os.WIFSTOPPED(status):
+        return {"code": None, "stopped": child}
+    stopped.discard(child)
+    _end(child)
+    return {"code": os.waitstatus_to_exitcode(status)}
+
+
+def _end(child: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)  # and what it has started
 
 
 def _become(order: Mapping[str, Any]) -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypedDict
 
-from django.contrib.auth import get_user_model
-
 from backup_tasks.errors import DoesNotFit
 from backup_tasks.merge.conflicts import Conflict, compare, conflicts
 from backup_tasks.merge.dialect import Dialect
 from backup_tasks.merge.key_matching import KeyMatching
 from backup_tasks.merge.mapped_models import Identities, MappedModel, in_order
-from backup_tasks.merge.policy import Policy
+from backup_tasks.merge.policy import Policy, is_user_model
 from backup_tasks.merge.proof import unequal
 from backup_tasks.merge.translation import Translation
 from backup_tasks.merge.unresolved_references import (
@@ -85,7 +83,7 @@ class Merge:
         return Plan(models=dict(sorted(models.items())), missing=missing, warnings=warnings)
 
     def _match(self) -> list[str]:
-        if self._policy.map_users and get_user_model() not in self.all:
+        if self._policy.map_users and not any(map(is_user_model, self.all)):
             raise DoesNotFit(
                 "--map-user was said, and the package has no users, nor refers to any",
                 hint="Leave it out.",
@@ -95,7 +93,7 @@ class Merge:
         for number, mapped in enumerate(self._order):
             self._progress(number, len(self._order), f"matching {mapped.label}")
             matching.match(mapped)
-            if mapped.model is get_user_model():
+            if is_user_model(mapped.model):
                 map_users(self.dialect, mapped, self._policy)
                 if self._policy.missing_users == "placeholder" and not mapped.merged:
                     make_placeholders(self.dialect, mapped)

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
+from django.db.models import Model
+
 from backup_tasks.errors import Misconfigured
 
 ON_CONFLICT = ("package", "target")
@@ -39,3 +42,8 @@ class Policy:
                 hint="Say --mode merge as well, or leave them out.",
             )
         return policy
+
+
+def is_user_model(model: type[Model]) -> bool:
+    """Whether the model is the project's users; a project need not have any."""
+    return model._meta.label_lower == settings.AUTH_USER_MODEL.lower()

@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from django.apps import apps
-from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import make_password
 from django.contrib.contenttypes.models import ContentType
 
 from backup_tasks.errors import DoesNotFit
 from backup_tasks.merge.dialect import Dialect
 from backup_tasks.merge.mapped_models import MappedModel, refers_by_pk, target_of
-from backup_tasks.merge.policy import Policy
+from backup_tasks.merge.policy import Policy, is_user_model
 from backup_tasks.merge.translation import GENERIC, generic_keys
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.query import Field, key_query
@@ -70,7 +69,7 @@ def settle_missing(
     if not dialect.value(f"SELECT count(*) FROM {mapping} WHERE action = 'unmatched'"):
         return []
     references = references_to(outside, every)
-    users = outside.model is get_user_model()
+    users = is_user_model(outside.model)
     if users and policy.missing_users == "null":
         return _empty(dialect, outside, references)
     return list(_named(dialect, outside, references))

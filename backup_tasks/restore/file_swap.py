@@ -28,6 +28,11 @@ def staged(run_id: str, name: str = "") -> str:
     return f"{at_rest(run_id)}/staging/{name}".rstrip("/")
 
 
+def has_staged(tree: Tree, run_id: str) -> bool:
+    """Whether a run whose folder nobody holds has anything staged."""
+    return next(tree.names(staged(run_id)), None) is not None
+
+
 def make_plan(folder: RunFolder, wanted: Iterable[Entry], *, keep_others: bool = False) -> None:
     """Write what must happen so that the storage holds the wanted files, which are staged, and no
     others unless they are kept.
@@ -158,7 +163,7 @@ def put_back_lost(folder: RunFolder) -> list[str]:
     """Of the run that replaced live last: put the files in place again that a process took back
     which had lost the run. Return their names."""
     tree = folder.tree
-    if not folder.has_plan or next(tree.names(folder.staged()), None) is None:
+    if not folder.has_plan:
         return []
     lost = []
     for name, action in _read_plan(folder):

@@ -2,8 +2,8 @@
 
 A child counts its *moments*: each SQL statement, commit and rollback, each file that is opened,
 renamed, linked or removed, each folder that is made or removed, and the boundaries of steps. It
-kills itself right before the one it is told, or a little later. The product's code is not changed
-for that.
+kills itself right before the one it is told, or a little later; or stops itself right before it
+changes a file of the media. The product's code is not changed for that.
 """
 
 import gc
@@ -31,6 +31,13 @@ _FILES = frozenset(
 UNFORESEEN = 70
 
 
+def changes_file(moment: str, media: Path) -> bool:
+    """Whether at this moment a file or folder of the media is about to be changed."""
+    event, _, path = moment.partition(" ")
+    writes = event.startswith("os.") or path.endswith(".partial")
+    return event in _FILES and writes and path.startswith(str(media))
+
+
 class Moments:
     """Counts them, and dies at the one that was ordered."""
 
@@ -40,6 +47,8 @@ class Moments:
         self._later = order.get("later", 0.0)
         self._begins_with = order.get("counting_from", "")
         self._fault = Fault(*order["fault"]) if "fault" in order else None
+        self._media = Path(os.environ["MEDIA_ROOT"])
+        self._stops_at = order.get("stops_at")
 
     def __call__(self, what: str) -> None:
         if self._fault:
@@ -48,6 +57,10 @@ class Moments:
             if what != self._begins_with:
                 return
             self._begins_with = ""
+        if self._stops_at is not None and changes_file(what, self._media):
+            if self._stops_at == 0:
+                os.kill(os.getpid(), signal.SIGSTOP)
+            self._stops_at -= 1
         if len(self.seen) == self._at or what.startswith(self._when):
             self._die()
         self.seen.append(what)

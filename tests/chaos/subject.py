@@ -51,6 +51,8 @@ class Subject:
     """By generation."""
     states: dict[str, State] = field(default_factory=dict)
     """What live is when it is that generation."""
+    sessions_of_stopped: int = 0
+    """Of the server, that a stopped child has."""
 
     def run(self, *command: str | Path, **order: Any) -> Ending:
         """Run a command in a child; `at`, `when`, `counting_from` and `later` order its death."""
@@ -62,7 +64,28 @@ class Subject:
             "output": str(output),
             "moments": str(moments),
         }
+        return self._ending(self.nursery.ask(order), output, moments)
+
+    def stop(self, *command: str | Path, stops_at: int, **order: Any) -> "Stopped | None":
+        """Run a command in a child that stops itself right before a change of a file. None if it
+        ended before."""
+        output = self.project.folder / "stopped.txt"
+        output.unlink(missing_ok=True)
+        order |= {
+            "command": [str(part) for part in command],
+            "output": str(output),
+            "moments": str(self.project.folder / "stopped.json"),
+            "stops_at": stops_at,
+        }
         answer = self.nursery.ask(order)
+        if answer["code"] is not None:
+            assert answer["code"] == 0, output.read_text()
+            return None
+        if self.project.engine != "sqlite":
+            self.sessions_of_stopped = sessions(self.project, self.client)
+        return Stopped(subject=self, number=answer["stopped"], output=output)
+
+    def _ending(self, answer: Mapping[str, Any], output: Path, moments: Path) -> Ending:
         self._until_the_server_knows()
         return Ending(
             code=answer["code"],
@@ -76,7 +99,7 @@ class Subject:
         if self.project.engine == "sqlite":
             return
         deadline = time.monotonic() + 30
-        while sessions(self.project, self.client):
+        while sessions(self.project, self.client) > self.sessions_of_stopped:
             assert time.monotonic() < deadline
             time.sleep(0.002)
 
@@ -165,6 +188,22 @@ class Subject:
             *self.ask("SELECT id FROM backup_tasks_run WHERE live_lock IS NOT NULL"),
             *(name for name in sorted(packages) if not _has_other_half(name, packages)),
         ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopped:
+    """A child that has stopped itself."""
+
+    subject: Subject
+    number: int
+    output: Path
+
+    def go_on(self) -> Ending:
+        """Let it go on until it ends."""
+        subject = self.subject
+        subject.sessions_of_stopped = 0
+        answer = subject.nursery.ask({"goes_on": self.number})
+        return subject._ending(answer, self.output, self.output.with_suffix(".json"))
 
 
 def _has_other_half(name: str, packages: set[str]) -> bool:
