@@ -179,6 +179,30 @@ def test_a_run_that_failed_half_way_is_not_finished_over_a_later_one(subject: Su
     assert subject.left_behind() == []
 
 
+@pytest.mark.parametrize("engine", ["sqlite"])
+def test_a_run_that_failed_half_way_is_not_finished_over_a_later_merge(subject: Subject) -> None:
+    """It would go on with the files, by a plan for rows that are not what they were."""
+    subject.succeed_restore("a")
+    before_the_first_old_file_is_kept = {"counting_from": "claimed promote", "when": "os.link"}
+    assert subject.restore("b", **before_the_first_old_file_is_kept).code == KILLED
+    (run,) = subject.active_runs()
+    subject.project.succeed("shell", "--no-imports", "-c", BURY)
+    merge = ("--mode", "merge", "--on-conflict", "package", "--confirm")
+    subject.succeed("restore_from_package", subject.packages["a"], *merge)
+    merged = subject.state()
+
+    resumed = subject.run("resume_run", run)
+
+    assert resumed.code == 1
+    assert "a later run has replaced live since" in resumed.text
+    assert subject.state() == merged
+    subject.succeed_restore("a")
+    a_day_later = "UPDATE backup_tasks_run SET finished_at = '2026-01-01 00:00:00'"
+    subject.client.execute(f"{a_day_later} WHERE id = '{run}'")
+    subject.succeed("prune_packages")
+    assert subject.left_behind() == []
+
+
 def test_a_run_that_has_changed_live_is_finished_and_neither_cancelled_nor_undone(
     subject: Subject,
 ) -> None:
