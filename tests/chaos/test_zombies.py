@@ -36,6 +36,12 @@ def merge(subject: Subject, generation: str) -> Command:
     return ("restore_from_package", subject.packages[generation], *options)
 
 
+def age_failed(subject: Subject) -> None:
+    """The runs that failed did so long ago: what they left may go."""
+    long_ago = "UPDATE backup_tasks_run SET finished_at = '2001-01-01 00:00:00'"
+    subject.client.execute(f"{long_ago} WHERE state = 'failed'")
+
+
 def stops(ending: Ending, subject: Subject, step: str) -> Sequence[int]:
     """The changes of files, by their number, at which the next run of that kind is stopped."""
     moments = ending.moments[: ending.moments.index(f"recorded {step}")]
@@ -169,9 +175,7 @@ def test_stopped_in_a_prune_that_takes_back_what_a_failed_restore_has_added(
         assert subject.state().files.keys() > subject.states[old].files.keys()
         (run,) = subject.active_runs()
         subject.project.succeed("shell", "--no-imports", "-c", BURY)
-        subject.client.execute(
-            f"UPDATE backup_tasks_run SET finished_at = '2001-01-01 00:00:00' WHERE id = '{run}'"
-        )
+        age_failed(subject)
         return run
 
     fail()
@@ -184,6 +188,7 @@ def test_stopped_in_a_prune_that_takes_back_what_a_failed_restore_has_added(
         since = ("pruned", "resumed", "replaced")[number % 3]
         if since == "resumed" and subject.run("resume_run", run).code != 0:
             since = "replaced"  # what it needs was removed before the prune was stopped
+            age_failed(subject)
         if since == "replaced":
             subject.succeed_restore(other(old))
         subject.succeed("resume_run", prune)
@@ -206,6 +211,7 @@ def test_stopped_in_a_prune_of_what_can_not_be_undone_any_more(zombies: Zombies)
         if since == "undone":
             subject.run(*UNDO)  # too late: its tables are gone
             assert subject.generation() == old, at
+            age_failed(subject)
         if since == "replaced":
             subject.succeed_restore(other(old))
         subject.succeed("resume_run", prune)
