@@ -20,12 +20,49 @@ from backup_tasks.errors import Misconfigured
 @dataclass(frozen=True, kw_only=True)
 class Retention:
     """How many packages to keep: the newest of each day, week and month, and never fewer than
-    `minimum` in all."""
+    `minimum` in all. At most the `share` of a store's packages goes at a time."""
 
     daily: int = 7
     weekly: int = 4
     monthly: int = 12
     minimum: int = 3
+    share: float = 0.5
+
+    def problem(self) -> str:
+        """Return what is wrong with it, nothing where it can be used."""
+        for rule in ("daily", "weekly", "monthly", "minimum"):
+            number = getattr(self, rule)
+            if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+                return f"{rule} is not a whole number from 0 up but {number!r}"
+        share: object = self.share
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+            return f"share is not a number above 0 and up to 1 but {share!r}"
+        if not (self.daily or self.weekly or self.monthly or self.minimum):
+            return "it keeps nothing: all of its numbers are 0"
+        return ""
+
+    @classmethod
+    def of(cls, value: object) -> Retention:
+        """Return the retention that a project set: one of these, or a mapping with some of the
+        fields. Raises Misconfigured."""
+        if isinstance(value, Mapping):
+            rules = [rule.name for rule in fields(cls)]
+            if unknown := [repr(key) for key in value if key not in rules]:
+                raise _no_retention(f"unknown key {', '.join(unknown)}", setting="")
+            value = cls(**value)
+        if not isinstance(value, Retention):
+            raise _no_retention(f"it does not say how many to keep: {value!r}")
+        if problem := value.problem():
+            raise _no_retention(problem)
+        return value
+
+
+def _no_retention(problem: str, *, setting: str = "RETENTION") -> Misconfigured:
+    return Misconfigured(
+        f"BACKUP['RETENTION'] can't be used: {problem}",
+        obj=setting,
+        hint='Write {"daily": 7, "weekly": 4, "monthly": 12, "minimum": 3}, or leave it out.',
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +132,10 @@ class BackupSettings:
     retention: Retention = Retention()
     """What `prune` keeps."""
 
+    regular_labels: Sequence[str] = ()
+    """Labels of regular backups. A full package with one of these, or with none, can be the newest
+    and the last good one; others, such as `safety`, are taken only where they are named."""
+
     undo_for: timedelta = timedelta(days=7)
     """How long the replaced tables and files stay for `undo_restore`."""
 
@@ -122,7 +163,8 @@ def default_store_folder() -> Path:
 
 
 def backup_settings() -> BackupSettings:
-    """Return the project's settings. Raises Misconfigured for an unknown key."""
+    """Return the project's settings. Raises Misconfigured for an unknown key, or a retention that
+    can't be used."""
     given: dict[str, Any] = {
         key.lower(): value for key, value in getattr(django_settings, "BACKUP", {}).items()
     }
@@ -134,8 +176,8 @@ def backup_settings() -> BackupSettings:
         )
     module = str(django_settings.SETTINGS_MODULE or "project") if "project" not in given else ""
     given.setdefault("project", module.split(".")[0])
-    if isinstance(given.get("retention"), Mapping):
-        given["retention"] = Retention(**given["retention"])
+    if "retention" in given:
+        given["retention"] = Retention.of(given["retention"])
     alias = given.get("database", "default")
     given.setdefault("workspace", _beside_the_database(alias) / "backup-workspace")
     given["workspace"] = Path(given["workspace"])

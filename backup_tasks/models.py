@@ -76,6 +76,9 @@ class Run(_LedgerRow):
         help_text="Set while the run is active and may write to live: the database allows one.",
     )
     package = models.CharField(max_length=255, blank=True, help_text="Made or restored by the run.")
+    package_sha256 = models.CharField(
+        max_length=64, blank=True, help_text="Of the package; empty where nobody knows it yet."
+    )
     report = models.JSONField(default=dict, help_text="Counts per model, files, warnings.")
     error = models.JSONField(null=True, help_text="Why it failed: kind, what, object, hint.")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -148,8 +151,18 @@ class Package(_LedgerRow):
     rows = models.BigIntegerField()
     files = models.BigIntegerField()
     created_at = models.DateTimeField()
+    project = models.CharField(max_length=255, default="")
+    installation = models.CharField(max_length=16, default="", help_text="That made it; or empty.")
+    incomplete = models.TextField(default="", help_text="Which files it lacks; or empty.")
+    trusted = models.BooleanField(
+        default=False, help_text="A trusted key signed it, or no key is trusted."
+    )
+    seen_at = models.DateTimeField(null=True, help_text="Last time the store was seen to hold it.")
     verified_at = models.DateTimeField(null=True, help_text="Last time every byte was read back.")
     drilled_at = models.DateTimeField(null=True, help_text="Last time it was restored and proven.")
+    failed_at = models.DateTimeField(null=True, help_text="Last failure that no success cleared.")
+    failure = models.TextField(default="", help_text="What failed: the test and why.")
+    pinned = models.BooleanField(default=False, help_text="Kept, whatever the retention says.")
 
     class Meta:
         ordering: ClassVar = ["-created_at"]
@@ -172,6 +185,55 @@ class StorageId(_LedgerRow):
 
     def __str__(self) -> str:
         return self.name
+
+
+class PackageVerdict(_LedgerRow):
+    """How a test of the package with this SHA-256 ended last, by test and outcome. The index of
+    packages can be lost and made anew; this is what was found out, and copies are in the store."""
+
+    sha256 = models.CharField(max_length=64, db_index=True)
+    test = models.CharField(max_length=16, help_text="bytes, contents or restore.")
+    passed = models.BooleanField()
+    at = models.DateTimeField()
+    run = models.CharField(max_length=64, blank=True)
+    why = models.TextField(blank=True, help_text="What was wrong.")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["sha256", "test", "passed"], name="backup_verdict_last_of_its_kind"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sha256[:8]} {'passed' if self.passed else 'failed'} {self.test}"
+
+
+class PackagePin(_LedgerRow):
+    """Whether somebody wants the package with this SHA-256 kept, whatever the retention says."""
+
+    sha256 = models.CharField(primary_key=True, max_length=64)
+    pinned = models.BooleanField()
+    at = models.DateTimeField()
+    by = models.CharField(max_length=150, blank=True)
+    reason = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.sha256[:8]} {'pinned' if self.pinned else 'not pinned'}"
+
+
+class Installation(_LedgerRow):
+    """The installations whose packages count as this system's own: itself, and those that it was
+    told to take over from."""
+
+    code = models.CharField(primary_key=True, max_length=16, help_text="16 hexadecimal digits.")
+    this = models.BooleanField(
+        unique=True, null=True, help_text="True for the system itself: the database allows one."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.code
 
 
 class UndoPoint(_LedgerRow):

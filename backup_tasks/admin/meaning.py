@@ -92,6 +92,8 @@ def _proven(run: Run, results: dict[str, dict[str, object]]) -> str:
         return "Rehearsed: the plan says what a merge would do."
     if run.kind in (Run.Kind.RESTORE, Run.Kind.CYCLE):
         return "Restored: every model and file was proven equal to what was backed up."
+    if run.params.get("dry_run"):
+        return "A dry run: nothing was removed. Below is what would be, and why."
     return {
         Run.Kind.REINIT.value: "The system is reset to its defaults.",
         Run.Kind.UNDO.value: "What the last restore or reset replaced is live again.",

@@ -7,26 +7,29 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.files.storage import FileSystemStorage
 from django.db import DatabaseError, InterfaceError, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from backup_tasks.admin import content, starting
 from backup_tasks.admin.confirmation import RestoreConfirmation
+from backup_tasks.admin.protection import protection
 from backup_tasks.admin.read_only import START_BACKUP, START_RESTORE, ReadOnlyAdmin, require
-from backup_tasks.admin.runs import active_writer, protection
-from backup_tasks.admin.words import KINDS, ago
+from backup_tasks.admin.runs import active_writer
+from backup_tasks.admin.words import KINDS, ago, standing
 from backup_tasks.conf import backup_settings
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError
 from backup_tasks.models import Package, Run
 from backup_tasks.restore.plan import rows_at_stake
-from backup_tasks.storage import catalogue
+from backup_tasks.storage import catalogue, last_good, verdicts
 from backup_tasks.storage.files import storage_for
+from backup_tasks.storage.last_good import Candidate
 
 _ERRORS = (BackupError, DatabaseError, InterfaceError)
 
@@ -36,7 +39,8 @@ class PackageAdmin(ReadOnlyAdmin):
     """What there is to restore from."""
 
     list_display = [
-        *("name", "age", "label", "type", "size_text", "is_encrypted", "is_signed"),
+        *("name", "how_it_stands", "age", "label", "type", "size_text"),
+        *("is_encrypted", "is_signed"),
         *("verified", "drilled"),
     ]
     search_fields = ["name", "label", "package_id", "sha256"]
@@ -48,6 +52,11 @@ class PackageAdmin(ReadOnlyAdmin):
     def age(self, package: Package) -> str:
         """How old it is."""
         return ago(package.created_at)
+
+    @admin.display(description="standing", ordering="failed_at")
+    def how_it_stands(self, package: Package) -> SafeString:
+        """What tests found out about it, a failure in red."""
+        return standing(_candidate(package))
 
     @admin.display(description="size", ordering="size")
     def size_text(self, package: Package) -> str:
@@ -81,6 +90,8 @@ class PackageAdmin(ReadOnlyAdmin):
             path("refresh/", view(self.refresh), name="backup_tasks_package_refresh"),
             path("<int:pk>/verify/", view(self.verify), name="backup_tasks_package_verify"),
             path("<int:pk>/drill/", view(self.drill), name="backup_tasks_package_drill"),
+            path("<int:pk>/pin/", view(self.pin), name="backup_tasks_package_pin"),
+            path("<int:pk>/unpin/", view(self.unpin), name="backup_tasks_package_unpin"),
             path("<int:pk>/restore/", view(self.restore), name="backup_tasks_package_restore"),
             *super().get_urls(),
         ]
@@ -109,7 +120,7 @@ class PackageAdmin(ReadOnlyAdmin):
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
         package = self.find(request, object_id)
-        runs = Run.objects.filter(package=package.name)
+        of_it = Q(package=package.name) | Q(package_sha256=package.sha256)
         page = self.page_context(
             request,
             f"Package {package.name}",
@@ -117,7 +128,8 @@ class PackageAdmin(ReadOnlyAdmin):
             age=ago(package.created_at),
             verified=ago(package.verified_at),
             drilled=ago(package.drilled_at),
-            runs=runs.order_by("-created_at")[:20],
+            candidate=_candidate(package),
+            runs=Run.objects.filter(of_it).order_by("-created_at")[:20],
         )
         return TemplateResponse(request, "backup_tasks/package.html", page)
 
@@ -150,6 +162,7 @@ class PackageAdmin(ReadOnlyAdmin):
         try:
             contents = catalogue.read()
             catalogue.index(contents)
+            last_good.known(contents.pairs)
         except _ERRORS as raised:
             starting.tell_error(request, explain(raised))
         else:
@@ -169,6 +182,26 @@ class PackageAdmin(ReadOnlyAdmin):
     def drill(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Start a drill."""
         return self._start(request, Run.Kind.DRILL, pk)
+
+    @transaction.non_atomic_requests
+    def pin(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Keep the package, whatever the retention says."""
+        return self._pin(request, pk, pinned=True)
+
+    @transaction.non_atomic_requests
+    def unpin(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Let the retention decide on it again."""
+        return self._pin(request, pk, pinned=False)
+
+    def _pin(self, request: HttpRequest, pk: int, *, pinned: bool) -> HttpResponse:
+        require(request, START_BACKUP)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        package = self._package(request, pk)
+        verdicts.set_pin(package.sha256, pinned=pinned, by=request.user.get_username())
+        state = "is pinned: no prune removes it" if pinned else "is no longer pinned"
+        messages.success(request, f"{package.name} {state}.")
+        return redirect("admin:backup_tasks_package_change", pk)
 
     def _start(self, request: HttpRequest, kind: str, pk: int) -> HttpResponse:
         require(request, START_BACKUP)
@@ -211,6 +244,7 @@ class PackageAdmin(ReadOnlyAdmin):
             age=ago(package.created_at),
             verified=ago(package.verified_at),
             drilled=ago(package.drilled_at),
+            candidate=_candidate(package),
             form=form,
             changed=[change for change in changes if change.differs],
             unchanged=[change for change in changes if not change.differs],
@@ -227,6 +261,10 @@ class PackageAdmin(ReadOnlyAdmin):
         if package is None:
             raise Http404("There is no such package.")
         return package
+
+
+def _candidate(package: Package) -> Candidate:
+    return Candidate.of_row(package, verdicts.standings([package.sha256])[package.sha256])
 
 
 def _broken_on_this_machine() -> list[BackupError]:

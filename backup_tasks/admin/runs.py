@@ -20,8 +20,9 @@ from backup_tasks.admin import content, starting, timeline
 from backup_tasks.admin.confirmation import TypedConfirmation
 from backup_tasks.admin.flower import run_in_flower
 from backup_tasks.admin.meaning import meaning_of, permission_for
+from backup_tasks.admin.protection import protection
 from backup_tasks.admin.read_only import START_BACKUP, START_RESTORE, ReadOnlyAdmin, require
-from backup_tasks.admin.words import KINDS, ago, badge, duration, moment
+from backup_tasks.admin.words import KINDS, badge, duration, kind_of, moment
 from backup_tasks.conf import backup_settings
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError
@@ -71,8 +72,7 @@ class RunAdmin(ReadOnlyAdmin):
     def which(self, run: Run) -> SafeString:
         """The kind in words, the name that messages and Flower use, and the package."""
         package = format_html("<br><small>{}</small>", run.package) if run.package else ""
-        kind = KINDS.get(run.kind, run.kind)
-        return format_html("{}<br><small>{}</small>{}", kind, run.pk, package)
+        return format_html("{}<br><small>{}</small>{}", kind_of(run), run.pk, package)
 
     @admin.display(description="started", ordering="created_at")
     def started(self, run: Run) -> str:
@@ -137,7 +137,7 @@ class RunAdmin(ReadOnlyAdmin):
             request,
             run.pk,
             run=run,
-            kind=KINDS.get(run.kind, run.kind),
+            kind=kind_of(run),
             badge=badge(run.state),
             meaning=meaning_of(run, steps),
             active=active or at_work,
@@ -146,6 +146,7 @@ class RunAdmin(ReadOnlyAdmin):
             took=duration(run.started_at, run.finished_at),
             started_by=_STARTED_BY.get(run.trigger, run.trigger),
             asked_for=list(timeline.asked_for(run)),
+            explained=[line for step in steps for line in step.result.get("packages", ())],
             package_row=Package.objects.filter(name=run.package).first() if run.package else None,
             flower_url=run_in_flower(run.pk) if run.on_workers else "",
             may_resume=allowed
@@ -235,18 +236,3 @@ class RunAdmin(ReadOnlyAdmin):
 def active_writer() -> Run | None:
     """Return the run that may write to live now: no other one can be started that does."""
     return Run.objects.exclude(live_lock=None).first()
-
-
-def protection() -> dict[str, Any]:
-    """Return the last run that made a good package, and the last one that proved one."""
-    runs = Run.objects.filter(state=Run.State.SUCCEEDED)
-    newest = runs.order_by("-finished_at")
-    proving = (Run.Kind.DRILL, Run.Kind.CYCLE, Run.Kind.RESTORE)
-    backup = newest.filter(kind__in=(Run.Kind.BACKUP, Run.Kind.CYCLE)).first()
-    drill = newest.filter(kind__in=proving).first()
-    return {
-        "backup": backup,
-        "backup_age": ago(backup.finished_at) if backup else "",
-        "drill": drill,
-        "drill_age": ago(drill.finished_at) if drill else "",
-    }

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
 from backup_tasks.models import Run
+from backup_tasks.storage.last_good import Candidate
 
 KINDS: Mapping[str, str] = {
     Run.Kind.BACKUP: "Backup",
@@ -67,6 +68,34 @@ def badge(state: str) -> SafeString:
         mark,
         word,
     )
+
+
+def kind_of(run: Run) -> str:
+    """Return what a run is, in words; a dry run is called one."""
+    kind = KINDS.get(run.kind, run.kind)
+    return f"{kind} (dry run)" if run.params.get("dry_run") else kind
+
+
+def standing(candidate: Candidate) -> SafeString:
+    """Return a package's standing as a mark and a word; the colour comes from its CSS class."""
+    known = candidate.standing
+    if not candidate.trusted:
+        state, mark, word = "failed", "✗", "not trusted"
+    elif known.failure:
+        state, mark, word = "failed", "✗", "failed"
+    elif known.proven:
+        state, mark, word = "succeeded", "✓", "proven"
+    elif known.verified_at:
+        state, mark, word = "succeeded", "✓", "verified"
+    else:
+        state, mark, word = "pending", "○", "not read back"
+    shown = format_html(
+        '<span class="backup-state backup-{}"><span aria-hidden="true">{}</span> {}</span>',
+        state,
+        mark,
+        word,
+    )
+    return format_html("{}, pinned", shown) if known.pinned else shown
 
 
 def duration(since: datetime | None, until: datetime | None) -> str:

@@ -61,6 +61,7 @@ from backup_tasks.rows.selection import ModelFilter, Selection, refuse_dependent
 from backup_tasks.storage import catalogue
 from backup_tasks.storage.files import project_trees
 from backup_tasks.storage.folder import publish_to_path, sidecar_beside
+from backup_tasks.storage.installation import this_installation
 
 
 def dump_rows(folder: Path, *, params: Mapping[str, Any], progress: Progress) -> Manifest:
@@ -314,6 +315,7 @@ def _sidecar(
         written=written,
         compression=options.compression,
         recipients=settings.recipients if options.encrypted else (),
+        installation=this_installation(),
     )
     key = keys.signing_key(settings)
     if key is not None:

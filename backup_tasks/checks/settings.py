@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error
 
-from backup_tasks.conf import BackupSettings, Retention, backup_settings
+from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.errors import Misconfigured
 from backup_tasks.package.manifest import PROJECT_LIMIT
 from backup_tasks.package.strict import is_line
 
 _LISTS = (
     "stores",
+    "regular_labels",
     "exclude",
     "file_storages",
     "recipients",
@@ -33,6 +33,8 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     try:
         settings = backup_settings()
     except Misconfigured as error:
+        if error.obj:  # the setting whose value is wrong
+            return [Error(error.what, hint=error.hint, id="backup_tasks.E002")]
         return [Error(error.what, hint=error.hint, id="backup_tasks.E001")]
     except (AttributeError, TypeError, ValueError) as error:
         hint = "BACKUP is a dictionary; the settings reference has every key and its kind."
@@ -59,6 +61,13 @@ def _wrong_kinds(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
     natural_keys: object = settings.natural_keys
     if not isinstance(natural_keys, Mapping):
         yield "natural_keys", "is not a dictionary", 'Write {"app.model": ["field"]}.'
+    yield from _wrong_times_and_numbers(settings)
+    if settings.database not in django_settings.DATABASES:
+        hint = f"DATABASES has: {', '.join(django_settings.DATABASES)}."
+        yield "database", f"names no database: {settings.database!r}", hint
+
+
+def _wrong_times_and_numbers(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
     for name in ("undo_for", "lease", "retry_night_after"):
         value = getattr(settings, name)
         if name == "retry_night_after" and value is None:
@@ -69,14 +78,6 @@ def _wrong_kinds(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
         value = getattr(settings, name)
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
             yield name, f"is no number from 0 up but {value!r}", "The defaults are 10 and 0.01."
-    retention: object = settings.retention
-    numbers = [getattr(retention, rule.name, None) for rule in fields(Retention)]
-    if not all(isinstance(number, int) and number >= 0 for number in numbers):
-        hint = 'Write {"daily": 7, "weekly": 4, "monthly": 12, "minimum": 3}.'
-        yield "retention", f"does not say how many to keep: {retention!r}", hint
-    if settings.database not in django_settings.DATABASES:
-        hint = f"DATABASES has: {', '.join(django_settings.DATABASES)}."
-        yield "database", f"names no database: {settings.database!r}", hint
 
 
 def with_sound_settings(check: Callable[[BackupSettings], Iterator[CheckMessage]]) -> Check:

@@ -133,6 +133,13 @@ class Claim:
         if state == Run.State.CANCELLED:
             raise Cancelled("the run was cancelled", obj=self.run.pk)
 
+    def reads(self, package: str, sha256: str) -> None:
+        """Write which package the run reads, as soon as that is known: a run that fails is found
+        with its package, and nobody removes that meanwhile. Raises LeaseLost, Cancelled."""
+        with transaction.atomic(using=database()):
+            self.still_mine()
+            Run.objects.filter(pk=self.run.pk).update(package=package, package_sha256=sha256)
+
 
 def claim(run_id: str, step_name: str, *, task_id: str = "") -> Claim | Finished | Busy | Refused:
     """Claim a step for this process.
@@ -219,6 +226,7 @@ def succeed(
     *,
     report: Mapping[str, Any],
     package: str = "",
+    sha256: str = "",
 ) -> bool:
     """Record the step's result; return True where it was the last and the run has succeeded.
 
@@ -226,7 +234,9 @@ def succeed(
     Raises LeaseLost.
     """
     step = claim.step
-    written: dict[str, Any] = {"report": report} | ({"package": package} if package else {})
+    written: dict[str, Any] = {"report": report}
+    if package:
+        written |= {"package": package, "package_sha256": sha256}
     with transaction.atomic(using=database()):
         _end(claim, Step.State.SUCCEEDED, "succeeded", result=dict(result), lease_until=None)
         later = Step.objects.filter(run=step.run_id, position=step.position + 1)

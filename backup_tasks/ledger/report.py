@@ -41,6 +41,8 @@ class Report(TypedDict):
     """What live was changed by between its backup and its replacement, by model."""
     warnings: list[str]
     package: str | None
+    chosen: str | None
+    """Where nobody named the package: why it is this one."""
     size: int | None
     sha256: str | None
     promoted: bool | None
@@ -88,6 +90,7 @@ def build(results: Results) -> Report:
         concurrent_writes=dict(_first(results, ("promote",), "concurrent_writes") or {}),
         warnings=_warnings(results, models),
         package=package_of(results) or None,
+        chosen=_first(results, ("fetch", "verify"), "chosen") or None,
         size=_first(results, ("pack", "verify", "fetch"), "size"),
         sha256=_first(results, ("pack", "verify", "fetch"), "sha256"),
         promoted=_first(results, ("promote",), "promoted"),

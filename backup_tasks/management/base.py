@@ -160,7 +160,8 @@ class RunCommand(Command):
         report = cast(Report, run.report)
         warnings = [f"Warning: {line}" for line in report["warnings"]]
         added = added_lines(report["added"])
-        lines = [counts_table(report), *added, *warnings, self.summary(run)]
+        chosen = f"Chosen: {report['chosen']}" if report.get("chosen") else ""
+        lines = [counts_table(report), *added, chosen, *warnings, self.summary(run)]
         return "\n".join(filter(None, lines))
 
     def _explain_counts(self, run: Run) -> None:
@@ -192,6 +193,7 @@ def outcome(run: Run | None) -> dict[str, Any]:
         "run": (run.pk or None) if run else None,  # what was not recorded has no id
         "state": run.state if run else None,
         "package": (run.package or None) if run else None,
+        "chosen": report.get("chosen"),
         "counts": {
             label: {key: value for key, value in figures.items() if key != "digest_equal"}
             for label, figures in report.get("models", {}).items()

@@ -82,6 +82,9 @@ class Sidecar:
     incomplete: str = ""
     """Which files the package should hold and does not; nobody has accepted that. Such a package is
     no good backup. Empty, and left out, where it holds all."""
+    installation: str | None = None
+    """16 hexadecimal digits that tell apart the systems that make packages under one project name.
+    None in packages of before there was such an id."""
 
     signed_by: str | None = None
     """Public key of the signature."""
@@ -98,6 +101,7 @@ class Sidecar:
         written: Written,
         compression: Compression,
         recipients: Sequence[str],
+        installation: str | None = None,
     ) -> Sidecar:
         """Return the unsigned sidecar of a package that was just written under `name`."""
         return cls(
@@ -115,6 +119,7 @@ class Sidecar:
             recipients=tuple(text.strip() for text in recipients),
             totals=manifest.totals,
             incomplete=manifest.incomplete,
+            installation=installation,
         )
 
     @property
@@ -163,7 +168,7 @@ class Sidecar:
         return json.dumps(self._values(), indent=2).encode() + b"\n"
 
     def _values(self) -> dict[str, Any]:
-        return without_empty(asdict(self), "incomplete")
+        return without_empty(asdict(self), "incomplete", "installation")
 
     @classmethod
     def from_json(cls, content: bytes, where: str) -> Sidecar:
@@ -184,6 +189,7 @@ class Sidecar:
             recipients=record.lines("recipients", items=RECIPIENTS, most=_RECIPIENT_LIMIT),
             totals=read_totals(record.record("totals")),
             incomplete=record.line_if_any("incomplete", _INCOMPLETE_LIMIT),
+            installation=None if record.lacks("installation") else record.id("installation"),
             signed_by=None if record.is_null("signed_by") else record.line("signed_by", _KEY_LIMIT),
             signature=None
             if record.is_null("signature")

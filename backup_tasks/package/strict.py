@@ -54,6 +54,10 @@ class Record:
             return True
         return False
 
+    def lacks(self, key: str) -> bool:
+        """Return whether a key that may be left out is."""
+        return key not in self._values
+
     def text(self, key: str) -> str:
         """Take a text that every database can hold."""
         value = self.any_text(key)
@@ -84,7 +88,7 @@ class Record:
 
     def text_if_any(self, key: str) -> str:
         """Take a text that may be left out, and is not empty where it stands; "" without it."""
-        if key not in self._values:
+        if self.lacks(key):
             return ""
         if not (value := self.text(key)):
             raise self.wrong(key, "a text that says something")

@@ -4,7 +4,7 @@ sidecar says."""
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,14 @@ from backup_tasks.package.manifest import Manifest
 from backup_tasks.package.reader import check, is_encrypted, unpack
 from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.package.streams import copy, written_whole
+from backup_tasks.package.trust import is_trusted
 from backup_tasks.progress import Progress
-from backup_tasks.storage import catalogue, disk_space
+from backup_tasks.storage import disk_space, last_good
 from backup_tasks.storage.disk_space import Need
 from backup_tasks.storage.folder import copy_announced, sidecar_beside
+
+Reads = Callable[[str, str], None]
+"""Is told name and SHA-256 of a package before it is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +34,29 @@ class Opened:
     path: Path
     sidecar: Sidecar | None
     """None for a file that was brought here without it."""
+    chosen: str = ""
+    """Where nobody named it: why it is this one."""
+
+    @property
+    def sha256(self) -> str:
+        """What the sidecar says, "" without one."""
+        return self.sidecar.sha256 if self.sidecar else ""
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a step's result says of it: {"package", "sha256", "chosen"}."""
+        return {"package": self.name, "sha256": self.sha256 or None, "chosen": self.chosen or None}
 
 
-def bring(name: str, folder: Path, *, params: Mapping[str, Any], own: bool = False) -> Opened:
-    """Bring a package, named or by path, here, once its signature is found good.
+def bring(
+    name: str,
+    folder: Path,
+    *,
+    params: Mapping[str, Any],
+    own: bool = False,
+    reads: Reads = lambda name, sha256: None,
+) -> Opened:
+    """Bring a package here, once its signature is found good: one by name, by path or, without a
+    name, the newest that counts.
 
     It is copied to `folder`, its SHA-256 checked on the way: what is checked is what is read later,
     whoever can write to the place it came from. `params`: identity, allow_unsigned. A package of
@@ -49,7 +72,7 @@ def bring(name: str, folder: Path, *, params: Mapping[str, Any], own: bool = Fal
     if is_file(name):
         sidecar = sidecar_beside(path)
         opened = Opened(name=str(path), path=folder / path.name, sidecar=sidecar)
-        _admit(opened, params, settings, own=own)
+        _admit(opened, params, settings, own=own, reads=reads)
         disk_space.require([Need(what="the package", folder=folder, size=path.stat().st_size)])
         with path.open("rb") as source, written_whole(opened.path) as target:
             if sidecar is None:
@@ -57,11 +80,15 @@ def bring(name: str, folder: Path, *, params: Mapping[str, Any], own: bool = Fal
             else:
                 copy_announced(source, target, sidecar)
     else:
-        store, sidecar = catalogue.find(name)
-        opened = Opened(name=sidecar.name, path=folder / sidecar.name, sidecar=sidecar)
-        _admit(opened, params, settings, own=own)
+        allow_unsigned = own or bool(params.get("allow_unsigned"))
+        choice = last_good.find(name, allow_unsigned=allow_unsigned)
+        sidecar = choice.sidecar
+        opened = Opened(
+            name=sidecar.name, path=folder / sidecar.name, sidecar=sidecar, chosen=choice.why
+        )
+        _admit(opened, params, settings, own=own, reads=reads)
         disk_space.require([Need(what="the package", folder=folder, size=sidecar.size)])
-        if store.fetch(sidecar.name, opened.path) != sidecar:
+        if choice.store.fetch(sidecar.name, opened.path) != sidecar:
             raise PackageDamaged(
                 "the sidecar was replaced while the package was brought here",
                 obj=opened.name,
@@ -81,14 +108,18 @@ def is_file(name: str) -> bool:
 
 
 def _admit(
-    opened: Opened, params: Mapping[str, Any], settings: BackupSettings, *, own: bool
+    opened: Opened, params: Mapping[str, Any], settings: BackupSettings, *, own: bool, reads: Reads
 ) -> None:
     """Refuse now, by what the sidecar says, what need not be copied first."""
+    sidecar = opened.sidecar
+    # What an untrusted sidecar claims to describe may be another package: it speaks for none.
+    vouched = sidecar is not None and is_trusted(sidecar, settings.trusted_keys)
+    reads(opened.name, opened.sha256 if vouched else "")
     if own:
         return
     if settings.trusted_keys and not params.get("allow_unsigned"):
         _check_signature(opened, settings)
-    if settings.require_encryption and opened.sidecar and not opened.sidecar.encrypted:
+    if settings.require_encryption and sidecar and not sidecar.encrypted:
         raise _in_clear(opened)
 
 

@@ -22,9 +22,9 @@ from backup_tasks.storage.files import project_trees
 
 
 def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return {"package", "created_at", "models": {model: {"now", "then", "equal"}}, "files":
-    {"now", "then"}, "migrations_to_run", "added": {model: why}, "left_as_they_are", "warnings",
-    "safety_backup", "undo_days"}.
+    """Return {"package", "chosen", "created_at", "models": {model: {"now", "then", "equal"}},
+    "files": {"now", "then"}, "migrations_to_run", "added": {model: why}, "left_as_they_are",
+    "warnings", "safety_backup", "undo_days"}.
 
     Without a package in the params it is the plan of a reset, whose figures afterwards are what the
     project's seed makes (`then` is None).
@@ -60,6 +60,7 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
     then = {entry.label: entry.count for entry in manifest.models}
     return plan | {
         "package": opened.name,
+        "chosen": opened.chosen or None,
         "created_at": manifest.created_at,
         "models": {
             name: {"now": now.get(name, 0), "then": count, "equal": equal.get(name)}

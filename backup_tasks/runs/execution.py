@@ -145,10 +145,10 @@ def _attempt(claim: ledger.Claim, listener: Progress | None) -> Outcome:
         _fail(claim, error, "".join(traceback.format_exception(raised)[-20:]))
         return Failed(error=error)
     results = {**claim.results, step.name: result}
+    figures = report.build(results)
+    package, sha256 = figures["package"] or "", figures["sha256"] or ""
     finished = _recorded(
-        lambda: ledger.succeed(
-            claim, result, report=report.build(results), package=report.package_of(results)
-        )
+        lambda: ledger.succeed(claim, result, report=figures, package=package, sha256=sha256)
     )
     _tidy(run.pk)
     return Succeeded(result=result, run_finished=finished)
@@ -172,6 +172,7 @@ def _work(claim: ledger.Claim, listener: Progress | None) -> Work:
         progress=progress,
         still_mine=claim.still_mine,
         holds=claim.holds,
+        reads=claim.reads,
     )
 
 

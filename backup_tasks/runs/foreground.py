@@ -105,6 +105,7 @@ def run_unrecorded(
                     progress=watcher.progressed,
                     still_mine=lambda: None,
                     holds=lambda: None,
+                    reads=lambda *_: None,
                     recorded=False,
                 )
                 results[name] = _until_done(execution.verb_of(name), work, watcher, wait)

@@ -40,6 +40,9 @@ class Work:
     committed by the holder."""
     holds: Callable[[], None]
     """Raises what `still_mine` raises. A question only: it prolongs and locks nothing."""
+    reads: Callable[[str, str], None]
+    """Call it with name and SHA-256 ("" where there is none) of the package that the run reads, as
+    soon as they are known: the ledger has them then even if the step fails."""
     recorded: bool = True
     """Whether the run is in the ledger. A verification needs none."""
 

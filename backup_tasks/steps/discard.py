@@ -8,15 +8,11 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.restore.run_folder import Ask, held, with_folder
 from backup_tasks.steps import Work
-from backup_tasks.storage import catalogue
 from backup_tasks.storage.files import project_trees
 
 
 def discard(work: Work) -> dict[str, Any]:
-    """Return {"discarded": place, "warnings"}.
-
-    The package is marked as drilled: it was restored and proven.
-    """
+    """Return {"discarded": place, "warnings"}."""
     settings = backup_settings()
     engine = engine_for(settings.database)
     schema = engine.schema_name("staging", work.run_id)
@@ -24,6 +20,4 @@ def discard(work: Work) -> dict[str, Any]:
     with held(with_folder(project_trees(), work.run_id), work.run_id, Ask(work.holds)) as folders:
         for folder in folders:
             folder.remove()
-    source = work.results.get("fetch") or work.results.get("verify", {})
-    catalogue.mark_drilled(str(source.get("package", "")))
     return {"discarded": schema, "warnings": left}

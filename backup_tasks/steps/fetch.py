@@ -7,13 +7,15 @@ from typing import Any
 from backup_tasks.backup.options import package_options
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import merging_engine
-from backup_tasks.restore import migration_compatibility, open
+from backup_tasks.restore import migration_compatibility, open, test_results
 from backup_tasks.restore.contents import expected_results, require_room, select
 from backup_tasks.steps import Work
 
 
+@test_results.judged("contents")
 def fetch(work: Work) -> dict[str, Any]:
-    """Return {"package", "expected": {model: rows}, "expected_files", "added", "warnings"}.
+    """Return {"package", "sha256", "chosen", "expected": {model: rows}, "expected_files", "added",
+    "warnings"}.
 
     Raises PackageNotFound, PackageDamaged, SignatureInvalid, KeyMissing, NotEncrypted, DoesNotFit,
     StorageRefused: all of it before anything was changed (F8).
@@ -27,13 +29,14 @@ def fetch(work: Work) -> dict[str, Any]:
         str(work.params.get("package", "")),
         work.workspace / "package",
         params=work.params,
+        reads=work.reads,
     )
     whole = open.open_into(folder, opened, work.params, work.progress)
     selected = select(whole, work.params)
     migration_compatibility.refuse_misfit(selected.manifest, backup_settings())
     require_room(folder, selected.manifest)
     return {
-        "package": opened.name,
+        **opened.facts(),
         "added": dict(selected.added),
         **expected_results(selected.manifest),
     }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from django.db import IntegrityError, connections
 
@@ -17,7 +17,7 @@ from backup_tasks.errors import DoesNotFit, ValidationFailed
 from backup_tasks.merge.referenced_keys import is_named, keys_of
 from backup_tasks.package.manifest import Manifest
 from backup_tasks.package.names import file_member
-from backup_tasks.restore import file_swap, migration_compatibility
+from backup_tasks.restore import file_swap, migration_compatibility, test_results
 from backup_tasks.restore.contents import (
     codecs_of,
     entries_of,
@@ -35,7 +35,8 @@ from backup_tasks.steps import Work
 from backup_tasks.storage.files import Tree, project_trees
 
 
-def load(work: Work) -> dict[str, object]:
+@test_results.judged("restore")
+def load(work: Work) -> dict[str, Any]:
     """Return {"rows": number, "files": number}.
 
     Raises LoadFailed, ValidationFailed, HandoverChanged, DoesNotFit.

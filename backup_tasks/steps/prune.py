@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from contextlib import suppress
-from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
@@ -13,49 +11,30 @@ from backup_tasks import cleanup
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import AnotherRunActive
-from backup_tasks.models import Package, Run, UndoPoint
+from backup_tasks.models import Run, UndoPoint
 from backup_tasks.restore import undo_points
 from backup_tasks.restore.run_folder import Ask, held, with_folder
 from backup_tasks.steps import Work
-from backup_tasks.storage import catalogue
+from backup_tasks.storage import expiry
 from backup_tasks.storage.files import project_trees
-from backup_tasks.storage.retention import Kept, expendable
 
 
 def prune(work: Work) -> dict[str, Any]:
-    """Return {"removed": [package], "expired": [run], "left_behind": [place or run], "warnings"}.
+    """Return {"removed", "packages", "warnings", "expired": [run], "left_behind": [place or run]};
+    the first two are those of `expiry.expire`.
 
     With `dry_run`, nothing is removed. What something outside hangs on is kept, with a warning.
     """
     dry = bool(work.params.get("dry_run"))
-    removed = _packages(work, dry=dry)
+    packages = expiry.expire(run_id=work.run_id, dry=dry, still_mine=work.still_mine)
     expired, warnings = _undo_points(work, dry=dry)
     left = cleanup.remove_all(dry=dry, holds=work.holds)
     return {
-        "removed": removed,
+        **packages,
         "expired": expired,
         "left_behind": left.names,
-        "warnings": [*warnings, *left.warnings],
+        "warnings": [*packages["warnings"], *warnings, *left.warnings],
     }
-
-
-def _packages(work: Work, *, dry: bool) -> list[str]:
-    settings = backup_settings()
-    groups: dict[tuple[str, str], list[Kept]] = defaultdict(list)
-    for store, sidecar in catalogue.refresh():
-        if sidecar.project == settings.project:
-            created_at = datetime.fromisoformat(sidecar.created_at)
-            groups[store, sidecar.label].append(Kept(name=sidecar.name, created_at=created_at))
-    stores = dict(catalogue.stores())
-    removed = []
-    for (store, _), packages in sorted(groups.items()):
-        for name in expendable(packages, settings.retention):
-            if not dry:
-                work.holds()
-                stores[store].delete(name)
-                Package.objects.filter(name=name).delete()
-            removed.append(name)
-    return removed
 
 
 def _undo_points(work: Work, *, dry: bool) -> tuple[list[str], list[str]]:

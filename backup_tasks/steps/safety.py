@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from backup_tasks.backup.dump import dump_rows, pack_and_publish
-from backup_tasks.restore import open
+from backup_tasks.errors import PackageDamaged
+from backup_tasks.restore import open, test_results
 from backup_tasks.steps import Work
-from backup_tasks.storage import catalogue
+from backup_tasks.storage import verdicts
 
 
 def safety(work: Work) -> dict[str, Any]:
@@ -22,9 +23,13 @@ def safety(work: Work) -> dict[str, Any]:
     manifest = dump_rows(folder, params=params, progress=work.progress)
     packed = pack_and_publish(folder, params=params, progress=work.progress)
     name, written, missing = packed.name, packed.written, packed.manifest.accepted
-    opened = open.bring(name, folder / "package", params=work.params, own=True)
-    if open.check_contents(opened, folder, work.params, work.progress):
-        catalogue.mark_verified(name)
+    try:
+        opened = open.bring(name, folder / "package", params=work.params, own=True)
+        read = open.check_contents(opened, folder, work.params, work.progress)
+    except PackageDamaged as error:
+        verdicts.failed(written.sha256, "contents", run=work.run_id, error=error)
+        raise
+    test_results.passed(work, "contents" if read else "bytes", written.sha256)
     return {
         "package": name,
         "size": written.size,

@@ -15,7 +15,7 @@ from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import ValidationFailed
 from backup_tasks.models import Run
 from backup_tasks.package.manifest import Manifest, ModelEntry
-from backup_tasks.restore import migration_compatibility
+from backup_tasks.restore import migration_compatibility, test_results
 from backup_tasks.restore.contents import codecs_of, entries_of, unpacked_manifest
 from backup_tasks.restore.file_swap import staged
 from backup_tasks.rows.dump import Dumped, count_rows
@@ -29,6 +29,7 @@ _NAMED = 3
 """Examples of what is wrong with a model."""
 
 
+@test_results.judged("restore", proves=True)
 def validate(work: Work) -> dict[str, Any]:
     """Return {"counts": {model: rows}, "digests_equal": {model: bool}, "files", "files_equal"}.
 

@@ -8,14 +8,15 @@ from typing import Any
 from backup_tasks.backup import completeness
 from backup_tasks.errors import HandoverChanged, PackageNotFound
 from backup_tasks.models import Run
-from backup_tasks.restore import open
+from backup_tasks.restore import open, test_results
 from backup_tasks.restore.contents import expected_results
 from backup_tasks.steps import Work
-from backup_tasks.storage import catalogue
 
 
+@test_results.judged("contents")
 def verify(work: Work) -> dict[str, Any]:
-    """Return {"package", "checked", "expected": {model: rows}, "expected_files", "warnings"}.
+    """Return {"package", "sha256", "chosen", "checked", "expected": {model: rows},
+    "expected_files", "warnings"}.
 
     `checked` says what was proven: "contents" (every row and file against the manifest) or, for an
     encrypted package on a worker that can't open it, "bytes" (all of them, against the sidecar). In
@@ -38,6 +39,7 @@ def _brought(work: Work) -> open.Opened:
             work.workspace / "package",
             params=work.params,
             own=bool(own),
+            reads=work.reads,
         )
     except PackageNotFound as error:
         if not own:
@@ -52,15 +54,15 @@ def _brought(work: Work) -> open.Opened:
 
 
 def _checked(work: Work, opened: open.Opened) -> dict[str, Any]:
-    report: dict[str, Any] = {"package": opened.name, "checked": "contents"}
+    report: dict[str, Any] = {**opened.facts(), "checked": "contents"}
     if work.kind == Run.Kind.CYCLE:
         manifest = open.open_into(work.workspace / "in", opened, work.params, work.progress)
     else:
         scratch = work.workspace / "package"
         found = open.check_contents(opened, scratch, work.params, work.progress)
         if found is None:
+            test_results.passed(work, "bytes", opened.sha256)
             return report | {"checked": "bytes"}
         manifest = found
-    if work.recorded:
-        catalogue.mark_verified(opened.name)
+    test_results.passed(work, "contents", opened.sha256)
     return report | expected_results(manifest)

@@ -13,10 +13,11 @@ from django.db.models import Q
 from django.utils import timezone
 
 from backup_tasks.conf import backup_settings
-from backup_tasks.errors import BackupError, PackageNotFound, SignatureInvalid
+from backup_tasks.errors import BackupError, PackageNotFound
 from backup_tasks.models import Package
 from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.package.strict import is_id
+from backup_tasks.package.trust import is_trusted
 from backup_tasks.printable import shown
 from backup_tasks.storage.files import storage_for
 from backup_tasks.storage.store import Store
@@ -60,6 +61,11 @@ class Contents:
 
     unread: Mapping[str, BackupError]
     """Aliases of the stores that could not be read, and why: what they hold is not known."""
+
+    @property
+    def pairs(self) -> list[tuple[str, Sidecar]]:
+        """What was found, as (alias of the store, sidecar)."""
+        return [(package.store, package.sidecar) for package in self.found]
 
     def raise_unread(self) -> None:
         """Raise the error of the first store that could not be read, if there is one."""
@@ -118,19 +124,19 @@ def refresh() -> list[tuple[str, Sidecar]]:
     contents = read()
     index(contents)
     contents.raise_unread()
-    return [(package.store, package.sidecar) for package in contents.found]
+    return contents.pairs
 
 
 def find(name: str) -> tuple[Store, Sidecar]:
     """Return the store and the sidecar of a package, by its name, with or without suffixes, or by
-    its id; an empty name means the newest. Needs no database.
+    its id. Needs no database.
 
     Names come first, in all stores; the first store that has it decides. What has not the form of
     an id is never looked for among the ids, so that nobody's package can be taken for another by
     calling its id like that one. Where keys are trusted, a package that one of them signed comes
     before any other. Raises PackageNotFound, and what is wrong with a sidecar of that name.
     """
-    candidates, errors = _named(name) if name else _all()
+    candidates, errors = _named(name)
     if is_id(name):
         contents = read()
         candidates = _one_of(name, candidates, contents.found)
@@ -140,17 +146,10 @@ def find(name: str) -> tuple[Store, Sidecar]:
     for error in errors:
         raise error
     raise PackageNotFound(
-        "no store holds a package of that name" if name else "no store holds a package",
-        obj=shown(name) or ", ".join(backup_settings().stores),
+        "no store holds a package of that name",
+        obj=shown(name),
         hint="list_packages shows what there is; a path to a file works too.",
     )
-
-
-def _all() -> tuple[list[Found], list[BackupError]]:
-    """All packages. Raises what a store that can't be read raises: the newest may be in it."""
-    contents = read()
-    contents.raise_unread()
-    return list(contents.found), []
 
 
 def _named(name: str) -> tuple[list[Found], list[BackupError]]:
@@ -191,13 +190,7 @@ def _preferred(packages: Sequence[Found]) -> Found | None:
 
 
 def _is_trusted(sidecar: Sidecar, keys: Sequence[str]) -> bool | None:
-    if not keys:
-        return None
-    try:
-        sidecar.verify(keys)
-    except SignatureInvalid:
-        return False
-    return True
+    return is_trusted(sidecar, keys) if keys else None
 
 
 def record(sidecar: Sidecar, store: str) -> None:
@@ -216,15 +209,10 @@ def record(sidecar: Sidecar, store: str) -> None:
             "rows": sidecar.totals.rows,
             "files": sidecar.totals.files,
             "created_at": sidecar.moment,
+            "project": sidecar.project,
+            "installation": sidecar.installation or "",
+            "incomplete": sidecar.incomplete,
+            "trusted": is_trusted(sidecar, backup_settings().trusted_keys),
+            "seen_at": timezone.now(),
         },
     )
-
-
-def mark_verified(name: str) -> None:
-    """Remember that every byte of the package was just read back and compared."""
-    Package.objects.filter(name=name).update(verified_at=timezone.now())
-
-
-def mark_drilled(name: str) -> None:
-    """Remember that the package was just restored beside live, and proven."""
-    Package.objects.filter(name=name).update(drilled_at=timezone.now())

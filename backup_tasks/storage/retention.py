@@ -1,12 +1,15 @@
-"""Which packages to keep. A pure function: what it is given is all it looks at."""
+"""Which packages to keep. Pure functions: what they are given is all they look at."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from backup_tasks.conf import Retention
+
+FAILED_FOR = timedelta(days=30)
+"""How long a package that failed a test is kept in any case: it may be all that is left."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,25 +18,101 @@ class Kept:
 
     name: str
     created_at: datetime
+    failed_at: datetime | None = None
+    """When it failed a test that it has not passed since."""
 
 
-def expendable(packages: Sequence[Kept], policy: Retention) -> list[str]:
-    """Return the names of the packages that the policy does not keep, oldest first.
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """Whether a package stays, and by which rule."""
+
+    package: Kept
+    keep: bool
+    why: str
+
+
+def slots(packages: Sequence[Kept], policy: Retention) -> dict[str, str]:
+    """Return the names of the packages that the policy keeps, each with the rule that keeps it.
 
     Kept are the newest package of each of the last `daily` days, `weekly` ISO weeks and `monthly`
     months that have packages at all, and the `minimum` newest. Days are UTC. Call it with packages
     of one project and one label: others' packages are never weighed against these (P2).
     """
-    newest_first = sorted(packages, key=lambda package: package.created_at, reverse=True)
-    keep = {package.name for package in newest_first[: policy.minimum]}
-    rules: list[tuple[int, Callable[[datetime], object]]] = [
-        (policy.daily, lambda moment: moment.date()),
-        (policy.weekly, lambda moment: moment.isocalendar()[:2]),
-        (policy.monthly, lambda moment: (moment.year, moment.month)),
+    newest_first = _newest_first(packages)
+    rules: list[tuple[int, Callable[[datetime], str], str]] = [
+        (policy.daily, lambda moment: f"{moment:%Y-%m-%d}", "day"),
+        (policy.weekly, _week, "week"),
+        (policy.monthly, lambda moment: f"{moment:%Y-%m}", "month"),
     ]
-    for number, period in rules:
-        newest: dict[object, str] = {}
+    kept: dict[str, str] = {}
+    for number, period, what in rules:
+        newest: dict[str, str] = {}
         for package in newest_first:
             newest.setdefault(period(package.created_at), package.name)
-        keep.update(list(newest.values())[:number])
-    return [package.name for package in reversed(newest_first) if package.name not in keep]
+        for which, name in list(newest.items())[:number]:
+            kept.setdefault(name, f"the newest of {what} {which}")
+    for package in newest_first[: policy.minimum]:
+        kept.setdefault(package.name, f"one of the {policy.minimum} newest")
+    return kept
+
+
+def plan(
+    packages: Sequence[Kept], policy: Retention, *, now: datetime, held: Mapping[str, str]
+) -> list[Decision]:
+    """Decide on the packages of one project, label and type, newest first.
+
+    `held` are packages that stay whatever the policy says, each with the reason. The newest sound
+    package always stays. One that failed takes no slot; it stays for 30 days, and while it is the
+    only one of a day that the policy would keep.
+    """
+    sound = [package for package in _newest_first(packages) if package.failed_at is None]
+    kept = slots(sound, policy)
+    if sound:
+        kept.setdefault(sound[0].name, "the newest sound one")
+    days = {package.created_at.date() for package in sound}
+    alone = [each for each in packages if each.failed_at and each.created_at.date() not in days]
+    needed = slots([*sound, *alone], policy)
+
+    def decide(package: Kept) -> Decision:
+        failed_at = package.failed_at
+        if reason := held.get(package.name) or kept.get(package.name):
+            return Decision(package=package, keep=True, why=reason)
+        if failed_at is None:
+            why = "no day, week or month of the retention needs it"
+            return Decision(package=package, keep=False, why=why)
+        until = failed_at + FAILED_FOR
+        if until > now:
+            why = f"it failed a test; kept until {until:%Y-%m-%d}"
+            return Decision(package=package, keep=True, why=why)
+        if package in alone and package.name in needed:
+            why = "it failed a test, but it is the only one of its day"
+            return Decision(package=package, keep=True, why=why)
+        why = f"it failed a test on {failed_at:%Y-%m-%d} and passed none since"
+        return Decision(package=package, keep=False, why=why)
+
+    return [decide(package) for package in _newest_first(packages)]
+
+
+def removable(decisions: Sequence[Decision], policy: Retention) -> tuple[list[str], list[str]]:
+    """Return which packages of a store go now and which wait for the next time: at most the
+    policy's share of all, and at least one, goes at once. The oldest go first, failed ones last."""
+    going = [decision.package for decision in decisions if not decision.keep]
+    going.sort(key=lambda each: (each.failed_at is not None, each.created_at, each.name))
+    most = max(1, int(len(decisions) * policy.share))
+    names = [package.name for package in going]
+    return names[:most], names[most:]
+
+
+def expendable(packages: Sequence[Kept], policy: Retention) -> list[str]:
+    """Return the names of the packages that no slot of the policy keeps, oldest first."""
+    kept = slots(packages, policy)
+    return [each.name for each in reversed(_newest_first(packages)) if each.name not in kept]
+
+
+def _newest_first(packages: Sequence[Kept]) -> list[Kept]:
+    return sorted(packages, key=lambda each: (each.created_at, each.name), reverse=True)
+
+
+def _week(moment: datetime) -> str:
+    year, week, _ = moment.isocalendar()
+    return f"{year}-W{week:02}"

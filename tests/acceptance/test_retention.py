@@ -23,7 +23,7 @@ def test_a_backup_prunes_when_it_is_done_package_and_sidecar(make_project: MakeP
     for number in range(4):
         project.succeed("create_backup", "--type", "files")
         assert len(names(project)) == min(number + 1, 3)  # of one day
-    assert len(list(project.store.iterdir())) == 6
+    assert len(list(project.store.iterdir())) == 9  # each with its sidecar and its standing
 
 
 def test_pruning_keeps_others_packages_and_weighs_labels_apart(make_project: MakeProject) -> None:

@@ -207,7 +207,9 @@ class Stopped:
 
 
 def _has_other_half(name: str, packages: set[str]) -> bool:
-    """A package and its sidecar."""
+    """A package and its sidecar, and what is known of it."""
+    if name.endswith(".standing"):
+        return name[: -len("standing")] + "json" in packages
     if name.endswith(".json"):
         return any(other.startswith(name[: -len("json")] + "tar") for other in packages)
     return name.split(".tar")[0] + ".json" in packages

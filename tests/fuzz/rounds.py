@@ -20,13 +20,14 @@ from django.conf import settings
 
 from backup_tasks.errors import BackupError
 from backup_tasks.management.commands.list_packages import _record, _text
+from backup_tasks.management.standing import last_record, standing_lines, standing_record
 from backup_tasks.package.cipher import encrypt_stream, generate_identity
 from backup_tasks.package.manifest import Manifest, _sha256
 from backup_tasks.package.reader import check, unpack
 from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.package.signature import generate_key
 from backup_tasks.restore import open
-from backup_tasks.storage import catalogue
+from backup_tasks.storage import catalogue, last_good
 from backup_tasks.storage.folder import publish_to_path
 from tests.fuzz import drawing
 from tests.unit.package.content import ignore, make_content
@@ -181,8 +182,11 @@ def use_a_store(draw: Random, bench: Bench) -> None:
     assert all(package.trusted for package in contents.found if package.sidecar in good) or (
         not trusting
     )
-    _text(contents, []).encode()
-    json.dumps([_record(package) for package in contents.found], ensure_ascii=False).encode()
+    candidates = last_good.known_to_stores(contents.pairs)
+    records = [_record(*pair) | {"standing": ""} for pair in contents.pairs]
+    _text(contents, records, [*standing_lines(candidates, str, ())], []).encode()
+    told = [*records, *map(standing_record, candidates), last_record(candidates, ())]
+    json.dumps(told, ensure_ascii=False, default=str).encode()
     assert all(str(odd.error).isprintable() for odd in contents.broken)
     for sidecar in good:
         assert catalogue.find(sidecar.name)[1] == sidecar

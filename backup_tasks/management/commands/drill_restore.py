@@ -18,7 +18,11 @@ class Command(RunCommand):
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "package", nargs="?", type=said, help="Name or path; default: the newest."
+            "package",
+            nargs="?",
+            default="",
+            type=said,
+            help="Name or path; default: the last good backup.",
         )
         add_reading_options(parser)
 

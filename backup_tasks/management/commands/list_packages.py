@@ -7,14 +7,23 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from backup_tasks.conf import backup_settings
+from backup_tasks.engines import require_database
 from backup_tasks.error_classification import explain
+from backup_tasks.errors import Misconfigured
 from backup_tasks.management.base import LEDGER_ERRORS, in_words, outcome
 from backup_tasks.management.base import Command as Base
+from backup_tasks.management.standing import (
+    Own,
+    last_record,
+    standing_lines,
+    standing_record,
+)
 from backup_tasks.management.tables import size_text, table
-from backup_tasks.storage import catalogue
-from backup_tasks.storage.catalogue import Broken, Contents, Found
-
-_SIGNED = {True: "yes", False: "not trusted", None: "yes"}
+from backup_tasks.package.sidecar import Sidecar
+from backup_tasks.storage import catalogue, last_good
+from backup_tasks.storage.catalogue import Broken, Contents
+from backup_tasks.storage.last_good import Candidate
 
 
 class Command(Base):
@@ -26,42 +35,53 @@ class Command(Base):
 
     def perform(self, options: Mapping[str, Any]) -> None:
         contents = catalogue.read()
-        warnings = [] if (problem := _not_recorded(contents)) is None else [problem]
+        candidates, own, warnings = _judged(contents)
+        known = {(each.store, each.name): each for each in candidates}
+        packages = [
+            _record(store, sidecar) | standing_record(known[store, sidecar.name])
+            for store, sidecar in contents.pairs
+        ]
         unread = list(contents.unread.values())
+        lines = standing_lines(candidates, self.style.ERROR, own)
         self.tell(
             {
                 **outcome(None),
                 "ok": not unread,
                 "errors": [error.record() for error in unread],
-                "packages": [_record(package) for package in contents.found],
+                "packages": packages,
                 "broken": [_broken_record(odd) for odd in contents.broken],
-                "recorded": problem is None,
+                **last_record(candidates, own),
+                "recorded": not warnings,
                 "warnings": warnings,
             },
-            _text(contents, warnings),
+            _text(contents, packages, [*lines], warnings),
         )
         if unread:
             told = "\n".join(map(in_words, unread))
             raise CommandError(told, returncode=unread[0].exit_code)
 
 
-def _not_recorded(contents: Contents) -> str | None:
-    """Enter into the index what was found, or say why that was not possible: the store is the
-    truth, so what it holds is told all the same."""
+def _judged(contents: Contents) -> tuple[list[Candidate], Own, list[str]]:
+    """Enter into the index what was found, and return what is known of each package. Where the
+    database can't take it, what the stores alone know, no id of an installation, and a warning: the
+    store is the truth, so what it holds is told all the same."""
     try:
+        require_database(backup_settings().database)
         catalogue.index(contents)
-    except LEDGER_ERRORS as raised:
-        return f"not recorded in the database's index: {explain(raised)}"
-    return None
+        return last_good.known(contents.pairs), None, []
+    except (*LEDGER_ERRORS, Misconfigured) as raised:
+        problem = f"not recorded in the database's index: {explain(raised)}"
+    return last_good.known_to_stores(contents.pairs), (), [problem]
 
 
-def _record(package: Found) -> dict[str, Any]:
-    sidecar = package.sidecar
+def _record(store: str, sidecar: Sidecar) -> dict[str, Any]:
     return {
         "name": sidecar.name,
-        "store": package.store,
+        "store": store,
         "id": sidecar.id,
         "created_at": sidecar.created_at,
+        "project": sidecar.project,
+        "label": sidecar.label,
         "type": sidecar.type,
         "size": sidecar.size,
         "sha256": sidecar.sha256,
@@ -69,7 +89,6 @@ def _record(package: Found) -> dict[str, Any]:
         "files": sidecar.totals.files,
         "encrypted": sidecar.encrypted,
         "signed": sidecar.signature is not None,
-        "trusted": package.trusted,
     }
 
 
@@ -77,8 +96,13 @@ def _broken_record(odd: Broken) -> dict[str, Any]:
     return {"store": odd.store, "file": odd.file_name, **odd.error.record()}
 
 
-def _text(contents: Contents, warnings: Sequence[str]) -> str:
-    parts = [_packages(contents.found)] if contents.found else []
+def _text(
+    contents: Contents,
+    packages: Sequence[Mapping[str, Any]],
+    standing: Sequence[str],
+    warnings: Sequence[str],
+) -> str:
+    parts = ["\n".join([_packages(packages), *standing])] if packages else []
     if contents.broken:
         lines = [f"  {odd.store}: {_about(odd)}" for odd in contents.broken]
         parts.append("\n".join(["Broken, not to be counted on:", *lines]))
@@ -93,18 +117,19 @@ def _about(odd: Broken) -> str:
     return f"{about}{error.what}"
 
 
-def _packages(found: Sequence[Found]) -> str:
+def _packages(packages: Sequence[Mapping[str, Any]]) -> str:
     rows = [
         [
-            package.sidecar.name,
-            package.sidecar.type,
-            "yes" if package.sidecar.encrypted else "no",
-            _SIGNED[package.trusted] if package.sidecar.signature is not None else "no",
-            size_text(package.sidecar.size),
-            f"{package.sidecar.totals.rows:,}",
-            f"{package.sidecar.totals.files:,}",
+            package["name"],
+            package["standing"],
+            package["type"],
+            "yes" if package["encrypted"] else "no",
+            "yes" if package["signed"] else "no",
+            size_text(package["size"]),
+            f"{package['rows']:,}",
+            f"{package['files']:,}",
         ]
-        for package in found
+        for package in packages
     ]
-    head = ["package", "type", "encrypted", "signed", "size", "rows", "files"]
-    return table(head, rows, left=4)
+    head = ["package", "standing", "type", "encrypted", "signed", "size", "rows", "files"]
+    return table(head, rows, left=5)

@@ -25,7 +25,11 @@ class Command(RunCommand):
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "package", type=said, help="Path of the package, or its name in the store."
+            "package",
+            nargs="?",
+            default="",
+            type=said,
+            help="Its name in the store, or its path; default: the last good backup.",
         )
         parser.add_argument("--type", choices=["full", "database", "files"], default="full")
         parser.add_argument(

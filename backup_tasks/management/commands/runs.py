@@ -49,6 +49,7 @@ def _record(run: Run) -> dict[str, Any]:
         "kind": run.kind,
         "state": run.state,
         "package": run.package or None,
+        "dry_run": _is_dry(run),
         "trigger": run.trigger,
         "created_at": run.created_at,
         "finished_at": run.finished_at,
@@ -68,7 +69,8 @@ def _record(run: Run) -> dict[str, Any]:
 
 def _where(run: Run) -> str:
     if run.state not in Run.ACTIVE:
-        return str((run.error or {}).get("what", ""))
+        ended = str((run.error or {}).get("what", ""))
+        return f"dry run: nothing was removed. {ended}".rstrip() if _is_dry(run) else ended
     step = next((step for step in run.steps.all() if step.state != Step.State.SUCCEEDED), None)
     if step is None:
         return ""
@@ -77,7 +79,12 @@ def _where(run: Run) -> str:
     how_far = progress_text(
         int(figures.get("done", 0)), figures.get("total"), str(figures.get("note", ""))
     )
-    return f"{step.name} {step.state}{again} {how_far}".rstrip()
+    dry = "dry run: " if _is_dry(run) else ""
+    return f"{dry}{step.name} {step.state}{again} {how_far}".rstrip()
+
+
+def _is_dry(run: Run) -> bool:
+    return bool(run.params.get("dry_run"))
 
 
 def _text(found: list[Run]) -> str:

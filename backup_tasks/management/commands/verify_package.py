@@ -7,7 +7,10 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from backup_tasks.conf import backup_settings
+from backup_tasks.engines import require_database
 from backup_tasks.error_classification import explain
+from backup_tasks.errors import Misconfigured
 from backup_tasks.ledger import report
 from backup_tasks.management.base import LEDGER_ERRORS, RunCommand, outcome, said
 from backup_tasks.management.packages import add_reading_options, reading_params
@@ -37,10 +40,11 @@ class Command(RunCommand):
         has lost the database wants to know what the packages are worth."""
         params = self.params(options)
         try:
+            require_database(backup_settings().database)
             run = chains.start(
                 self.kind, trigger="command", on_workers=options["enqueue"], params=params
             )
-        except LEDGER_ERRORS as error:
+        except (*LEDGER_ERRORS, Misconfigured) as error:
             if options["enqueue"]:
                 raise
             self._verify_unrecorded(params, f"not recorded in the ledger: {explain(error)}")

@@ -193,6 +193,7 @@ def test_prune_goes_on_and_says_what_it_had_to_keep(on_project: Project, tmp_pat
             progress=lambda *_: None,
             still_mine=lambda: None,
             holds=lambda: None,
+            reads=lambda *_: None,
         )
     )
 

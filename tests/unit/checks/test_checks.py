@@ -18,7 +18,9 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from backup_tasks import checks
 from backup_tasks.checks.locations import check_wal
+from backup_tasks.conf import Retention, backup_settings
 from backup_tasks.engines.base import connection_replaced
+from backup_tasks.errors import Misconfigured
 from backup_tasks.package.signature import generate_key
 from tests.s3 import Bucket
 
@@ -69,7 +71,13 @@ def test_a_retention_with_an_unknown_rule_is_named(fired: Fired) -> None:
         ("LEASE", timedelta(0)),
         ("RETRY_NIGHT_AFTER", 3600),
         ("RETENTION", {"daily": -1}),
+        ("RETENTION", {"daily": "7"}),
+        ("RETENTION", {"daily": True}),
+        ("RETENTION", {"share": 0}),
+        ("RETENTION", {"share": 1.5}),
+        ("RETENTION", {"daily": 0, "weekly": 0, "monthly": 0, "minimum": 0}),
         ("RETENTION", 7),
+        ("REGULAR_LABELS", "nightly"),
         ("NATURAL_KEYS", ["documents.document"]),
         ("DATABASE", "archive"),
         ("MAX_MISSING_FILES", "10"),
@@ -80,6 +88,29 @@ def test_a_value_of_the_wrong_kind_is_an_error_that_names_the_setting(
     fired: Fired, name: str, value: object
 ) -> None:
     assert name in fired("E002", **{name: value}).msg
+
+
+@pytest.mark.parametrize(
+    "retention",
+    [
+        {"hourly": 4},
+        {7: 4},
+        {"daily": -1},
+        {"minimum": None},
+        {"share": "half"},
+        dict.fromkeys(["daily", "weekly", "monthly", "minimum"], 0),
+        Retention(daily=0, weekly=0, monthly=0, minimum=0),
+        None,
+    ],
+)
+def test_a_retention_that_can_t_be_used_is_refused_before_anything_is_removed(
+    settings: Settings, retention: object
+) -> None:
+    """A worker is not told by `check`."""
+    settings.BACKUP = {**settings.BACKUP, "RETENTION": retention}
+
+    with pytest.raises(Misconfigured, match="RETENTION"):
+        backup_settings()
 
 
 def test_nothing_else_is_asked_while_the_settings_themselves_are_wrong(fired: Fired) -> None:

@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from backup_tasks.errors import Permanent, SourceChanged, StorageRefused, shown
+from backup_tasks.errors import Permanent, SourceChanged, StorageRefused
+from backup_tasks.printable import shown
 from backup_tasks.restore import file_swap
+from backup_tasks.restore.run_folder import at_rest
 from backup_tasks.storage.files import Tree
+
+KEPT = f"{at_rest('restore-1')}/kept"
 
 
 @pytest.fixture
@@ -148,10 +152,10 @@ def test_links_in_a_circle_end(tree: Tree, media: Path) -> None:
 
 
 def test_removing_a_folder_of_ours_follows_no_link(tree: Tree, media: Path, outside: Path) -> None:
-    tree.write(file_swap.kept("restore-1", "x"), BytesIO(b"1"))
-    (media / file_swap.kept("restore-1", "link")).symlink_to(outside)
+    tree.write(f"{KEPT}/x", BytesIO(b"1"))
+    (media / f"{KEPT}/link").symlink_to(outside)
 
-    file_swap.forget(tree, "restore-1")
+    tree.remove_folder(at_rest("restore-1"))
 
     assert list(media.rglob("*")) == []
     assert (outside / "secret").exists()
@@ -179,7 +183,7 @@ def test_what_is_kept_lies_where_nobody_else_can_look(tree: Tree, media: Path) -
     (media / ".backup_tasks").mkdir(mode=0o755)  # as earlier versions made it
     tree.write("file", BytesIO(b"1"))
 
-    tree.copy("file", file_swap.kept("restore-1", "file"))
+    tree.copy("file", f"{KEPT}/file")
 
     assert mode_of(media / ".backup_tasks") == "0o700"
 

@@ -144,7 +144,7 @@ def test_a_pipe_beside_a_package_is_named_and_not_opened(target: Path) -> None:
     """Who opens a pipe to read it waits until somebody writes."""
     os.mkfifo(target.with_name("x.json"))
 
-    with pytest.raises(PackageDamaged, match="not opened"):
+    with pytest.raises(PackageDamaged, match="a pipe"):
         sidecar_beside(target)
 
 
@@ -162,6 +162,6 @@ def test_pipes_in_a_store_are_named_and_the_rest_goes_on(
     listing = store.listing()
 
     assert sidecar in listing.sidecars
-    assert [error.obj for error in listing.broken] == ["pipe.json"]
-    with pytest.raises(PackageDamaged, match="not opened"):
+    assert [odd.file_name for odd in listing.broken] == ["pipe.json"]
+    with pytest.raises(PackageDamaged, match="a pipe"):
         store.fetch("y.tar.gz", tmp_path / "fetched")

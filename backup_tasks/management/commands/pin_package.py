@@ -1,0 +1,41 @@
+"""`pin_package`: keeps a package, whatever the retention says."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from backup_tasks.management.base import Command as Base
+from backup_tasks.management.base import outcome
+from backup_tasks.storage import catalogue, verdicts
+
+
+class Command(Base):
+    help = "Keep a package, whatever the retention says, until `unpin_package`."
+    pinned = True
+
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("package", help="Its name in the store.")
+        parser.add_argument("--reason", default="", help="Why; shown with the package.")
+
+    def perform(self, options: Mapping[str, Any]) -> None:
+        _, sidecar = catalogue.find(options["package"])
+        verdicts.set_pin(
+            sidecar.sha256,
+            pinned=self.pinned,
+            by=_user(),
+            reason=options.get("reason") or "",
+        )
+        record = {"package": sidecar.name, "pinned": self.pinned}
+        state = "pinned: no prune removes it" if self.pinned else "no longer pinned"
+        self.tell({**outcome(None), **record}, f"{sidecar.name} is {state}.")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no name belongs to the user id, as in many containers
+        return ""

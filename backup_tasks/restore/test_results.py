@@ -1,0 +1,133 @@
+"""Remembers of a step that failed because of its package that the package failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, Protocol, TypeVar
+
+from django.db import DatabaseError, InterfaceError, transaction
+
+from backup_tasks import ledger
+from backup_tasks.conf import backup_settings
+from backup_tasks.error_classification import explain
+from backup_tasks.errors import (
+    AnotherRunActive,
+    BackupError,
+    Cancelled,
+    DoesNotFit,
+    FilesMissing,
+    HandoverChanged,
+    KeyMissing,
+    LeaseLost,
+    Misconfigured,
+    NotEncrypted,
+    PackageDamaged,
+    PackageNotFound,
+    SignatureInvalid,
+    StorageRefused,
+    Transient,
+)
+from backup_tasks.models import Run
+from backup_tasks.package import keys
+from backup_tasks.package.standing import Test
+from backup_tasks.rows.selection import ModelFilter
+from backup_tasks.storage import verdicts
+
+_ELSEWHERE = (
+    Transient,
+    AnotherRunActive,
+    Cancelled,
+    DoesNotFit,
+    FilesMissing,  # its sidecar says so
+    HandoverChanged,
+    KeyMissing,
+    LeaseLost,
+    Misconfigured,
+    NotEncrypted,
+    PackageNotFound,
+    SignatureInvalid,
+    StorageRefused,
+)
+"""Errors whose cause is not in the package: the same package may pass the next time, or elsewhere.
+Whatever else ends a test counts against the package until it passes one."""
+
+
+class Work(Protocol):
+    """What is asked of a step's work."""
+
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def params(self) -> Mapping[str, Any]: ...
+    @property
+    def still_mine(self) -> Callable[[], None]: ...
+    @property
+    def recorded(self) -> bool: ...
+
+
+W = TypeVar("W", bound=Work)
+Verb = Callable[[W], dict[str, Any]]
+
+
+def judged(test: Test, *, proves: bool = False) -> Callable[[Verb[W]], Verb[W]]:
+    """Make a verb enter its failure as one of the package that its run reads; where it `proves`
+    that the whole package passed the test, its success too."""
+
+    def decorate(verb: Verb[W]) -> Verb[W]:
+        @wraps(verb)
+        def tested(work: W) -> dict[str, Any]:
+            if not work.recorded:
+                return verb(work)
+            try:
+                result = verb(work)
+            except (BackupError, DatabaseError, InterfaceError) as raised:
+                error = explain(raised)
+                if not isinstance(error, _ELSEWHERE):
+                    _remember(work, test, error)
+                raise
+            if proves and work.kind != Run.Kind.REINIT and is_whole(work):
+                passed(work, test, ledger.find(work.run_id).package_sha256)
+            return result
+
+        return tested
+
+    return decorate
+
+
+def passed(work: Work, test: Test, sha256: object) -> None:
+    """Enter that the package with this SHA-256 passed, unless it is one without a sidecar, or there
+    is no ledger."""
+    if sha256 and work.recorded:
+        with transaction.atomic(using=backup_settings().database):
+            work.still_mine()
+        verdicts.passed(str(sha256), test, run=work.run_id)
+
+
+def is_whole(work: Work) -> bool:
+    """Whether the run puts all that the package holds into staging, as it is."""
+    params = work.params
+    return (
+        params.get("mode", "exact") == "exact"
+        and params.get("type", "full") == "full"
+        and (work.kind != Run.Kind.RESTORE or not ModelFilter.by(params))
+    )
+
+
+def _remember(work: Work, test: Test, error: BackupError) -> None:
+    run = ledger.find(work.run_id)
+    if not run.package_sha256 or work.kind == Run.Kind.REINIT:
+        return
+    if test == "restore" and not (is_whole(work) or isinstance(error, PackageDamaged)):
+        return
+    if (
+        test == "contents"
+        and run.package.endswith(".age")
+        and not keys.identities(backup_settings(), work.params)
+    ):
+        test = "bytes"  # all that can be tested without a key
+    with transaction.atomic(using=backup_settings().database):
+        work.still_mine()
+    verdicts.failed(run.package_sha256, test, run=work.run_id, error=error)

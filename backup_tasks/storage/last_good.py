@@ -1,0 +1,248 @@
+"""Chooses among packages: the newest, which is the last good one, and the last proven one.
+
+The one place for it: restores and drills without a name, lists, the admin and the retention ask
+here. A package counts if it is in a store and sound, of this project and installation, full,
+without a label or with one of REGULAR_LABELS, not dated in the future, signed by a trusted key
+where keys are trusted, and has failed no test since it last passed one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+
+from django.utils import timezone
+
+from backup_tasks.conf import backup_settings
+from backup_tasks.errors import PackageNotFound
+from backup_tasks.models import Package
+from backup_tasks.package.sidecar import Sidecar
+from backup_tasks.package.standing import Standing
+from backup_tasks.package.trust import is_trusted
+from backup_tasks.storage import catalogue, verdicts
+from backup_tasks.storage.installation import own_installations
+from backup_tasks.storage.store import Store
+
+_NAMED = 5
+"""Packages that a message names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A package in a store, and what decides whether it counts."""
+
+    store: str
+    name: str
+    id: str
+    project: str
+    installation: str
+    """Empty for a package of before there were ids."""
+    label: str
+    type: str
+    created_at: datetime
+    sha256: str
+    trusted: bool
+    incomplete: str
+    """Which files it should hold and does not; empty where it holds all."""
+    standing: Standing
+
+    @classmethod
+    def of_sidecar(
+        cls, store: str, sidecar: Sidecar, standing: Standing | None = None
+    ) -> Candidate:
+        """Return the package as its store describes it."""
+        return cls(
+            store=store,
+            name=sidecar.name,
+            id=sidecar.id,
+            project=sidecar.project,
+            installation=sidecar.installation or "",
+            label=sidecar.label,
+            type=sidecar.type,
+            created_at=datetime.fromisoformat(sidecar.created_at),
+            sha256=sidecar.sha256,
+            trusted=is_trusted(sidecar, backup_settings().trusted_keys),
+            incomplete=sidecar.incomplete,
+            standing=standing or Standing(sha256=sidecar.sha256),
+        )
+
+    @classmethod
+    def of_row(cls, row: Package, standing: Standing) -> Candidate:
+        """Return the package as the index knows it."""
+        return cls(
+            store=row.store,
+            name=row.name,
+            id=row.package_id,
+            project=row.project,
+            installation=row.installation,
+            label=row.label,
+            type=row.type,
+            created_at=row.created_at,
+            sha256=row.sha256,
+            trusted=row.trusted,
+            incomplete=row.incomplete,
+            standing=standing,
+        )
+
+    @property
+    def in_future(self) -> bool:
+        """Whether it is dated later than clocks differ."""
+        return self.created_at > timezone.now() + verdicts.CLOCKS_DIFFER
+
+    def failing(self) -> str:
+        """Return which test it failed and when, nothing where it failed none."""
+        failure = self.standing.failure
+        if failure is None:
+            return ""
+        test = {"restore": "a drill", "contents": "a verification"}.get(failure.test, "a scrub")
+        return f"it failed {test} at {failure.at:%Y-%m-%d %H:%M} UTC"
+
+    def unfit(self, *, allow_unsigned: bool = False) -> str:
+        """Return why it can be neither the newest nor the last good package, nothing where it can.
+        Whose installation made it is not asked here."""
+        settings = backup_settings()
+        if self.project != settings.project:
+            return f"it is of project {self.project!r}"
+        if not self.trusted and not allow_unsigned:
+            return "no trusted key signed it"
+        if self.in_future:
+            return f"it is dated in the future, {self.created_at:%Y-%m-%d %H:%M} UTC"
+        if self.type != "full":
+            return f"it is of type {self.type}"
+        if self.label and self.label not in settings.regular_labels:
+            return f"its label is {self.label!r}"
+        if self.incomplete:
+            return f"it is incomplete: {self.incomplete}"
+        return self.failing()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The package that was asked for, or chosen."""
+
+    store: Store
+    sidecar: Sidecar
+    why: str = ""
+    """Where nobody named it: why it is this one."""
+
+
+def survey() -> list[Candidate]:
+    """Return every package in the stores, newest first, and make ledger and index say what the
+    stores know."""
+    return known(catalogue.refresh())
+
+
+def of_index() -> list[Candidate]:
+    """Return the packages that the index knows, newest first: what the stores held when they were
+    last read."""
+    rows = list(Package.objects.order_by("-created_at", "-name"))
+    standings = verdicts.standings(row.sha256 for row in rows)
+    return [Candidate.of_row(row, standings[row.sha256]) for row in rows]
+
+
+def known(found: Sequence[tuple[str, Sidecar]]) -> list[Candidate]:
+    """Return the packages of a listing, newest first, with what ledger and stores know of each."""
+    verdicts.exchange(found, write=False)
+    standings = verdicts.standings(sidecar.sha256 for _, sidecar in found)
+    verdicts.index(Package.objects.filter(sha256__in=standings), standings)
+    return _candidates(found, standings)
+
+
+def known_to_stores(found: Sequence[tuple[str, Sidecar]]) -> list[Candidate]:
+    """Return the packages of a listing, newest first, with what the stores alone know of each: for
+    a database that does not answer."""
+    return _candidates(found, verdicts.copies(found))
+
+
+def _candidates(
+    found: Sequence[tuple[str, Sidecar]], standings: Mapping[str, Standing]
+) -> list[Candidate]:
+    candidates = [
+        Candidate.of_sidecar(alias, sidecar, standings[sidecar.sha256]) for alias, sidecar in found
+    ]
+    return sorted(candidates, key=lambda each: (each.created_at, each.name), reverse=True)
+
+
+def newest(
+    candidates: Iterable[Candidate],
+    *,
+    allow_unsigned: bool = False,
+    own: Collection[str] | None = None,
+) -> Candidate | None:
+    """Return the newest package that counts: the last good backup.
+
+    `own` are the ids of this installation; None asks the ledger for them.
+
+    An installation that has none, such as one that was set up anew after a disaster, takes the
+    newest of the one other installation that has some; None where several have.
+    """
+    fit = [each for each in candidates if not each.unfit(allow_unsigned=allow_unsigned)]
+    return next(iter(_of_one_installation(fit, own)), None)
+
+
+def last_proven(
+    candidates: Iterable[Candidate], *, own: Collection[str] | None = None
+) -> Candidate | None:
+    """Return the newest package that counts and was restored and found equal. `own`: as above."""
+    fit = [each for each in candidates if not each.unfit()]
+    return next((each for each in _of_one_installation(fit, own) if each.standing.proven), None)
+
+
+def _of_one_installation(
+    fit: Sequence[Candidate], own: Collection[str] | None
+) -> Sequence[Candidate]:
+    own = own_installations() if own is None else own
+    ours = [each for each in fit if not each.installation or each.installation in own]
+    if ours or len({each.installation for each in fit}) != 1:
+        return ours
+    return fit
+
+
+def find(name: str, *, allow_unsigned: bool = False) -> Choice:
+    """Return the package of that name; without a name the newest one that counts.
+
+    Raises PackageNotFound, naming what was passed over and why.
+    """
+    if name:
+        store, sidecar = catalogue.find(name)
+        return Choice(store=store, sidecar=sidecar)
+    found = catalogue.refresh()
+    candidates = known(found)
+    chosen = newest(candidates, allow_unsigned=allow_unsigned)
+    if chosen is None:
+        raise _nothing_suitable(candidates, allow_unsigned=allow_unsigned)
+    sidecar = next(
+        each for alias, each in found if (alias, each.name) == (chosen.store, chosen.name)
+    )
+    why = f"the newest full package of project {chosen.project}: {chosen.name}"
+    if chosen.installation and chosen.installation not in own_installations():
+        why += f", made by another installation ({chosen.installation})"
+    newer = candidates[: candidates.index(chosen)]
+    if passed_over := list(_reasons(newer, allow_unsigned=allow_unsigned)):
+        why += f". Newer ones were passed over: {'; '.join(passed_over)}"
+    return Choice(store=dict(catalogue.stores())[chosen.store], sidecar=sidecar, why=why)
+
+
+def _nothing_suitable(candidates: Sequence[Candidate], *, allow_unsigned: bool) -> PackageNotFound:
+    stores = ", ".join(backup_settings().stores)
+    if not candidates:
+        return PackageNotFound(
+            "no store holds a package", obj=stores, hint="`create_backup` makes one."
+        )
+    reasons = "; ".join(_reasons(candidates, allow_unsigned=allow_unsigned))
+    return PackageNotFound(
+        f"no package can be taken for the newest backup: {reasons}",
+        obj=stores,
+        hint="Name the one that you want; `list_packages` shows what there is.",
+    )
+
+
+def _reasons(candidates: Sequence[Candidate], *, allow_unsigned: bool) -> Iterator[str]:
+    """Yield of the first few why each was not taken."""
+    for each in islice(candidates, _NAMED):
+        unfit = each.unfit(allow_unsigned=allow_unsigned)
+        yield f"{each.name} ({unfit or f'installation {each.installation} made it'})"
+    if len(candidates) > _NAMED:
+        yield f"and {len(candidates) - _NAMED} more"
