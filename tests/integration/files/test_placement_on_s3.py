@@ -8,9 +8,7 @@ from tests.unit.files.test_placement import *  # noqa: F403
 from tests.unit.files.test_placement import tree_of
 
 
-@pytest.fixture(params=["s3"])
-def tree(  # type: ignore[no-redef]  # instead of theirs
-    request: pytest.FixtureRequest, settings: Settings
-) -> Tree:
+@pytest.fixture(params=["s3"])  # type: ignore[no-redef]  # instead of theirs
+def tree(request: pytest.FixtureRequest, settings: Settings) -> Tree:
     """An empty bucket. The tests that name a folder get one."""
     return tree_of(request, settings)
