@@ -33,6 +33,7 @@ _ACKNOWLEDGED_WHEN_DONE: dict[str, Any] = {
     "reject_on_worker_lost": True,
     "track_started": True,
 }
+_A_YEAR = 365 * 24 * 60 * 60
 _STEP_OPTIONS: dict[str, Any] = {
     "bind": True,
     **_ACKNOWLEDGED_WHEN_DONE,
@@ -40,6 +41,10 @@ _STEP_OPTIONS: dict[str, Any] = {
     # transient error or a lost claim is forgiven is the ledger's business.
     "max_retries": 50,
     "default_retry_delay": 1,
+    # Instead of a limit that the project has for all tasks: a step takes as long as there is data.
+    # One that hangs is cancelled by an operator.
+    "time_limit": _A_YEAR,
+    "soft_time_limit": _A_YEAR,
 }
 
 

@@ -38,6 +38,12 @@ def transport() -> dict[str, Any]:
 
 
 @pytest.fixture
+def celery_settings() -> dict[str, Any]:
+    """Settings of Celery beyond celeryconfig's."""
+    return {}
+
+
+@pytest.fixture
 def lease() -> float:
     """Seconds."""
     return 60.0
@@ -70,9 +76,10 @@ def project(
     default_redis_broker: RedisProcess,
     transport: dict[str, Any],
     lease: float,
+    celery_settings: dict[str, Any],
 ) -> Project:
     """An EDMS whose workers have stand-in verbs."""
-    stand_in = json.dumps({"transport": transport, "lease": lease})
+    stand_in = json.dumps({"transport": transport, "lease": lease, "celery": celery_settings})
     return make_project(
         engine, redis_url=default_redis_broker.url, variables={"STAND_IN": stand_in}
     )

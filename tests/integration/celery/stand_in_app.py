@@ -24,13 +24,14 @@ from backup_tasks.runs import chains, execution  # noqa: E402
 from backup_tasks.steps import Work  # noqa: E402
 
 CHOICES: dict[str, Any] = json.loads(os.environ["STAND_IN"])
-"""`transport`: options of the broker's transport; `lease`: seconds."""
+"""`transport`: options of the broker's transport; `lease`: seconds; `celery`: other settings."""
 
 settings.BACKUP["LEASE"] = timedelta(seconds=CHOICES["lease"])
 app.conf.broker_transport_options = {
     **app.conf.broker_transport_options,
     **CHOICES["transport"],
 }
+app.conf.update(CHOICES.get("celery", {}))
 execution.RETRY = execution.Retry(times=3, first=0.2)
 
 

@@ -1,6 +1,7 @@
 """Chains as they run every night: each step a task of its own, each task a row."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -113,6 +114,22 @@ def test_a_cancelled_run_stops_and_its_later_steps_never_begin(
     assert until_ended(run).state == Run.State.CANCELLED
     assert stage.executions() == ["snapshot", "dump"]
     assert stage.executions("end") == ["snapshot"]
+
+
+@pytest.mark.parametrize("celery_settings", [{"task_time_limit": 2, "task_soft_time_limit": 1}])
+def test_a_limit_that_a_project_has_for_all_tasks_is_not_a_step_s(
+    worker: CeleryTestWorker, stage: Stage
+) -> None:
+    stage.hold("dump")
+    run = start_on_workers()
+    stage.until_begun("dump")
+    begun = time.monotonic()
+    until(lambda: time.monotonic() - begun > 4, "the limits are over")
+
+    stage.release("dump")
+
+    assert until_ended(run).state == Run.State.SUCCEEDED
+    assert outcomes(run, "dump") == ["succeeded"]
 
 
 def test_a_run_whose_message_comes_twice_is_executed_once(
