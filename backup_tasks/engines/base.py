@@ -247,6 +247,11 @@ def identifier(purpose: str, run_id: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", f"{purpose}_{run_id}".lower())[:63]
 
 
+def qualified(schema: str, name: str) -> str:
+    """Return the name with its schema, as SQL writes it."""
+    return f"{quoted(schema)}.{quoted(name)}"
+
+
 def quoted(name: str) -> str:
     """Return the name as SQL writes it."""
     return '"' + name.replace('"', '""') + '"'

@@ -25,11 +25,11 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.conf import backup_settings
-from backup_tasks.engines.base import connection_replaced, quoted
+from backup_tasks.engines.base import connection_replaced, qualified, quoted
 from backup_tasks.engines.postgresql import deferred_constraints
 from backup_tasks.engines.postgresql.deferred_constraints import Key
 from backup_tasks.engines.postgresql.snapshots import server
-from backup_tasks.errors import DoesNotFit, LeaseLost
+from backup_tasks.errors import BackupError, DoesNotFit, LeaseLost
 
 _STATE = "backup_tasks_load"
 
@@ -43,18 +43,19 @@ Connect = Callable[[], BaseDatabaseWrapper]
 class BulkLoad:
     """One attempt to load the place that the alias leads to, in one of the processes that do."""
 
-    def __init__(self, alias: str, attempt: int) -> None:
-        self._alias, self._attempt = alias, attempt
+    def __init__(self, alias: str, schema: str, attempt: int) -> None:
+        self._alias, self._schema, self._attempt = alias, schema, attempt
+        self._table = qualified(schema, _STATE)
 
     @classmethod
-    def joined(cls, alias: str, token: str) -> BulkLoad:
+    def joined(cls, alias: str, schema: str, token: str) -> BulkLoad:
         """Return what another process began. Raises DoesNotFit if that is somewhere else."""
         attempt, _, there = token.partition(" ")
         with connections[alias].cursor() as cursor:
             here = server(cursor)
         if here != there:
             raise DoesNotFit("the settings lead to another database", obj=here)
-        return cls(alias, int(attempt))
+        return cls(alias, schema, int(attempt))
 
     @property
     def token(self) -> str:
@@ -66,52 +67,49 @@ class BulkLoad:
         """Put foreign keys aside and empty the tables. Raises LeaseLost."""
         with suppress(IntegrityError), self._transaction() as cursor:  # made by two at once
             cursor.execute(
-                f"CREATE TABLE IF NOT EXISTS {_STATE} (attempt bigint, finished bool, keys text)"
+                f"CREATE TABLE IF NOT EXISTS {self._table}"
+                " (attempt bigint, finished bool, keys text)"
             )
         with self._transaction() as cursor:
             # Before anything is read: what is read then is what the one before has left.
-            cursor.execute(f"LOCK TABLE {_STATE} IN EXCLUSIVE MODE")
+            cursor.execute(f"LOCK TABLE {self._table} IN EXCLUSIVE MODE")
             attempt, kept = self._state(cursor)
             if attempt > self._attempt:
                 raise self._lost()
-            there = deferred_constraints.keys_of(cursor, tables)
+            there = deferred_constraints.keys_of(cursor, self._schema, tables)
             # What an attempt put aside tells how a key was: it may have come back unchecked.
             keys = {key[:2]: key for key in (*there, *kept)}
             self._keep(cursor, [*keys.values()], finished=False)
-            deferred_constraints.drop_keys(cursor, there)
+            deferred_constraints.drop_keys(cursor, self._schema, there)
             # What else refers to them here, in staging, is not promoted.
-            emptied = deferred_constraints.referring_to(
-                cursor, [*tables, *(key.table for key in there)]
-            )
-            if emptied:
-                cursor.execute(f"TRUNCATE {', '.join(map(quoted, emptied))}")
+            named = [*tables, *(key.table for key in there)]
+            self._empty(cursor, deferred_constraints.referring_to(cursor, self._schema, named))
 
     @contextmanager
     def filling(self, tables: Sequence[str]) -> Iterator[Any]:
         """One transaction, in which the tables are empty and without indexes until its end. Gives
         a cursor. Raises LeaseLost, and django.db errors for what breaks a constraint."""
         with self._holding() as cursor:
-            again = deferred_constraints.drop_indexes_and_constraints(cursor, tables)
+            again = deferred_constraints.drop_indexes_and_constraints(cursor, self._schema, tables)
             # Rows can be written frozen to what was emptied in the same transaction.
-            cursor.execute(f"TRUNCATE {', '.join(map(quoted, tables))}")
+            self._empty(cursor, tables)
             yield cursor
             for statement in again:
                 cursor.execute(statement)
             for table in tables:
-                cursor.execute(f"ANALYZE {quoted(table)}")
+                cursor.execute(f"ANALYZE {qualified(self._schema, table)}")
 
     def write(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
         """Fill a table; return the number of rows. Raises what `filling` raises."""
         names = ", ".join(map(quoted, columns))
         wrapped = connections[self._alias].wrap_database_errors
+        name = qualified(self._schema, table)
         with self.filling([table]) as cursor, wrapped:
             # Frozen rows are seen by a transaction that began before they were loaded, too: after
             # a promote it would find the new tables empty. A partitioned table can't have it.
-            cursor.execute(
-                "SELECT relkind = 'r' FROM pg_class WHERE oid = %s::regclass", [quoted(table)]
-            )
+            cursor.execute("SELECT relkind = 'r' FROM pg_class WHERE oid = %s::regclass", [name])
             option = "(FREEZE)" if cursor.fetchone() == (True,) else ""
-            with cursor.cursor.copy(f"COPY {quoted(table)} ({names}) FROM STDIN {option}") as copy:
+            with cursor.cursor.copy(f"COPY {name} ({names}) FROM STDIN {option}") as copy:
                 for row in rows:
                     copy.write_row(row)
             return int(cursor.rowcount)
@@ -120,16 +118,22 @@ class BulkLoad:
         """Bring the foreign keys back. Raises LeaseLost, IntegrityError."""
         with self._holding() as cursor:
             _, keys = self._state(cursor)
-            checks = deferred_constraints.add_keys(cursor, keys)
+            checks = deferred_constraints.add_keys(cursor, self._schema, keys)
             cursor.execute(
                 "SELECT coalesce(sum(pg_relation_size(to_regclass(name))), 0)"
                 " FROM unnest(%s::text[]) name",
-                [[quoted(table) for table in tables]],
+                [[qualified(self._schema, table) for table in tables]],
             )
             (size,) = cursor.fetchone()
         self._execute(checks, connect, connections_worth=int(size) // _WORTH_A_CONNECTION)
         with self._holding() as cursor:
             self._keep(cursor, [], finished=True)
+
+    def _empty(self, cursor: Any, tables: Sequence[str]) -> None:
+        """Without CASCADE: whatever refers to them from elsewhere is not ours."""
+        if tables:
+            names = (qualified(self._schema, table) for table in tables)
+            cursor.execute(f"TRUNCATE {', '.join(names)}")
 
     @contextmanager
     def _transaction(self) -> Iterator[Any]:
@@ -140,7 +144,7 @@ class BulkLoad:
     def _holding(self) -> Iterator[Any]:
         """A transaction during which no other attempt can begin. Raises LeaseLost if one has."""
         with self._transaction() as cursor:
-            cursor.execute(f"LOCK TABLE {_STATE} IN ROW SHARE MODE")
+            cursor.execute(f"LOCK TABLE {self._table} IN ROW SHARE MODE")
             attempt, _ = self._state(cursor)
             if attempt != self._attempt:
                 raise self._lost()
@@ -148,14 +152,15 @@ class BulkLoad:
 
     def _state(self, cursor: Any) -> tuple[int, list[Key]]:
         """Return which attempt loads, and which foreign keys are put aside."""
-        cursor.execute(f"SELECT attempt, keys FROM {_STATE}")
+        cursor.execute(f"SELECT attempt, keys FROM {self._table}")
         attempt, keys = cursor.fetchone() or (0, "[]")
         return attempt, [Key(*key) for key in json.loads(keys)]
 
     def _keep(self, cursor: Any, keys: Sequence[Key], *, finished: bool) -> None:
-        cursor.execute(f"DELETE FROM {_STATE}")
+        cursor.execute(f"DELETE FROM {self._table}")
         cursor.execute(
-            f"INSERT INTO {_STATE} VALUES (%s, %s, %s)", [self._attempt, finished, json.dumps(keys)]
+            f"INSERT INTO {self._table} VALUES (%s, %s, %s)",
+            [self._attempt, finished, json.dumps(keys)],
         )
 
     def _lost(self) -> LeaseLost:
@@ -186,7 +191,7 @@ class BulkLoad:
                     raise
 
         def work_along() -> None:
-            with suppress(DatabaseError, InterfaceError, LeaseLost), connect_along():
+            with suppress(DatabaseError, InterfaceError, BackupError), connect_along():
                 work()
 
         @contextmanager
@@ -222,7 +227,7 @@ class BulkLoad:
 
 def refuse_unfinished(cursor: Any, schema: str) -> None:
     """Raise DoesNotFit if a load of the place did not come to its end."""
-    state = f"{quoted(schema)}.{_STATE}"
+    state = qualified(schema, _STATE)
     cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [state])
     if cursor.fetchone() == (True,):
         cursor.execute(f"SELECT 1 FROM {state} WHERE NOT finished")

@@ -5,38 +5,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from backup_tasks.engines.base import quoted
+from backup_tasks.engines.base import qualified, quoted
 
 
-def writable(cursor: Any, table: str) -> str:
+def writable(cursor: Any, schema: str, table: str) -> str:
     """Return the columns that an INSERT can name, quoted and listed."""
     cursor.execute(
         "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum)"
         " FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
         " AND NOT attisdropped AND attgenerated = ''",
-        [quoted(table)],
+        [qualified(schema, table)],
     )
     return str(cursor.fetchone()[0])
 
 
-def let_be_null(cursor: Any, table: str, but: Sequence[str]) -> None:
+def let_be_null(cursor: Any, schema: str, table: str, but: Sequence[str]) -> None:
     """Let all columns but these be NULL."""
     cursor.execute(
         "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
         " AND attnotnull AND NOT attisdropped AND NOT attname = ANY(%s)",
-        [quoted(table), list(but)],
+        [qualified(schema, table), list(but)],
     )
     for (name,) in cursor.fetchall():
-        cursor.execute(f"ALTER TABLE {quoted(table)} ALTER {quoted(name)} DROP NOT NULL")
+        cursor.execute(f"ALTER TABLE {qualified(schema, table)} ALTER {quoted(name)} DROP NOT NULL")
 
 
-def advance_sequences(cursor: Any, table: str, column: str) -> None:
+def advance_sequences(cursor: Any, schema: str, table: str, column: str) -> None:
     """Let the sequence of a column give numbers above all that the column holds."""
-    cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", [quoted(table), column])
+    cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", [qualified(schema, table), column])
     (sequence,) = cursor.fetchone()
     if sequence:
         cursor.execute(
             f"SELECT setval('{sequence}', t.highest) FROM {sequence} s,"
-            f" (SELECT max({quoted(column)}) AS highest FROM {quoted(table)}) t"
+            f" (SELECT max({quoted(column)}) AS highest FROM {qualified(schema, table)}) t"
             " WHERE t.highest >= s.last_value"
         )

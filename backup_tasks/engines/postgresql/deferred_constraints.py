@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from backup_tasks.engines.base import quoted
+from backup_tasks.engines.base import qualified, quoted
 
 
 class Key(NamedTuple):
@@ -17,105 +17,108 @@ class Key(NamedTuple):
     definition: str
     """As ALTER TABLE … ADD CONSTRAINT takes it."""
 
-    @property
-    def alter(self) -> str:
+    def alter(self, schema: str) -> str:
         """The start of a statement about its table."""
-        return f"ALTER TABLE {quoted(self.table)}"
+        return f"ALTER TABLE {qualified(schema, self.table)}"
 
 
-def keys_of(cursor: Any, tables: Sequence[str]) -> list[Key]:
+def keys_of(cursor: Any, schema: str, tables: Sequence[str]) -> list[Key]:
     """Return the foreign keys that come from the tables, or lead to them."""
     cursor.execute(
         "SELECT c.relname, k.conname, pg_get_constraintdef(k.oid) FROM pg_constraint k"
         " JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class o ON o.oid = k.confrelid"
         " WHERE k.contype = 'f' AND k.conparentid = 0"
-        " AND c.relnamespace = current_schema()::regnamespace"
+        " AND c.relnamespace = %s::regnamespace"
         " AND (c.relname = ANY(%s)"
         "  OR o.relname = ANY(%s) AND o.relnamespace = c.relnamespace)"
         " ORDER BY c.relname, k.conname",
-        [list(tables), list(tables)],
+        [quoted(schema), list(tables), list(tables)],
     )
     return [Key(*row) for row in cursor.fetchall()]
 
 
-def referring_to(cursor: Any, tables: Sequence[str]) -> list[str]:
+def referring_to(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
     """Return the tables, and those of the same schema whose foreign keys lead to them, directly or
     not: what is emptied together."""
     cursor.execute(
         "WITH RECURSIVE found AS ("
         " SELECT oid, relname, relnamespace FROM pg_class"
-        "  WHERE relnamespace = current_schema()::regnamespace AND relname = ANY(%s)"
+        "  WHERE relnamespace = %s::regnamespace AND relname = ANY(%s)"
         " UNION SELECT c.oid, c.relname, c.relnamespace FROM found"
         "  JOIN pg_constraint k ON k.contype = 'f' AND k.confrelid = found.oid"
         "  JOIN pg_class c ON c.oid = k.conrelid AND c.relnamespace = found.relnamespace)"
         " SELECT relname FROM found ORDER BY relname",
-        [list(tables)],
+        [quoted(schema), list(tables)],
     )
     return [name for (name,) in cursor.fetchall()]
 
 
-def drop_keys(cursor: Any, keys: Sequence[Key]) -> None:
+def drop_keys(cursor: Any, schema: str, keys: Sequence[Key]) -> None:
     """Drop foreign keys."""
     for key in keys:
-        cursor.execute(f"{key.alter} DROP CONSTRAINT {quoted(key.name)}")
+        cursor.execute(f"{key.alter(schema)} DROP CONSTRAINT {quoted(key.name)}")
 
 
-def add_keys(cursor: Any, keys: Sequence[Key]) -> list[str]:
+def add_keys(cursor: Any, schema: str, keys: Sequence[Key]) -> list[str]:
     """Add foreign keys, unchecked where that is possible; return the statements that check them.
     Those may run at the same time."""
     cursor.execute(
-        "SELECT relname FROM pg_class"
-        " WHERE relnamespace = current_schema()::regnamespace AND relkind = 'p'"
+        "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'p'",
+        [quoted(schema)],
     )
     partitioned = {name for (name,) in cursor.fetchall()}
     later = []
     for key in keys:
-        statement = f"{key.alter} ADD CONSTRAINT {quoted(key.name)} {key.definition}"
+        alter = key.alter(schema)
+        statement = f"{alter} ADD CONSTRAINT {quoted(key.name)} {key.definition}"
         # One that was not valid, or not enforced, stays so.
         if key.table not in partitioned and not key.definition.endswith(("VALID", "ENFORCED")):
             statement += " NOT VALID"
-            later.append(f"{key.alter} VALIDATE CONSTRAINT {quoted(key.name)}")
+            later.append(f"{alter} VALIDATE CONSTRAINT {quoted(key.name)}")
         cursor.execute(statement)
     return later
 
 
-def drop_indexes_and_constraints(cursor: Any, tables: Sequence[str]) -> list[str]:
+def drop_indexes_and_constraints(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
     """Drop secondary indexes and unique constraints, and switch off the project's triggers; return
     the statements that bring them back, in the order to run them. No foreign key may need them."""
-    names = list(tables)
-    here = "c.relnamespace = current_schema()::regnamespace AND c.relname = ANY(%s)"
+    chosen = [quoted(schema), list(tables)]
+    here = "c.relnamespace = %s::regnamespace AND c.relname = ANY(%s)"
     cursor.execute(
         "SELECT c.relname, t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
         f" WHERE {here} AND NOT t.tgisinternal AND t.tgenabled = 'O'",
-        [names],
+        chosen,
     )
     triggers = cursor.fetchall()
     cursor.execute(
         "SELECT c.relname, k.conname, pg_get_constraintdef(k.oid) FROM pg_constraint k"
         f" JOIN pg_class c ON c.oid = k.conrelid WHERE {here} AND k.contype IN ('u', 'x')"
         " ORDER BY c.relname, k.conname",
-        [names],
+        chosen,
     )
     constraints = cursor.fetchall()
     for table, name, _ in constraints:
-        cursor.execute(f"ALTER TABLE {quoted(table)} DROP CONSTRAINT {quoted(name)}")
+        cursor.execute(f"ALTER TABLE {qualified(schema, table)} DROP CONSTRAINT {quoted(name)}")
     cursor.execute(
         "SELECT i.relname, pg_get_indexdef(i.oid) FROM pg_index x"
         " JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid"
         f" WHERE {here}"
         " AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = i.oid)",
-        [names],
+        chosen,
     )
     indexes = cursor.fetchall()
     for name, _ in indexes:
-        cursor.execute(f"DROP INDEX {quoted(name)}")
+        cursor.execute(f"DROP INDEX {qualified(schema, name)}")
     for table, name in triggers:
-        cursor.execute(f"ALTER TABLE {quoted(table)} DISABLE TRIGGER {quoted(name)}")
+        cursor.execute(f"ALTER TABLE {qualified(schema, table)} DISABLE TRIGGER {quoted(name)}")
     return [
         *(definition for _, definition in indexes),
         *(
-            f"ALTER TABLE {quoted(table)} ADD CONSTRAINT {quoted(name)} {definition}"
+            f"ALTER TABLE {qualified(schema, table)} ADD CONSTRAINT {quoted(name)} {definition}"
             for table, name, definition in constraints
         ),
-        *(f"ALTER TABLE {quoted(table)} ENABLE TRIGGER {quoted(name)}" for table, name in triggers),
+        *(
+            f"ALTER TABLE {qualified(schema, table)} ENABLE TRIGGER {quoted(name)}"
+            for table, name in triggers
+        ),
     ]

@@ -5,7 +5,13 @@ from contextlib import suppress
 import pytest
 from django.db import DatabaseError, connections, transaction
 
-from backup_tasks.errors import BackupError, HandoverChanged, LeftStaging
+from backup_tasks.errors import (
+    BackupError,
+    DoesNotFit,
+    HandoverChanged,
+    LeftStaging,
+    Misconfigured,
+)
 from tests.integration.engines.ground import Ground, run_all
 
 
@@ -278,3 +284,26 @@ def test_what_needs_to_be_outside_of_a_transaction_is_refused_by_the_server(
 ) -> None:
     with walled.engine.at(walled.staging), pytest.raises(DatabaseError, match="VACUUM"):
         run_all("VACUUM planet")
+
+
+def test_a_promote_looks_first_whether_it_has_two_schemas_and_all_the_tables(
+    walled: Ground,
+) -> None:
+    before = look(walled)
+    for schema in ("public", "staging_gone"):
+        with pytest.raises(DoesNotFit, match=r"itself|gone"):
+            walled.promote(schema, walled.undo)
+    with walled.client() as client:
+        client.execute(f"DROP TABLE {walled.staging}.moon CASCADE")
+    with pytest.raises(DoesNotFit, match="moon"):
+        walled.promote(walled.staging, walled.undo)
+    assert look(walled) == before
+
+
+def test_a_promote_is_refused_where_the_path_is_now_this_and_now_that(walled: Ground) -> None:
+    before = look(walled)
+    run_all("SET search_path = theirs, public")
+    with pytest.raises(Misconfigured, match="theirs"):
+        walled.promote(walled.staging, walled.undo)
+    run_all("SET search_path = public")
+    assert look(walled) == before

@@ -85,7 +85,7 @@ def test_what_a_dead_attempt_put_aside_comes_back_with_the_next(
     cloned: Ground, died: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Foreign keys are gone for other connections too, or are back and unchecked."""
-    load = BulkLoad("default", 1)
+    load = BulkLoad("default", cloned.staging, 1)
     with cloned.engine.at(cloned.staging):
         load.begin(TABLES)
         if died != "begun":
@@ -110,7 +110,7 @@ def test_what_a_dead_attempt_put_aside_comes_back_with_the_next(
 
 def test_an_attempt_that_lost_its_step_changes_nothing(cloned: Ground) -> None:
     """It was stopped for a while, and does not know that a later one has come."""
-    late, current = BulkLoad("default", 1), BulkLoad("default", 2)
+    late, current = BulkLoad("default", cloned.staging, 1), BulkLoad("default", cloned.staging, 2)
     with cloned.engine.at(cloned.staging):
         late.begin(TABLES)
         late.write("planet", ["id", "name", "gen"], [[1, "late", 9]])
@@ -131,7 +131,7 @@ def test_an_attempt_that_lost_its_step_changes_nothing(cloned: Ground) -> None:
 
 
 def test_a_new_attempt_waits_for_what_an_earlier_one_is_about_to_commit(cloned: Ground) -> None:
-    late, current = BulkLoad("default", 1), BulkLoad("default", 2)
+    late, current = BulkLoad("default", cloned.staging, 1), BulkLoad("default", cloned.staging, 2)
     writing, go_on = threading.Event(), threading.Event()
     raised: list[Exception] = []
 
@@ -182,7 +182,7 @@ def test_a_row_that_refers_to_nothing_is_told_whoever_finds_it(cloned: Ground) -
 
 @pytest.mark.usefixtures("several")
 def test_foreign_keys_are_checked_over_several_connections(cloned: Ground) -> None:
-    load = BulkLoad("default", 1)
+    load = BulkLoad("default", cloned.staging, 1)
     at_work: list[str] = []
     all_at_work = threading.Barrier(3, timeout=20)
 
@@ -214,7 +214,7 @@ def test_foreign_keys_are_checked_over_several_connections(cloned: Ground) -> No
 def test_foreign_keys_are_checked_here_where_no_other_connection_is_to_be_had(
     cloned: Ground,
 ) -> None:
-    load = BulkLoad("default", 1)
+    load = BulkLoad("default", cloned.staging, 1)
 
     there = connections["default"]
 

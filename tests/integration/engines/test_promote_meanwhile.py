@@ -11,6 +11,7 @@ from django.db import connections
 
 from backup_tasks.engines.mariadb import engine as mariadb
 from backup_tasks.engines.postgresql import engine as postgresql
+from backup_tasks.engines.postgresql import swap
 from backup_tasks.errors import LockNotGranted
 from tests.integration.engines.ground import Ground, generations, run_all
 
@@ -160,7 +161,7 @@ def holding(ground: Ground, seconds: float) -> Iterator[threading.Event]:
 
 def impatient(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for locks a fifth of a second."""
-    monkeypatch.setattr(postgresql, "_LOCK_TIMEOUT_MS", 200)
+    monkeypatch.setattr(swap, "LOCK_TIMEOUT_MS", 200)
     if ground.project.engine == "sqlite":
         run_all("PRAGMA busy_timeout = 200")
 
@@ -169,7 +170,7 @@ def test_a_promote_waits_for_a_lock_and_then_succeeds(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ground.make_staging(generation=2)
-    monkeypatch.setattr(postgresql, "_LOCK_TIMEOUT_MS", 200)
+    monkeypatch.setattr(swap, "LOCK_TIMEOUT_MS", 200)
     with holding(ground, seconds=0.8):
         ground.promote(ground.staging, ground.undo)
 
