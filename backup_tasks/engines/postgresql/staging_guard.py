@@ -12,6 +12,7 @@ connection. What would run without a transaction gets one.
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import re
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.executor import MigrationExecutor
 
 from backup_tasks.engines.base import quoted
 from backup_tasks.engines.postgresql import outside_staging, statements
@@ -187,6 +189,8 @@ class Guard:
         self._confirmed = True
 
     def _refuse(self, error: BackupError) -> None:
+        if isinstance(error, LeftStaging) and (migration := _migration_at_work()):
+            error = LeftStaging(error.what, obj=f"migration {migration}", hint=error.hint)
         self._connection.refusal = error
         raise error
 
@@ -225,6 +229,16 @@ def _problem(where: Where, expected: Expected, mark: str | None) -> BackupError 
             "has to leave the path alone.",
         )
     return None
+
+
+def _migration_at_work() -> str:
+    """Return the migration that is being applied, if one is; Django tells it to nobody."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code is MigrationExecutor.apply_migration.__code__:
+            return str(frame.f_locals["migration"])
+        frame = frame.f_back
+    return ""
 
 
 def _gone(schema: str) -> HandoverChanged:
