@@ -12,13 +12,14 @@ from typing import Any
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Info, Warning
 from django.core.files.storage import FileSystemStorage, Storage, storages
-from django.db import connections, models
+from django.db import DatabaseError, InterfaceError, connections, models
 
 from backup_tasks.checks.installed import backed_up
 from backup_tasks.checks.settings import check_settings, with_sound_settings
 from backup_tasks.conf import BackupSettings, backup_settings
-from backup_tasks.engines import engine_class
-from backup_tasks.errors import KeyMissing, Misconfigured
+from backup_tasks.engines import engine_class, engine_for
+from backup_tasks.error_classification import explain
+from backup_tasks.errors import BackupError, KeyMissing, Misconfigured
 from backup_tasks.package import keys
 from backup_tasks.storage.files import is_unset, misplaced, perishable
 
@@ -166,6 +167,27 @@ def check_wal(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMes
             id="backup_tasks.W002",
         )
     ]
+
+
+def check_staging(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """W010. Asks the database, so it runs with `check --database` and `migrate` only."""
+    if check_settings():
+        return []
+    alias = backup_settings().database
+    if alias not in (databases or ()):
+        return []
+    try:
+        engine_for(alias).probe()
+    except (BackupError, DatabaseError, InterfaceError) as error:
+        told = explain(error)
+        return [
+            Warning(
+                f"database {alias}: a drill or a restore would be refused: {told.what}",
+                hint=told.hint or "It needs connections of its own, beside the project's.",
+                id="backup_tasks.W010",
+            )
+        ]
+    return []
 
 
 @with_sound_settings

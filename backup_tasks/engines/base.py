@@ -55,6 +55,13 @@ class Engine(ABC):
         if there is none such. Asks no server: one that is away says so itself."""
         return None
 
+    def probe(self) -> None:
+        """Raise what would keep a restore from telling staging from live; nothing is changed.
+
+        BackupError, django.db errors.
+        """
+        self.live.ensure_connection()
+
     @abstractmethod
     def snapshot(self, tables: Sequence[str] = ()) -> AbstractContextManager[None]:
         """Inside, the alias reads one consistent state of live, whatever others write.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import connections
+from django.db import DatabaseError, InterfaceError, connections
 
 from backup_tasks.backup.dump import scope_of
 from backup_tasks.backup.options import PackageOptions, package_options
 from backup_tasks.conf import backup_settings
-from backup_tasks.engines import engine_for
-from backup_tasks.errors import Misconfigured
+from backup_tasks.engines import Engine, engine_for
+from backup_tasks.error_classification import explain
+from backup_tasks.errors import BackupError, Misconfigured
 from backup_tasks.models import Run
 from backup_tasks.rows.dump import count_rows
 from backup_tasks.rows.scope import full_scope, label
@@ -32,20 +33,33 @@ def snapshot(work: Work) -> dict[str, Any]:
     if work.kind in (Run.Kind.BACKUP, Run.Kind.CYCLE):
         _refuse_output(package_options(work.params, settings))
     counts = {}
-    with engine_for(settings.database).snapshot():
+    engine = engine_for(settings.database)
+    with engine.snapshot():
         part = _part(work)
         models = part.scope.included
         for number, model in enumerate(models, start=1):
             work.progress(number, len(models), label(model))
             counts[label(model)] = count_rows(connections[settings.database], model._meta.db_table)
     storages = {tree.alias: sum(1 for _ in tree.names()) for tree in project_trees()}
+    warnings = _unservable(engine)
+    if work.kind == Run.Kind.BACKUP:
+        warnings += perishable()
     return {
         "counts": counts,
         "files": sum(storages.values()),
         "storages": storages,
         "added": dict(part.added),
-        "warnings": list(perishable()) if work.kind == Run.Kind.BACKUP else [],
+        "warnings": warnings,
     }
+
+
+def _unservable(engine: Engine) -> list[str]:
+    """Say now, and not on the day of a restore, that none could be built here."""
+    try:
+        engine.probe()
+    except (BackupError, DatabaseError, InterfaceError) as error:
+        return [f"a drill or a restore would be refused here: {explain(error)}"]
+    return []
 
 
 def _part(work: Work) -> Selection:

@@ -24,6 +24,7 @@ from backup_tasks.engines.lock_retry import retry_lock
 from backup_tasks.engines.postgresql import (
     bulk_load,
     columns,
+    fencing,
     sequences,
     snapshots,
     swap,
@@ -31,8 +32,10 @@ from backup_tasks.engines.postgresql import (
     views,
 )
 from backup_tasks.engines.postgresql.bulk_load import BulkLoad
+from backup_tasks.engines.postgresql.other_aliases import others_read_only
 from backup_tasks.engines.postgresql.schema_removal import remove_schema
-from backup_tasks.engines.postgresql.staging_guard import Expected, GuardedConnection, connection_to
+from backup_tasks.engines.postgresql.search_path import Expected, gone, schema_oid
+from backup_tasks.engines.postgresql.staging_guard import GuardedConnection, connection_to
 from backup_tasks.engines.postgresql.swap import LOCK_TIMEOUT_MS
 
 _LOCK_TRIES = 15
@@ -54,6 +57,8 @@ class PostgreSQL(MergingEngine):
 
     def __init__(self, alias: str) -> None:
         super().__init__(alias)
+        self._made: dict[str, int | None] = {}
+        """By name, the schemas that this engine made: one of the same name may be another."""
         with self.live.cursor() as cursor:
             cursor.execute("SELECT current_schema()")
             (self._live_schema,) = cursor.fetchone()
@@ -77,9 +82,19 @@ class PostgreSQL(MergingEngine):
             return connection
         with live.cursor() as cursor:
             expected = Expected.of(cursor, schema, lambda: _at_live(live))
+        if self._made.get(schema, expected.schema_oid) != expected.schema_oid:
+            raise gone(schema)
         # What is carried over is of one moment: no row comes without one that it refers to.
         level = psycopg.IsolationLevel.REPEATABLE_READ
         return connection_to(live, expected, isolation_level=level)
+
+    def probe(self) -> None:
+        connection = self._connection(self._live_schema)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+        finally:
+            connection.close()
 
     @contextmanager
     def snapshot(self, tables: Sequence[str] = ()) -> Iterator[None]:
@@ -124,9 +139,16 @@ class PostgreSQL(MergingEngine):
         return f"place of backup_tasks for schema {self._live_schema}"
 
     def create(self, schema: str) -> None:
-        self.drop(schema)
+        def attempt() -> None:
+            with transaction.atomic(self.alias), self.live.cursor() as cursor:
+                fencing.end_others(cursor, schema)
+                cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+                remove_schema(self.alias, schema)
+
+        self._retry_lock(attempt)
         with transaction.atomic(self.alias), self.live.cursor() as cursor:
             swap.create_schema(cursor, schema, self._mark())
+            self._made[schema] = schema_oid(cursor, schema)
 
     def clone(self, schema: str, tables: Sequence[str]) -> list[str]:
         self.create(schema)
@@ -138,7 +160,11 @@ class PostgreSQL(MergingEngine):
                 f"INSERT INTO {quoted(schema)}.django_migrations OVERRIDING SYSTEM VALUE"
                 f" SELECT * FROM {quoted(self._live_schema)}.django_migrations"
             )
-            return table_definitions.differences(cursor, self._live_schema, schema, tables)
+            unequal = table_definitions.differences(cursor, self._live_schema, schema, tables)
+            # From the first table on nobody could remove the schema.
+            if schema_oid(cursor, schema) != self._made[schema]:
+                raise gone(schema)
+            return unequal
 
     @contextmanager
     def at(self, schema: str) -> Iterator[None]:
@@ -147,7 +173,7 @@ class PostgreSQL(MergingEngine):
         with live.cursor() as cursor:
             counted = sequences.outside(cursor, schema)
         try:
-            with connection_replaced(self.alias, connection):
+            with connection_replaced(self.alias, connection), others_read_only(self.alias):
                 yield
         finally:
             if connection.sequences_outside:

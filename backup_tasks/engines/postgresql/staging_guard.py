@@ -17,70 +17,24 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 
 from backup_tasks.engines.base import quoted
 from backup_tasks.engines.postgresql import outside_staging, statements
+from backup_tasks.engines.postgresql.search_path import MARK, WHERE, Expected, Where, ended, problem
 from backup_tasks.errors import (
     BackupError,
-    DatabaseUnavailable,
-    HandoverChanged,
     LeftStaging,
-    Misconfigured,
 )
 
 _NUMBERS = itertools.count(1)
-_MARK = "backup_tasks.transaction"
 _NO_QUERY = frozenset({"SET", "LOCK", "SAVEPOINT", "RELEASE", "ROLLBACK", ""})
 """They read nothing: a transaction of one moment, which it chooses itself, has not begun yet."""
 _PATH = re.compile("search_path", re.IGNORECASE)
 _NAMED = 5
-
-_WHERE = (
-    "SELECT current_schema()::text, to_regnamespace(%s)::oid::bigint,"
-    " (SELECT oid::bigint FROM pg_database WHERE datname = current_database()),"
-    " extract(epoch FROM pg_postmaster_start_time())::text, coalesce(current_setting(%s, true), '')"
-)
-
-
-class Where(NamedTuple):
-    """Where a transaction is, as the server says it."""
-
-    schema: str | None
-    schema_oid: int | None
-    database: int
-    server_started: str
-    mark: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Expected:
-    """Where the transactions of a guarded connection have to be."""
-
-    schema: str
-    schema_oid: int
-    database: int
-    server_started: str
-    connect: outside_staging.Connect
-
-    @classmethod
-    def of(cls, cursor: Any, schema: str, connect: outside_staging.Connect) -> Expected:
-        """Ask a connection to live. Raises HandoverChanged if there is no such schema."""
-        cursor.execute(_WHERE, [quoted(schema), _MARK])
-        where = Where(*cursor.fetchone())
-        if where.schema_oid is None:
-            raise _gone(schema)
-        return cls(
-            schema=schema,
-            schema_oid=where.schema_oid,
-            database=where.database,
-            server_started=where.server_started,
-            connect=connect,
-        )
 
 
 class Guard:
@@ -137,7 +91,7 @@ class Guard:
         if self._mark is None or self._is_idle():
             self._mark, self._confirmed = str(next(_NUMBERS)), False
             path = f"SET LOCAL search_path = {quoted(self._expected.schema)}"
-            self._execute(f"{path}; SET LOCAL {_MARK} = '{self._mark}'")
+            self._execute(f"{path}; SET LOCAL {MARK} = '{self._mark}'")
 
     def check(self) -> None:
         """Raise what speaks against a commit: see `confirm`."""
@@ -167,7 +121,7 @@ class Guard:
 
     def _after(self, text: str) -> None:
         if self._is_idle():
-            self._refuse(_ended(text))
+            self._refuse(ended(text))
         if _PATH.search(text) and self._raw.info.transaction_status.name == "INTRANS":
             self._execute(f"SET LOCAL search_path = {quoted(self._expected.schema)}")
 
@@ -175,17 +129,17 @@ class Guard:
         if self._connection.refusal:
             raise self._connection.refusal
         if control := statements.transaction_control(text):
-            self._refuse(_ended(control))
+            self._refuse(ended(control))
 
     def confirm(self) -> None:
         """Ask the server where the transaction is. Raises Misconfigured, HandoverChanged,
         DatabaseUnavailable, LeftStaging."""
         expected = self._expected
         with self._plain(self._raw) as cursor:
-            cursor.execute(_WHERE, [quoted(expected.schema), _MARK])
+            cursor.execute(WHERE, [quoted(expected.schema), MARK])
             where = Where(*cursor.fetchone())
-        if problem := _problem(where, expected, self._mark):
-            self._refuse(problem)
+        if wrong := problem(where, expected, self._mark):
+            self._refuse(wrong)
         self._confirmed = True
 
     def _refuse(self, error: BackupError) -> None:
@@ -207,30 +161,6 @@ class Guard:
         return query if isinstance(query, str) else str(query.as_string(self._raw))
 
 
-def _problem(where: Where, expected: Expected, mark: str | None) -> BackupError | None:
-    """Return what is wrong with where a transaction is."""
-    schema = f"schema {expected.schema}"
-    if where.database != expected.database or where.server_started != expected.server_started:
-        return DatabaseUnavailable(
-            "the server was restarted, or another server or database answered",
-            obj=schema,
-            hint="A pooler that spreads connections over several servers must not for this one.",
-        )
-    if where.schema_oid != expected.schema_oid:
-        return _gone(expected.schema)
-    if where.mark != mark:
-        return _ended("something")
-    if where.schema != expected.schema:
-        return Misconfigured(
-            f"what was to be in {schema} is in schema {where.schema}; nothing was written",
-            obj=schema,
-            hint="Something sets search_path again in the middle of a transaction: a database "
-            "backend of the project's (ENGINE), an execute wrapper, a function or a migration. It "
-            "has to leave the path alone.",
-        )
-    return None
-
-
 def _migration_at_work() -> str:
     """Return the migration that is being applied, if one is; Django tells it to nobody."""
     frame = inspect.currentframe()
@@ -239,25 +169,6 @@ def _migration_at_work() -> str:
             return str(frame.f_locals["migration"])
         frame = frame.f_back
     return ""
-
-
-def _gone(schema: str) -> HandoverChanged:
-    return HandoverChanged(
-        "the schema is gone, or was made anew: another attempt or run did that",
-        obj=f"schema {schema}",
-        hint="Live data was not touched. Start the run again, unless another worker goes on with "
-        "it.",
-    )
-
-
-def _ended(text: str) -> LeftStaging:
-    return LeftStaging(
-        f"{text} ends or begins a transaction by itself, in SQL; it was not sent or not committed",
-        obj="staging",
-        hint="Live data was not touched. Migrations, seeds and checks must leave BEGIN, COMMIT and "
-        "ROLLBACK to Django: take it out of the SQL (atomic = False gives each statement a "
-        "transaction of its own).",
-    )
 
 
 def _left(schema: str, done: outside_staging.Found) -> LeftStaging:

@@ -12,6 +12,7 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from backup_tasks.rows import worker_pool
 from tests.integration.engines.ground import Ground, make_ground, server_or_file
+from tests.integration.engines.walled import LIVE
 from tests.services import EVERY_ENGINE, MakeProject, Project, Server, as_default_database
 
 After = Callable[[ModuleType, str, Callable[[], bool]], None]
@@ -106,3 +107,12 @@ def after(monkeypatch: pytest.MonkeyPatch) -> After:
         monkeypatch.setattr(module, name, patiently)
 
     return wait
+
+
+@pytest.fixture
+def walled(ground: Ground) -> Ground:
+    """Live with functions and types, and a loaded staging."""
+    with ground.client() as admin:
+        admin.execute(LIVE)
+    ground.make_staging()
+    return ground

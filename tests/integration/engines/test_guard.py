@@ -8,11 +8,11 @@ from django.db import DatabaseError, connections, transaction
 from backup_tasks.errors import (
     BackupError,
     DoesNotFit,
-    HandoverChanged,
     LeftStaging,
     Misconfigured,
 )
 from tests.integration.engines.ground import Ground, run_all
+from tests.integration.engines.walled import look
 
 
 @pytest.fixture(params=["postgres"])
@@ -61,44 +61,6 @@ OUTSIDE = {
     "SET search_path TO public; DELETE FROM probe": "table public.probe",
     "SELECT set_config('search_path', 'public', true); DELETE FROM probe": "table public.probe",
 }
-
-LIVE = """
-    CREATE FUNCTION there() RETURNS int LANGUAGE sql AS 'SELECT 1';
-    CREATE FUNCTION change() RETURNS void LANGUAGE sql AS 'UPDATE public.planet SET gen = 8';
-    CREATE TYPE colour AS ENUM ('red'); CREATE DOMAIN above AS int CHECK (VALUE > 0);
-    CREATE SCHEMA theirs;
-"""
-
-CATALOGUE = """
-    SELECT 'function', proname, prosrc, proacl::text, provolatile::text FROM pg_proc
-     WHERE pronamespace = 'public'::regnamespace
-     UNION ALL SELECT 'type', typname, '', typacl::text, '' FROM pg_type
-     WHERE typnamespace = 'public'::regnamespace
-     UNION ALL SELECT 'enum', enumlabel, '', '', '' FROM pg_enum
-     UNION ALL SELECT 'schema', nspname, '', nspacl::text, '' FROM pg_namespace
-     UNION ALL SELECT 'class', relname, relkind::text, relacl::text, '' FROM pg_class
-     WHERE relnamespace = 'public'::regnamespace
-     UNION ALL SELECT 'extension', extname, '', '', '' FROM pg_extension
-     UNION ALL SELECT 'defaults', defaclacl::text, '', '', '' FROM pg_default_acl
-     UNION ALL SELECT 'large object', oid::text, '', '', '' FROM pg_largeobject_metadata
-     ORDER BY 1, 2, 3
-"""
-
-
-@pytest.fixture
-def walled(ground: Ground) -> Ground:
-    """Live with functions and types, and a loaded staging."""
-    with ground.client() as admin:
-        admin.execute(LIVE)
-    ground.make_staging()
-    return ground
-
-
-def look(ground: Ground) -> list[object]:
-    """All of live, as another client sees it."""
-    with ground.client() as client:
-        catalogue = client.execute(CATALOGUE).fetchall()
-    return [ground.live(), ground.structure(), catalogue]
 
 
 def test_what_would_change_something_outside_is_named_and_rolled_back(walled: Ground) -> None:
@@ -249,21 +211,6 @@ def test_numbers_that_a_sequence_of_live_was_set_back_to_are_not_given_again(
         go()
     with walled.client() as client:
         assert client.execute("SELECT nextval('planet_id_seq')").fetchone()[0] > 30
-
-
-def test_a_transaction_that_finds_another_staging_writes_nothing(walled: Ground) -> None:
-    """A zombie: another attempt has made staging anew."""
-    with walled.engine.at(walled.staging):
-        run_all("UPDATE planet SET gen = 5")
-        zombie = connections["default"]
-        connections["default"] = walled_live = zombie.copy()
-    walled_live.close()
-    walled.engine.create(walled.staging)
-    before = look(walled)
-    with pytest.raises(HandoverChanged), zombie.cursor() as cursor:
-        cursor.execute("CREATE TABLE planet (id int)")
-    zombie.close()
-    assert look(walled) == before
 
 
 def test_rows_of_staging_are_streamed_inside_of_a_transaction_and_outside(walled: Ground) -> None:

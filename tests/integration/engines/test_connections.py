@@ -1,0 +1,75 @@
+"""Connections beside that of staging: other aliases of the database, and none to be had."""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+
+import pytest
+from django.db import connections, transaction
+
+from backup_tasks.checks.locations import check_staging
+from backup_tasks.engines import engine_for
+from backup_tasks.engines.base import connection_replaced
+from backup_tasks.errors import LeftStaging
+from backup_tasks.steps.snapshot import _unservable
+from tests.integration.engines.ground import Ground
+from tests.integration.engines.walled import look
+
+
+@pytest.fixture(params=["postgres"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """Other databases have no schemas."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def second(walled: Ground) -> Iterator[str]:
+    """Another alias of the same database (T19)."""
+    alias = "second"
+    connections.settings[alias] = {**connections.settings["default"]}
+    yield alias
+    connections[alias].close()
+    del connections[alias], connections.settings[alias]
+
+
+def test_another_alias_only_reads_while_staging_is_built(walled: Ground, second: str) -> None:
+    before = look(walled)
+
+    def write(*, atomic: bool) -> None:
+        with walled.engine.at(walled.staging), connections[second].cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM planet")
+            assert cursor.fetchall() == [(2,)]
+            with transaction.atomic(second) if atomic else nullcontext():
+                cursor.execute("SELECT change()")
+
+    for atomic in (True, False):
+        with pytest.raises(LeftStaging, match="second"):
+            write(atomic=atomic)
+    assert look(walled) == before
+    with transaction.atomic(second), connections[second].cursor() as cursor:
+        with walled.engine.at(walled.staging):
+            cursor.execute("SELECT count(*) FROM planet")
+        cursor.execute("SELECT change()")
+    assert {row[-1] for row in walled.live()["planet"]} == {8}
+
+
+def test_a_project_that_could_not_be_restored_is_told_by_check_and_by_a_backup(
+    walled: Ground,
+) -> None:
+    assert check_staging(databases=["default"]) == []
+    walled.engine.probe()
+    name = walled.project.database_name
+    with walled.client() as admin:
+        admin.execute(f'CREATE ROLE "{name}" LOGIN CONNECTION LIMIT 1')
+    settings_dict = {**connections["default"].settings_dict, "USER": name}
+    limited = type(connections["default"])(settings_dict, "default")
+    try:
+        with connection_replaced("default", limited):
+            (told,) = check_staging(databases=["default"])
+            assert told.id == "backup_tasks.W010"
+            assert "too many connections" in told.msg
+            (warning,) = _unservable(engine_for("default"))
+            assert "too many connections" in warning
+    finally:
+        with walled.client() as admin:
+            admin.execute(f'DROP ROLE "{name}"')

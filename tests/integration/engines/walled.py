@@ -1,0 +1,32 @@
+"""Live with functions and types besides its tables, and all that another client sees of it."""
+
+from tests.integration.engines.ground import Ground
+
+LIVE = """
+    CREATE FUNCTION there() RETURNS int LANGUAGE sql AS 'SELECT 1';
+    CREATE FUNCTION change() RETURNS void LANGUAGE sql AS 'UPDATE public.planet SET gen = 8';
+    CREATE TYPE colour AS ENUM ('red'); CREATE DOMAIN above AS int CHECK (VALUE > 0);
+    CREATE SCHEMA theirs;
+"""
+
+CATALOGUE = """
+    SELECT 'function', proname, prosrc, proacl::text, provolatile::text FROM pg_proc
+     WHERE pronamespace = 'public'::regnamespace
+     UNION ALL SELECT 'type', typname, '', typacl::text, '' FROM pg_type
+     WHERE typnamespace = 'public'::regnamespace
+     UNION ALL SELECT 'enum', enumlabel, '', '', '' FROM pg_enum
+     UNION ALL SELECT 'schema', nspname, '', nspacl::text, '' FROM pg_namespace
+     UNION ALL SELECT 'class', relname, relkind::text, relacl::text, '' FROM pg_class
+     WHERE relnamespace = 'public'::regnamespace
+     UNION ALL SELECT 'extension', extname, '', '', '' FROM pg_extension
+     UNION ALL SELECT 'defaults', defaclacl::text, '', '', '' FROM pg_default_acl
+     UNION ALL SELECT 'large object', oid::text, '', '', '' FROM pg_largeobject_metadata
+     ORDER BY 1, 2, 3
+"""
+
+
+def look(ground: Ground) -> list[object]:
+    """All of live, as another client sees it."""
+    with ground.client() as client:
+        catalogue = client.execute(CATALOGUE).fetchall()
+    return [ground.live(), ground.structure(), catalogue]
