@@ -14,8 +14,10 @@ CATALOGUE = """
      WHERE pronamespace = 'public'::regnamespace
      UNION ALL SELECT 'type', typname, '', typacl::text, '' FROM pg_type
      WHERE typnamespace = 'public'::regnamespace
-     UNION ALL SELECT 'enum', enumlabel, '', '', '' FROM pg_enum
+     UNION ALL SELECT 'enum', enumlabel, '', '', '' FROM pg_enum JOIN pg_type t ON t.oid = enumtypid
+     WHERE t.typnamespace = 'public'::regnamespace
      UNION ALL SELECT 'schema', nspname, '', nspacl::text, '' FROM pg_namespace
+     WHERE nspname !~ '^pg_(toast_)?temp'
      UNION ALL SELECT 'class', relname, relkind::text, relacl::text, '' FROM pg_class
      WHERE relnamespace = 'public'::regnamespace
      UNION ALL SELECT 'extension', extname, '', '', '' FROM pg_extension
