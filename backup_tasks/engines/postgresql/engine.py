@@ -70,16 +70,17 @@ class PostgreSQL(MergingEngine):
         return here.expected.schema if isinstance(here, GuardedConnection) else self._live_schema
 
     def _connection(self, schema: str | None = None) -> BaseDatabaseWrapper:
-        """A new connection like the live one; one that can't leave a schema if one is given.
+        """A new connection like the live one; one that can't leave a schema if one is given."""
+        if schema is not None:
+            return self._guarded(schema)
+        connection = self.live.copy()
+        # A pool hands out connections by alias: live ones.
+        connection.settings_dict["OPTIONS"].pop("pool", None)
+        return connection
 
-        Raises HandoverChanged if there is no such schema.
-        """
+    def _guarded(self, schema: str) -> GuardedConnection:
+        """Raises HandoverChanged if there is no such schema."""
         live = self.live
-        if schema is None:
-            connection = live.copy()
-            # A pool hands out connections by alias: live ones.
-            connection.settings_dict["OPTIONS"].pop("pool", None)
-            return connection
         with live.cursor() as cursor:
             expected = Expected.of(cursor, schema, lambda: _at_live(live))
         if self._made.get(schema, expected.schema_oid) != expected.schema_oid:
@@ -168,8 +169,7 @@ class PostgreSQL(MergingEngine):
 
     @contextmanager
     def at(self, schema: str) -> Iterator[None]:
-        live, connection = self.live, self._connection(schema)
-        assert isinstance(connection, GuardedConnection)
+        live, connection = self.live, self._guarded(schema)
         with live.cursor() as cursor:
             counted = sequences.outside(cursor, schema)
         try:
@@ -201,9 +201,13 @@ class PostgreSQL(MergingEngine):
     @contextmanager
     def _filling_by(self, load: BulkLoad) -> Iterator[None]:
         self._load = load
+        if isinstance(here := self.live, GuardedConnection):
+            here.watches_catalogue = False  # it is only our own statements that are sent
         try:
             yield
         finally:
+            if isinstance(here, GuardedConnection):
+                here.watches_catalogue = True
             del self._load
 
     def write(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:

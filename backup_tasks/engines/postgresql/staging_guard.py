@@ -15,7 +15,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -215,7 +215,7 @@ class _GuardedCursor:
             yield copy
 
 
-class GuardedConnection:
+class GuardedConnection(BaseDatabaseWrapper):
     """Mixed into the class of the project's connection."""
 
     expected: Expected
@@ -232,36 +232,35 @@ class GuardedConnection:
         """Whose numbers may have changed all the same: no rollback brings them back."""
 
     def get_new_connection(self, *arguments: Any, **options: Any) -> Any:
-        raw = super().get_new_connection(*arguments, **options)  # type: ignore[misc]
+        raw = super().get_new_connection(*arguments, **options)
         self.guard = Guard(raw, self.expected, self)
         return raw
 
     def chunked_cursor(self) -> Any:
         """The driver's connection makes no such cursor itself, and outside of a transaction it
         would outlive the one that it is given."""
-        connection: Any = self
-        connection.ensure_connection()
+        self.ensure_connection()
         assert self.guard is not None
-        if connection.connection.autocommit:
-            return connection.cursor()
+        if self.connection.autocommit:
+            return self.cursor()
         self.guard.begin()
         self.guard.confirm()
-        return super().chunked_cursor()  # type: ignore[misc]
+        return super().chunked_cursor()
 
     def _commit(self) -> None:
         try:
             super()._commit()  # type: ignore[misc]
         except BackupError:
-            self.run_on_commit: Sequence[Any] = []
+            self.run_on_commit = []
             raise
 
 
 def connection_to(
     like: BaseDatabaseWrapper, expected: Expected, **options: Any
-) -> BaseDatabaseWrapper:
+) -> GuardedConnection:
     """Return a new connection with the settings of another, which stays in a schema."""
-    kind = type(like)
-    made: type[BaseDatabaseWrapper] = type(
+    kind = next(base for base in type(like).__mro__ if not issubclass(base, GuardedConnection))
+    made: type[GuardedConnection] = type(
         kind.__name__, (GuardedConnection, kind), {"expected": expected}
     )
     settings = like.copy().settings_dict

@@ -1,5 +1,6 @@
 """What runs in staging on PostgreSQL can't change live, whatever it names (invariant 11)."""
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -87,7 +88,7 @@ def test_what_would_change_something_outside_is_named_and_rolled_back(walled: Gr
         assert cursor.fetchall() == [(2,)]
 
 
-WAYS = {
+WAYS: dict[str, Callable[[str], object]] = {
     "a cursor": lambda sql: run_all(sql),
     "the driver": lambda sql: connections["default"].connection.execute(sql),
     "the driver's cursor": lambda sql: connections["default"].connection.cursor().execute(sql),

@@ -9,7 +9,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """Looks in `public`, whatever anybody says."""
 
     def _cursor(self, name: str | None = None) -> Any:
-        cursor = super()._cursor(name)
-        with super()._cursor() as first:
+        cursor = super()._cursor(name)  # type: ignore[misc]
+        with super()._cursor() as first:  # type: ignore[misc]
             first.execute("SET search_path = public")
         return cursor
