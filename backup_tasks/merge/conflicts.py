@@ -20,7 +20,7 @@ from backup_tasks.merge.policy import Policy
 from backup_tasks.merge.translation import KEPT, Translation
 from backup_tasks.rows.query import key_query
 
-_NAMED = 10
+_MAX_EXAMPLES = 10
 
 
 class Conflict(TypedDict):
@@ -42,7 +42,8 @@ def compare(dialect: Dialect, mapped: MappedModel, rows: Translation, policy: Po
     different = dialect.make(
         f"{mapped.mapping}_diff",
         f"SELECT {', '.join(f'x.merge_{name} AS {name}' for name in own)} FROM {x}"
-        f" JOIN {live} ON {rows.live('l', 'x')} WHERE {found} AND ({rows.changed('x', 'l')})",
+        f" JOIN {live} ON {rows.is_live_row('l', 'x')}"
+        f" WHERE {found} AND ({rows.changed('x', 'l')})",
         own,
     )
     same = " AND ".join(f"d.{name} = {mapping}.{name}" for name in own)
@@ -58,15 +59,15 @@ def compare(dialect: Dialect, mapped: MappedModel, rows: Translation, policy: Po
         )
     for fields in mapped.uniques():
         if len(fields) == 1 and fields[0] not in mapped.pk:
-            _mark(
+            _set_conflict(
                 dialect,
                 mapped,
-                f"{x} JOIN {live} ON {rows.live('l', 'x')}",
+                f"{x} JOIN {live} ON {rows.is_live_row('l', 'x')}",
                 f"x.merge_action = 'matched' AND x.{dialect.quote(fields[0].column)}"
                 f" <> l.{dialect.quote(fields[0].column)}",
                 f"column:{fields[0].name}",
             )
-    _find_taken(dialect, mapped, rows)
+    _find_taken_values(dialect, mapped, rows)
     decided = {"package": "update", "target": "keep"}.get(policy.on_conflict, "update")
     dialect.run(
         f"UPDATE {mapping} SET action = '{decided}'"
@@ -75,7 +76,7 @@ def compare(dialect: Dialect, mapped: MappedModel, rows: Translation, policy: Po
     dialect.run(f"UPDATE {mapping} SET action = 'update' WHERE action IN ('matched', 'hit')")
 
 
-def _find_taken(dialect: Dialect, mapped: MappedModel, rows: Translation) -> None:
+def _find_taken_values(dialect: Dialect, mapped: MappedModel, rows: Translation) -> None:
     """A further row of live has the value, and keeps it: it is not one of those that change."""
     mapping = dialect.staged(mapped.mapping)
     pairs = [(f"t{at}", dialect.quote(field.column)) for at, field in enumerate(mapped.pk)]
@@ -86,7 +87,7 @@ def _find_taken(dialect: Dialect, mapped: MappedModel, rows: Translation) -> Non
         columns = [dialect.quote(field.column) for field in fields]
         on = " AND ".join(f"x.{column} = l.{column}" for column in columns)
         other = " OR ".join(f"x.{column} <> l.{column}" for _, column in pairs)
-        _mark(
+        _set_conflict(
             dialect,
             mapped,
             f"({rows.select()}) x JOIN {dialect.quote(mapped.table)} l ON {on} AND ({other})",
@@ -96,9 +97,11 @@ def _find_taken(dialect: Dialect, mapped: MappedModel, rows: Translation) -> Non
         )
 
 
-def _mark(dialect: Dialect, mapped: MappedModel, source: str, where: str, conflict: str) -> None:
+def _set_conflict(
+    dialect: Dialect, mapped: MappedModel, source: str, where: str, conflict: str
+) -> None:
     mapping, own = dialect.staged(mapped.mapping), mapped.columns("p")
-    helper = dialect.make(
+    clashes = dialect.make(
         f"{mapped.mapping}_clash",
         f"SELECT {', '.join(f'x.merge_{name} AS {name}' for name in own)} FROM {source}"
         f" WHERE x.merge_conflict IS NULL AND {where}",
@@ -107,7 +110,7 @@ def _mark(dialect: Dialect, mapped: MappedModel, source: str, where: str, confli
     same = " AND ".join(f"c.{name} = {mapping}.{name}" for name in own)
     dialect.run(
         f"UPDATE {mapping} SET conflict = '{conflict}'"
-        f" WHERE EXISTS (SELECT 1 FROM {helper} c WHERE {same})"
+        f" WHERE EXISTS (SELECT 1 FROM {clashes} c WHERE {same})"
     )
 
 
@@ -115,9 +118,9 @@ def conflicts(dialect: Dialect, mapped: MappedModel, policy: Policy) -> list[Con
     """Return the model's conflicts, each kind with its number of rows and some of their names."""
     return [
         Conflict(
-            what=_in_words(reason),
+            what=_description(reason),
             rows=int(count),
-            examples=named(dialect, mapped, f"m.conflict = '{reason}'", _NAMED),
+            examples=row_names(dialect, mapped, f"m.conflict = '{reason}'", _MAX_EXAMPLES),
             decided=_decided(reason, kept=bool(kept), policy=policy),
         )
         for reason, count, kept in dialect.rows(
@@ -135,7 +138,7 @@ def _decided(reason: str, *, kept: bool, policy: Policy) -> str:
     return policy.on_conflict
 
 
-def _in_words(reason: str) -> str:
+def _description(reason: str) -> str:
     kind, _, names = reason.partition(":")
     return {
         "content": "the same primary key, other content",
@@ -145,7 +148,7 @@ def _in_words(reason: str) -> str:
     }[kind]
 
 
-def named(dialect: Dialect, mapped: MappedModel, where: str, limit: int) -> list[str]:
+def row_names(dialect: Dialect, mapped: MappedModel, where: str, limit: int) -> list[str]:
     """Return the names of some rows of the package."""
     columns, source = key_query(mapped.model, mapped.paths, dialect.connection, dialect.staging)
     on = _on(dialect, mapped)

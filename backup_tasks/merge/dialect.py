@@ -70,11 +70,11 @@ class Dialect:
 
     def index(self, name: str, columns: Sequence[str]) -> None:
         """Make an index of a table of staging."""
-        listed, named = ", ".join(columns), self.quote(f"{name}_by_{'_'.join(columns)}")
+        listed, index_name = ", ".join(columns), self.quote(f"{name}_by_{'_'.join(columns)}")
         if self._postgresql:
-            self.run(f"CREATE INDEX {named} ON {self.staged(name)} ({listed})")
+            self.run(f"CREATE INDEX {index_name} ON {self.staged(name)} ({listed})")
         else:
-            self.run(f"CREATE INDEX {self.staging}{named} ON {self.quote(name)} ({listed})")
+            self.run(f"CREATE INDEX {self.staging}{index_name} ON {self.quote(name)} ({listed})")
 
     def text(self, sql: str) -> str:
         """Return the value as text."""

@@ -27,14 +27,14 @@ from backup_tasks.rows.query import Field, key_query
 class KeyMatching:
     """Makes one mapping table after the other."""
 
-    def __init__(self, dialect: Dialect, all_: Mapping[Model, MappedModel]) -> None:
-        self._dialect, self._all = dialect, all_
+    def __init__(self, dialect: Dialect, mapped_models: Mapping[Model, MappedModel]) -> None:
+        self._dialect, self._mapped_models = dialect, mapped_models
         self._mapped: dict[Model, MappedModel] = {}
 
     def match(self, mapped: MappedModel) -> None:
         """Find the rows of live. Raises DoesNotFit for a key that is not unique."""
         dialect = self._dialect
-        package, live = self._side(mapped, dialect.staging), self._side(mapped, "")
+        package, live = self._keys_select(mapped, dialect.staging), self._keys_select(mapped, "")
         parts = range(len(mapped.keys) + len(mapped.values))
         on = " AND ".join(f"s.k{number} = l.k{number}" for number in parts)
         columns = [f"s.pk{at} AS p{at}, l.pk{at} AS t{at}" for at in range(len(mapped.pk))]
@@ -50,7 +50,7 @@ class KeyMatching:
         self._refuse_ambiguous(mapped, "the target", mapped.columns("p"))
         self._refuse_ambiguous(mapped, "the package", mapped.columns("t"))
 
-    def _side(self, mapped: MappedModel, prefix: str) -> str:
+    def _keys_select(self, mapped: MappedModel, prefix: str) -> str:
         """Return the SELECT of primary keys (pk0…) and what tells the rows apart (k0…)."""
         dialect = self._dialect
         columns, source = key_query(mapped.model, mapped.values, dialect.connection, prefix)
@@ -88,13 +88,13 @@ class KeyMatching:
                 hint="Make the natural key unique in both, or name another one in NATURAL_KEYS.",
             )
 
-    def schema(self, mapped: MappedModel, every: Sequence[MappedModel]) -> None:
+    def assign_keys(self, mapped: MappedModel, every: Sequence[MappedModel]) -> None:
         """Give the rows that were not found a place: the row of live that has a unique value of
         theirs (a conflict), else a primary key, their own if it is free."""
         dialect, mapping = self._dialect, self._dialect.staged(mapped.mapping)
-        if mapped.numbered:
-            self._number(mapped, every)
-            self._hits(mapped)
+        if mapped.has_auto_pk:
+            self._assign_numbers(mapped, every)
+            self._match_unique_values(mapped)
             return
         keys = [field for field in mapped.pk if field.is_relation]
         values = [f"m.{name} AS {name}" for name in mapped.columns("p")]
@@ -111,13 +111,13 @@ class KeyMatching:
             f"SELECT {', '.join(values)} FROM {source} WHERE m.action = 'unmatched'",
             "action = 'unmatched'",
         )
-        self._hits(mapped)
+        self._match_unique_values(mapped)
         dialect.run(f"UPDATE {mapping} SET action = 'insert' WHERE action = 'unmatched'")
 
-    def _hits(self, mapped: MappedModel) -> None:
+    def _match_unique_values(self, mapped: MappedModel) -> None:
         dialect, mapping = self._dialect, self._dialect.staged(mapped.mapping)
         rows = Translation(dialect, mapped, self._mapped)
-        waiting = "('unmatched', 'insert')" if mapped.numbered else "('unmatched')"
+        undecided = "('unmatched', 'insert')" if mapped.has_auto_pk else "('unmatched')"
         own = mapped.columns("p")
         for fields in mapped.uniques():
             if not all(not f.is_relation or target_of(f) in self._mapped for f in fields):
@@ -133,32 +133,32 @@ class KeyMatching:
                 mapped,
                 f"SELECT {', '.join(f'x.merge_{name} AS {name}' for name in own)}, {found}"
                 f" FROM ({rows.select()}) x JOIN {dialect.quote(mapped.table)} l ON {on}"
-                f" WHERE x.merge_action IN {waiting} AND NOT EXISTS (SELECT 1 FROM {mapping} o"
-                f" WHERE {other} AND o.action NOT IN {waiting})",
+                f" WHERE x.merge_action IN {undecided} AND NOT EXISTS (SELECT 1 FROM {mapping} o"
+                f" WHERE {other} AND o.action NOT IN {undecided})",
                 f"action = 'hit', conflict = 'unique:{_names(fields)}'",
             )
 
     def _assign(self, mapped: MappedModel, select: str, also: str) -> None:
         """Set t0… of the rows that the SELECT of p0… and t0… names, and what else is to be set."""
         dialect, own = self._dialect, mapped.columns("p")
-        helper = dialect.make(f"{mapped.mapping}_new", select, own)
+        new_keys = dialect.make(f"{mapped.mapping}_new", select, own)
         mapping = dialect.staged(mapped.mapping)
         same = " AND ".join(f"h.{name} = {mapping}.{name}" for name in own)
         values = ", ".join(
-            f"{name} = (SELECT h.{name} FROM {helper} h WHERE {same})"
+            f"{name} = (SELECT h.{name} FROM {new_keys} h WHERE {same})"
             for name in mapped.columns("t")
         )
         dialect.run(
             f"UPDATE {mapping} SET {values}, {also}"
-            f" WHERE EXISTS (SELECT 1 FROM {helper} h WHERE {same})"
+            f" WHERE EXISTS (SELECT 1 FROM {new_keys} h WHERE {same})"
         )
 
-    def _number(self, mapped: MappedModel, every: Sequence[MappedModel]) -> None:
+    def _assign_numbers(self, mapped: MappedModel, every: Sequence[MappedModel]) -> None:
         """Give rows their own number if it is free, else one that nobody had."""
         dialect, mapping = self._dialect, self._dialect.staged(mapped.mapping)
         (pk,) = map(dialect.quote, _columns(mapped.pk))
         used = [f"SELECT {pk} AS v FROM {dialect.quote(mapped.table)}"]
-        if gone := _gone_from_live(dialect, mapped, every):
+        if gone := _dangling_numbers(dialect, mapped, every):
             table = dialect.make(f"{mapped.mapping}_gone", " UNION ".join(gone), ["v"])
             used.append(f"SELECT v FROM {table}")
         free = " AND ".join(
@@ -178,7 +178,7 @@ class KeyMatching:
         )
 
 
-def _gone_from_live(
+def _dangling_numbers(
     dialect: Dialect, mapped: MappedModel, every: Sequence[MappedModel]
 ) -> list[str]:
     """Return queries (of a column v) of the numbers that rows of live refer to though there is no

@@ -50,7 +50,7 @@ class MappedModel:
         return pk_fields(self.model)
 
     @property
-    def numbered(self) -> bool:
+    def has_auto_pk(self) -> bool:
         """The database gives its rows their primary keys, which mean nothing by themselves."""
         return isinstance(self.model._meta.pk, models.AutoField)
 
@@ -67,10 +67,10 @@ class MappedModel:
         """Return the other sets of columns that no two rows may share; the first is the primary
         key, where it is more than a number."""
         meta = self.model._meta
-        found = [] if self.numbered else [self.pk]
+        found = [] if self.has_auto_pk else [self.pk]
         found += [(f,) for f in self.written if f.unique and not f.primary_key]
-        named = [*meta.unique_together, *(c.fields for c in meta.total_unique_constraints)]
-        found += [tuple(_column(self.model, name) for name in names) for names in named]
+        constraints = [*meta.unique_together, *(c.fields for c in meta.total_unique_constraints)]
+        found += [tuple(_column(self.model, name) for name in names) for names in constraints]
         local = set(meta.local_concrete_fields)
         mine = {*self.keys, *(f for f in self.written if f.name in self.values)}
         return [
@@ -103,7 +103,7 @@ def refers_by_pk(field: Field) -> bool:
     return bool(cast(Any, field).target_field.primary_key)
 
 
-def in_order(
+def in_mapping_order(
     merged: Sequence[Model], outside: Sequence[Model], identities: Identities
 ) -> list[MappedModel]:
     """Return the models so that each comes after those that its own identity leads to.
@@ -148,10 +148,10 @@ def _mapped_model(
         fields = fields or pk_fields(model)
         keys = tuple(field for field in fields if field.is_relation)
         values = tuple(field.name for field in fields if not field.is_relation)
-    elif link := _link_with_its_key(model, paths, identities):
+    elif link := _parent_link(model, paths, identities):
         keys, values = (link,), ()
     else:
-        keys = tuple(_whole_keys(model, paths, identities))
+        keys = tuple(_complete_foreign_keys(model, paths, identities))
         names = {field.name for field in keys}
         values = tuple(path for path in paths if path.partition("__")[0] not in names)
     return MappedModel(
@@ -165,7 +165,9 @@ def _mapped_model(
     )
 
 
-def _whole_keys(model: Model, paths: Sequence[str], identities: Identities) -> Iterator[Field]:
+def _complete_foreign_keys(
+    model: Model, paths: Sequence[str], identities: Identities
+) -> Iterator[Field]:
     """Yield the foreign keys of which the paths use the whole natural key of the other model."""
     for root in dict.fromkeys(path.partition("__")[0] for path in paths):
         field = _column(model, root)
@@ -177,7 +179,7 @@ def _whole_keys(model: Model, paths: Sequence[str], identities: Identities) -> I
             yield field
 
 
-def _link_with_its_key(model: Model, paths: Sequence[str], identities: Identities) -> Field | None:
+def _parent_link(model: Model, paths: Sequence[str], identities: Identities) -> Field | None:
     """A child model that is told apart by its parent's key is so by the link to its parent."""
     pk = model._meta.pk
     target = target_of(pk)

@@ -9,16 +9,16 @@ from backup_tasks.errors import DoesNotFit
 from backup_tasks.merge.conflicts import Conflict, compare, conflicts
 from backup_tasks.merge.dialect import Dialect
 from backup_tasks.merge.key_matching import KeyMatching
-from backup_tasks.merge.mapped_models import Identities, MappedModel, in_order
+from backup_tasks.merge.mapped_models import Identities, MappedModel, in_mapping_order
 from backup_tasks.merge.policy import Policy, is_user_model
 from backup_tasks.merge.proof import unequal
 from backup_tasks.merge.translation import Translation
 from backup_tasks.merge.unresolved_references import (
-    keep_gone,
+    keep_dangling,
     make_placeholders,
     map_generic_keys,
     map_users,
-    settle_missing,
+    resolve_missing,
 )
 from backup_tasks.merge.write import write
 from backup_tasks.progress import Progress
@@ -61,10 +61,10 @@ class Merge:
         progress: Progress,
     ) -> None:
         self.dialect, self._policy, self._progress = dialect, policy, progress
-        self._order = in_order(merged, outside, identities)
-        self.all = {mapped.model: mapped for mapped in self._order}
+        self._order = in_mapping_order(merged, outside, identities)
+        self.mapped_models = {mapped.model: mapped for mapped in self._order}
         self._rows = {
-            mapped: Translation(dialect, mapped, self.all)
+            mapped: Translation(dialect, mapped, self.mapped_models)
             for mapped in self._order
             if mapped.merged
         }
@@ -73,22 +73,22 @@ class Merge:
         """Make the mapping tables; nothing of live is changed, but for placeholders of users."""
         dialect, policy = self.dialect, self._policy
         missing = self._match()
-        warnings = [*self._refer_to_nothing()]
-        map_generic_keys(dialect, self.all)
+        warnings = [*self._keep_dangling()]
+        map_generic_keys(dialect, self.mapped_models)
         models = {}
         for number, mapped in enumerate(self._rows):
             self._progress(number, len(self._rows), f"comparing {mapped.label}")
             compare(dialect, mapped, self._rows[mapped], policy)
-            models[mapped.label] = self._counted(mapped)
+            models[mapped.label] = self._model_plan(mapped)
         return Plan(models=dict(sorted(models.items())), missing=missing, warnings=warnings)
 
     def _match(self) -> list[str]:
-        if self._policy.map_users and not any(map(is_user_model, self.all)):
+        if self._policy.map_users and not any(map(is_user_model, self.mapped_models)):
             raise DoesNotFit(
                 "--map-user was said, and the package has no users, nor refers to any",
                 hint="Leave it out.",
             )
-        matching = KeyMatching(self.dialect, self.all)
+        matching = KeyMatching(self.dialect, self.mapped_models)
         missing: list[str] = []
         for number, mapped in enumerate(self._order):
             self._progress(number, len(self._order), f"matching {mapped.label}")
@@ -100,21 +100,21 @@ class Merge:
                     matching.match(mapped)
                     map_users(self.dialect, mapped, self._policy)
             if mapped.merged:
-                matching.schema(mapped, self._order)
+                matching.assign_keys(mapped, self._order)
             else:
-                missing += settle_missing(self.dialect, mapped, self._order, self._policy)
+                missing += resolve_missing(self.dialect, mapped, self._order, self._policy)
         return missing
 
-    def _refer_to_nothing(self) -> Iterator[str]:
+    def _keep_dangling(self) -> Iterator[str]:
         for mapped in self._order:
-            if mapped.merged and (count := keep_gone(self.dialect, mapped, self._order)):
+            if mapped.merged and (count := keep_dangling(self.dialect, mapped, self._order)):
                 yield (
                     f"{mapped.label}: {count} rows that were gone when the package was made are "
                     "still referred to; since the target has other rows with their numbers, the "
                     "references keep leading nowhere under the negative of these"
                 )
 
-    def _counted(self, mapped: MappedModel) -> ModelPlan:
+    def _model_plan(self, mapped: MappedModel) -> ModelPlan:
         dialect, mapping = self.dialect, self.dialect.staged(mapped.mapping)
         counts = dict(dialect.rows(f"SELECT action, count(*) FROM {mapping} GROUP BY action"))
         pairs = [
@@ -147,7 +147,9 @@ class Merge:
     def unequal(self) -> list[str]:
         """Return what is not in live as it was to be."""
         return [
-            problem for j, rows in self._rows.items() for problem in unequal(self.dialect, j, rows)
+            problem
+            for mapped, rows in self._rows.items()
+            for problem in unequal(self.dialect, mapped, rows)
         ]
 
 

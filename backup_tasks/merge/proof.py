@@ -13,7 +13,7 @@ from backup_tasks.merge.mapped_models import MappedModel, target_of
 from backup_tasks.merge.translation import GENERIC, Translation, generic_keys
 from backup_tasks.package.manifest import ModelEntry
 from backup_tasks.rows.codec import RowCodec
-from backup_tasks.rows.copy_dump import copied_lines
+from backup_tasks.rows.copy_dump import copy_lines
 from backup_tasks.rows.digest import Digests
 from backup_tasks.rows.integrity import dangling
 from backup_tasks.rows.natural_keys import Model
@@ -26,7 +26,7 @@ def unequal(dialect: Dialect, mapped: MappedModel, rows: Translation) -> Iterato
     live = f"{dialect.quote(mapped.table)} l"
     taken = "x.merge_action IN ('insert', 'update', 'same')"
     there = dialect.value(
-        f"SELECT count(*) FROM ({rows.select()}) x JOIN {live} ON {rows.live('l', 'x')}"
+        f"SELECT count(*) FROM ({rows.select()}) x JOIN {live} ON {rows.is_live_row('l', 'x')}"
         f" WHERE {taken} AND NOT ({rows.changed('x', 'l')})"
     )
     expected = dialect.value(f"SELECT count(*) FROM ({rows.select()}) x WHERE {taken}")
@@ -38,26 +38,26 @@ def digests_equal(
     dialect: Dialect,
     codecs: Sequence[RowCodec],
     entries: Sequence[ModelEntry],
-    all_: Mapping[Model, MappedModel],
+    mapped_models: Mapping[Model, MappedModel],
 ) -> tuple[dict[str, bool | None], list[str]]:
     """Read the merged rows of live as the dump would, and compare with the package's manifest.
 
     None where they differ, and may: live's version of something stayed, a generic key changed.
     """
-    may_differ = _may_differ(dialect, codecs, all_)
+    may_differ = _may_differ(dialect, codecs, mapped_models)
     equal: dict[str, bool | None] = {}
     problems = []
     for codec, entry in zip(codecs, entries, strict=True):
-        mapped = all_[codec.model]
+        mapped = mapped_models[codec.model]
         on = " AND ".join(
             f"m.{name} = t.{dialect.quote(field.column)}"
             for name, field in zip(mapped.columns("t"), mapped.pk, strict=True)
         )
         actions = "('insert', 'update', 'same', 'keep')"
         mapping = dialect.staged(mapped.mapping)
-        codec.query.narrowed = f" JOIN {mapping} m ON {on} AND m.action IN {actions}"
+        codec.query.filter_join = f" JOIN {mapping} m ON {on} AND m.action IN {actions}"
         digests, count = Digests(), 0
-        for prefixes, suffixes in copied_lines(codec) or codec.lines():
+        for prefixes, suffixes in copy_lines(codec) or codec.read_lines():
             digests.add(prefixes, suffixes)
             count += len(prefixes)
         same = (digests.digest, count) == (entry.digest, entry.count)
@@ -68,27 +68,27 @@ def digests_equal(
 
 
 def _may_differ(
-    dialect: Dialect, codecs: Sequence[RowCodec], all_: Mapping[Model, MappedModel]
+    dialect: Dialect, codecs: Sequence[RowCodec], mapped_models: Mapping[Model, MappedModel]
 ) -> set[Model]:
-    shows_pk = {codec.model for codec in codecs if codec.shows_pk}
+    pk_is_identity = {codec.model for codec in codecs if codec.pk_is_identity}
     other_key: set[Model] = set()
-    for model, mapped in all_.items():
+    for model, mapped in mapped_models.items():
         where = "action IN ('keep', 'mapped', 'none', 'gone')"
-        if model in shows_pk or not mapped.merged:
+        if model in pk_is_identity or not mapped.merged:
             where += " OR " + " OR ".join(
                 f"{p} <> {t}" for p, t in zip(mapped.columns("p"), mapped.columns("t"), strict=True)
             )
         if dialect.value(f"SELECT count(*) FROM {dialect.staged(mapped.mapping)} WHERE {where}"):
             other_key.add(model)
-    found = {m for m in other_key if all_[m].merged}
+    found = {m for m in other_key if mapped_models[m].merged}
     if dialect.value(f"SELECT count(*) FROM {dialect.staged(GENERIC)}"):
-        found |= {model for model in all_ if generic_keys(model)}
+        found |= {model for model in mapped_models if generic_keys(model)}
     size = -1
     while len(found | other_key) != size:
         size = len(found | other_key)
         found |= {
             model
-            for model in all_
+            for model in mapped_models
             if any(target_of(f) in found | other_key for f in model._meta.local_concrete_fields)
         }
     return found

@@ -47,7 +47,7 @@ class StagedMerge:
         self._policy = Policy.of(params)
         self._manifest = unpacked_manifest(folder, params)
         self._engine = merging_engine(self._settings.database)
-        self._place = self._engine.schema_name("staging", run_id)
+        self._schema = self._engine.schema_name("staging", run_id)
         self._connection = connections[self._settings.database]
         self._older = bool(
             migration_compatibility.missing_migrations(self._manifest, self._settings)
@@ -63,8 +63,8 @@ class StagedMerge:
 
     def rehearse(self, folders: Sequence[RunFolder]) -> dict[str, Any]:
         """Return the plan. Live's tables are read, and nothing is changed."""
-        with self._engine.merge_transaction(self._place, writing=None) as staging:
-            plan = self._prepared(staging).plan()
+        with self._engine.merge_transaction(self._schema, writing=None) as staging:
+            plan = self._new_merge(staging).plan()
             transaction.set_rollback(True, using=self._engine.alias)
         files = self._plan_files(folders)
         return {**plan, "files": files, "refused": [*refusals(plan), *_file_refusals(files)]}
@@ -85,10 +85,10 @@ class StagedMerge:
         files = self._plan_files(folders)
         with (
             file_swap.added(folders, certain),
-            _explained(self._manifest),
-            self._engine.merge_transaction(self._place, writing=self.tables) as staging,
+            _constraint_errors_explained(self._manifest),
+            self._engine.merge_transaction(self._schema, writing=self.tables) as staging,
         ):
-            merge = self._prepared(staging)
+            merge = self._new_merge(staging)
             before = proof.dangling_in(self._connection, self._models)
             plan = merge.plan()
             _refuse([*refusals(plan), *_file_refusals(files)], self._manifest)
@@ -99,7 +99,7 @@ class StagedMerge:
             record(result)
         return result
 
-    def _prepared(self, staging: str) -> Merge:
+    def _new_merge(self, staging: str) -> Merge:
         cursor = self._connection.cursor()
         dialect = Dialect(self._connection, cursor, staging)
         self._refuse_other_migrations(dialect)
@@ -142,7 +142,7 @@ class StagedMerge:
         if not self._older:  # the rows of an older package have changed since its manifest
             codecs = [RowCodec(model, self._identities, self._connection) for model in self._models]
             equal, other = proof.digests_equal(
-                merge.dialect, codecs, self._manifest.models, merge.all
+                merge.dialect, codecs, self._manifest.models, merge.mapped_models
             )
             problems += other
         for path in self._settings.checks if self._models else ():
@@ -196,7 +196,7 @@ def _refuse(found: Sequence[str], manifest: Manifest) -> None:
 
 
 @contextmanager
-def _explained(manifest: Manifest) -> Iterator[None]:
+def _constraint_errors_explained(manifest: Manifest) -> Iterator[None]:
     """Say what it means that the database refuses a row."""
     try:
         yield

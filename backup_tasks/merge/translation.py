@@ -23,9 +23,9 @@ class Translation:
     """Puts the rows of one model into live's keys."""
 
     def __init__(
-        self, dialect: Dialect, mapped: MappedModel, all_: Mapping[Model, MappedModel]
+        self, dialect: Dialect, mapped: MappedModel, mapped_models: Mapping[Model, MappedModel]
     ) -> None:
-        self._dialect, self._mapped_model, self._all = dialect, mapped, all_
+        self._dialect, self._mapped_model, self._mapped_models = dialect, mapped, mapped_models
         self._generic = {
             cast(Any, mapped.model._meta.get_field(key.fk_field)): cast(
                 Any, mapped.model._meta.get_field(key.ct_field)
@@ -57,7 +57,7 @@ class Translation:
         """Return the value that a field of the row `s` has in live, and the joins that it takes."""
         dialect = self._dialect
         stored = f"s.{dialect.quote(field.column)}"
-        other = self._all.get(cast(Model, target_of(field)))
+        other = self._mapped_models.get(cast(Model, target_of(field)))
         if field in self._generic:
             kind = f"s.{dialect.quote(self._generic[field].column)}"
             joins = (
@@ -81,7 +81,7 @@ class Translation:
         )
         return f"CASE WHEN {alias}.{pk} IS NULL THEN {stored} ELSE {alias}.{column} END", joins
 
-    def live(self, alias: str, row: str) -> str:
+    def is_live_row(self, alias: str, row: str) -> str:
         """Return the condition that `alias` is the row of live that the translated `row` is."""
         pairs = (self._dialect.quote(field.column) for field in self._mapped_model.pk)
         return " AND ".join(f"{alias}.{column} = {row}.{column}" for column in pairs)

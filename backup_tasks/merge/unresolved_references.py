@@ -18,8 +18,8 @@ from backup_tasks.merge.translation import GENERIC, generic_keys
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.query import Field, key_query
 
-_NAMED = 20
-_AT_ONCE = 500
+_MAX_EXAMPLES = 20
+_BATCH_ROWS = 500
 
 References = list[tuple[MappedModel, Field]]
 
@@ -58,7 +58,7 @@ def map_users(dialect: Dialect, users: MappedModel, policy: Policy) -> None:
         dialect.run(f"UPDATE {mapping} SET t0 = %s, action = 'mapped' WHERE p0 = %s", pks[::-1])
 
 
-def settle_missing(
+def resolve_missing(
     dialect: Dialect, outside: MappedModel, every: Sequence[MappedModel], policy: Policy
 ) -> list[str]:
     """Decide what becomes of references to rows that neither side has.
@@ -71,17 +71,19 @@ def settle_missing(
     references = references_to(outside, every)
     users = is_user_model(outside.model)
     if users and policy.missing_users == "null":
-        return _empty(dialect, outside, references)
-    return list(_named(dialect, outside, references))
+        return _set_null(dialect, outside, references)
+    return list(_missing_row_messages(dialect, outside, references))
 
 
-def _named(dialect: Dialect, outside: MappedModel, references: References) -> Iterator[str]:
+def _missing_row_messages(
+    dialect: Dialect, outside: MappedModel, references: References
+) -> Iterator[str]:
     columns, source = key_query(outside.model, outside.paths, dialect.connection, dialect.staging)
     pk, mapping = dialect.quote(outside.pk[0].column), dialect.staged(outside.mapping)
     missing = f"m.action = 'unmatched' ORDER BY {', '.join(columns)}"
     for row in dialect.rows(
         f"SELECT t.{pk}, {', '.join(columns)} FROM {source}"
-        f" JOIN {mapping} m ON m.p0 = t.{pk} WHERE {missing} LIMIT {_NAMED}"
+        f" JOIN {mapping} m ON m.p0 = t.{pk} WHERE {missing} LIMIT {_MAX_EXAMPLES}"
     ):
         counts = []
         for mapped, field in references:
@@ -94,11 +96,11 @@ def _named(dialect: Dialect, outside: MappedModel, references: References) -> It
         name = ", ".join(map(str, row[1:]))
         yield f"{outside.label} {name} is in neither, and {', '.join(counts)} refer to it"
     total = dialect.value(f"SELECT count(*) FROM {mapping} WHERE action = 'unmatched'")
-    if total > _NAMED:
-        yield f"and {total - _NAMED} more of {outside.label}"
+    if total > _MAX_EXAMPLES:
+        yield f"and {total - _MAX_EXAMPLES} more of {outside.label}"
 
 
-def _empty(dialect: Dialect, outside: MappedModel, references: References) -> list[str]:
+def _set_null(dialect: Dialect, outside: MappedModel, references: References) -> list[str]:
     mapping = dialect.staged(outside.mapping)
     problems = []
     for mapped, field in references:
@@ -125,7 +127,7 @@ def make_placeholders(dialect: Dialect, users: MappedModel) -> None:
         after, params = ("", []) if last is None else (f" AND t.{pk} > %s", [last])
         found = dialect.rows(
             f"SELECT t.{pk}, {', '.join(columns)} FROM {source} JOIN {mapping} m ON m.p0 = t.{pk}"
-            f" WHERE m.action = 'unmatched'{after} ORDER BY t.{pk} LIMIT {_AT_ONCE}",
+            f" WHERE m.action = 'unmatched'{after} ORDER BY t.{pk} LIMIT {_BATCH_ROWS}",
             params,
         )
         if not found:
@@ -139,13 +141,13 @@ def make_placeholders(dialect: Dialect, users: MappedModel) -> None:
         )
 
 
-def keep_gone(dialect: Dialect, mapped: MappedModel, every: Sequence[MappedModel]) -> int:
+def keep_dangling(dialect: Dialect, mapped: MappedModel, every: Sequence[MappedModel]) -> int:
     """Let references that led nowhere in the package lead nowhere in live too.
 
     They keep their number where no row has it, else take its negative, which no row ever gets.
     Return how many numbers are replaced.
     """
-    if not mapped.numbered:
+    if not mapped.has_auto_pk:
         return 0
     mapping = dialect.staged(mapped.mapping)
     replaced = 0
@@ -158,12 +160,12 @@ def keep_gone(dialect: Dialect, mapped: MappedModel, every: Sequence[MappedModel
             f" SELECT DISTINCT {value}, -{value}, 'gone' FROM {dialect.staged(other.table)} s"
             f" WHERE {value} IS NOT NULL"
             f" AND NOT EXISTS (SELECT 1 FROM {mapping} m WHERE m.p0 = {value})"
-            f" AND ({_is_there(dialect, mapped, value)})"
+            f" AND ({_is_taken(dialect, mapped, value)})"
         )
     return replaced
 
 
-def _is_there(dialect: Dialect, mapped: MappedModel, value: str) -> str:
+def _is_taken(dialect: Dialect, mapped: MappedModel, value: str) -> str:
     """Return the condition that a row of live has this primary key, or is going to."""
     pk = dialect.quote(mapped.pk[0].column)
     return (
@@ -172,15 +174,15 @@ def _is_there(dialect: Dialect, mapped: MappedModel, value: str) -> str:
     )
 
 
-def map_generic_keys(dialect: Dialect, all_: Mapping[Model, MappedModel]) -> None:
+def map_generic_keys(dialect: Dialect, mapped_models: Mapping[Model, MappedModel]) -> None:
     """Make the table of generic keys that change: those whose row gets another primary key, and
     those that lead nowhere but would lead somewhere."""
-    kinds = _content_types(all_)
+    kinds = _content_types(mapped_models)
     text = dialect.text("''")
     columns = f"0 AS kind, {text} AS old, {text} AS new"
     table = dialect.make(GENERIC, f"SELECT {columns} WHERE 1 = 0", ["kind", "old"])
     done: set[int] = set()
-    for mapped in all_.values():
+    for mapped in mapped_models.values():
         for key in generic_keys(mapped.model) if mapped.merged else ():
             owner = dialect.staged(mapped.table)
             type_column, id_column = (
@@ -198,12 +200,12 @@ def map_generic_keys(dialect: Dialect, all_: Mapping[Model, MappedModel]) -> Non
                 if number not in done:
                     done.add(number)
                     _add_moved(dialect, table, target, number)
-                if target.numbered:
+                if target.has_auto_pk:
                     rows = f"{owner} s WHERE {type_column} = {int(number)}"
-                    _add_gone(dialect, table, target, number, rows, id_column)
+                    _add_dangling(dialect, table, target, number, rows, id_column)
 
 
-def _add_gone(
+def _add_dangling(
     dialect: Dialect, table: str, target: MappedModel, number: int, rows: str, id_column: str
 ) -> None:
     """`rows` is what stands behind FROM: those with this content type."""
@@ -219,7 +221,7 @@ def _add_gone(
         f"INSERT INTO {table} (kind, old, new) SELECT d.kind, d.old, '-' || d.old FROM {ids} d"
         f" WHERE NOT EXISTS (SELECT 1 FROM {mapping} m WHERE m.p0 = d.n)"
         f" AND NOT EXISTS (SELECT 1 FROM {table} g WHERE g.kind = d.kind AND g.old = d.old)"
-        f" AND ({_is_there(dialect, target, 'd.n')})"
+        f" AND ({_is_taken(dialect, target, 'd.n')})"
     )
 
 
@@ -232,10 +234,12 @@ def _add_moved(dialect: Dialect, table: str, target: MappedModel, number: int) -
     )
 
 
-def _content_types(all_: Mapping[Model, MappedModel]) -> dict[tuple[str, str], MappedModel]:
+def _content_types(
+    mapped_models: Mapping[Model, MappedModel],
+) -> dict[tuple[str, str], MappedModel]:
     """Return the models, proxies too, by what a content type calls them."""
     return {
         (model._meta.app_label, cast(str, model._meta.model_name)): mapped
         for model in apps.get_models(include_auto_created=True)
-        if (mapped := all_.get(cast(Model, model._meta.concrete_model)))
+        if (mapped := mapped_models.get(cast(Model, model._meta.concrete_model)))
     }

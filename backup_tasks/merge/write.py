@@ -16,7 +16,7 @@ def write(dialect: Dialect, mapped: MappedModel, rows: Translation) -> None:
         values = ", ".join(f"{column} = x.{column}" for column in changing)
         dialect.run(
             f"UPDATE {table} SET {values} FROM ({rows.select()}) x"
-            f" WHERE {rows.live(table, 'x')} AND x.merge_action = 'update'"
+            f" WHERE {rows.is_live_row(table, 'x')} AND x.merge_action = 'update'"
         )
     listed = ", ".join(columns)
     dialect.run(

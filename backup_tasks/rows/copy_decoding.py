@@ -23,18 +23,18 @@ DELIMITER = b"\x01"
 NULL = b"null"
 """How NULL is sent: as JSON writes it. Text that may be NULL is sent as JSON, in quotes."""
 
-_PAIR = re.compile(rb"\\.", re.DOTALL)
-_ODD = re.compile(rb"\\.|[\x02-\x07\x0e-\x1f]", re.DOTALL)
+_ESCAPE = re.compile(rb"\\.", re.DOTALL)
+_ESCAPE_OR_CONTROL = re.compile(rb"\\.|[\x02-\x07\x0e-\x1f]", re.DOTALL)
 _CONTROLS = bytes([*range(0x02, 0x08), *range(0x0E, 0x20)])
 """Control characters that COPY sends as they are."""
 _WITH_FRACTION = len("2026-11-22 22:33:55.123456")
 
 
-def cells(rows: Sequence[bytes]) -> list[bytes]:
+def split_values(rows: Sequence[bytes]) -> list[bytes]:
     """Return the values of all rows, one after another."""
     block = b"".join(rows)
     if b"\\\x01" in block:  # the delimiter in a text, or a backslash at the end of one
-        block = _PAIR.sub(_delimiter_as_json, block)
+        block = _ESCAPE.sub(_delimiter_as_json, block)
     return block[:-1].replace(b"\n", DELIMITER).split(DELIMITER)
 
 
@@ -42,7 +42,7 @@ def _delimiter_as_json(pair: re.Match[bytes]) -> bytes:
     return rb"\u0001" if pair[0] == b"\\\x01" else pair[0]
 
 
-def unescaped(values: Sequence[bytes]) -> Sequence[bytes]:
+def decode_json(values: Sequence[bytes]) -> Sequence[bytes]:
     """Finish what the server wrote as JSON: COPY doubled its backslashes, and nothing else."""
     text = DELIMITER.join(values)
     if b"\\" not in text:
@@ -50,24 +50,26 @@ def unescaped(values: Sequence[bytes]) -> Sequence[bytes]:
     return text.replace(rb"\\", b"\\").split(DELIMITER)
 
 
-def escaped(values: Sequence[bytes]) -> Sequence[bytes]:
+def decode_text(values: Sequence[bytes]) -> Sequence[bytes]:
     """Finish text that quotes will surround."""
     text = DELIMITER.join(values)
-    odd = rb"\v" in text or len(text.translate(None, _CONTROLS)) < len(text)
-    if not odd and b'"' not in text:
+    has_controls = rb"\v" in text or len(text.translate(None, _CONTROLS)) < len(text)
+    if not has_controls and b'"' not in text:
         return values
     text = text.replace(b'"', b'\\"')
-    return (_ODD.sub(_odd_as_json, text) if odd else text).split(DELIMITER)
+    return (_ESCAPE_OR_CONTROL.sub(_control_as_json, text) if has_controls else text).split(
+        DELIMITER
+    )
 
 
-def _odd_as_json(found: re.Match[bytes]) -> bytes:
+def _control_as_json(found: re.Match[bytes]) -> bytes:
     text = found[0]
     if text == rb"\v":
         return rb"\u000b"
     return text if text.startswith(b"\\") else b"\\u%04x" % text[0]
 
 
-def moments(values: Sequence[bytes]) -> Sequence[bytes]:
+def decode_datetimes(values: Sequence[bytes]) -> Sequence[bytes]:
     """Finish moments in UTC: always six digits, a T, and the offset."""
     full = [value if len(value) == _WITH_FRACTION else _with_fraction(value) for value in values]
     text = b'"' + b'+00:00"\x01"'.join(full) + b'+00:00"'
@@ -82,7 +84,7 @@ def _with_fraction(value: bytes) -> bytes:
     return (value if b"." in value else value + b".").ljust(_WITH_FRACTION, b"0")
 
 
-def floats(values: Sequence[bytes]) -> Sequence[bytes]:
+def decode_floats(values: Sequence[bytes]) -> Sequence[bytes]:
     """Finish numbers of floating point: 1e+20 is 1e20 in JSON, and Infinity is text."""
     read = [
         None if value == NULL else value_encoding.encode_float(float(value)) for value in values
@@ -90,6 +92,6 @@ def floats(values: Sequence[bytes]) -> Sequence[bytes]:
     return orjson.dumps(read)[1:-1].split(b",")
 
 
-def ready(values: Sequence[bytes]) -> Sequence[bytes]:
+def decode_nothing(values: Sequence[bytes]) -> Sequence[bytes]:
     """Finish what needs nothing, or quotes only."""
     return values

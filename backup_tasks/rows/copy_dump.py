@@ -1,7 +1,7 @@
 """Lines from what PostgreSQL sends: the same bytes as `Shape.lines`, several times faster.
 
 One COPY per model: the server joins the natural keys and sends a row's values; what is the same in
-each line stays here. Many rows at once are taken apart into columns, what a value lacks to be JSON
+each line stays here. Many rows at once are split into columns, what a value lacks to be JSON
 is done to a whole column (`finishing`), and the columns are put into lines.
 
 A field whose wire form can't be made of what the server sends (a duration, an array, a custom
@@ -19,23 +19,23 @@ from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.rows import copy_decoding, value_encoding
-from backup_tasks.rows.codec import BYTES_AT_ONCE, LineColumn, Lines, RowCodec
+from backup_tasks.rows.codec import BATCH_BYTES, LineColumn, Lines, RowCodec
 from backup_tasks.rows.copy_decoding import ColumnDecoder
 from backup_tasks.rows.copy_formats import (
     CopyFormat,
     copy_format_of,
-    has_odd_moments,
+    has_datetimes_beyond_python,
     is_float,
     stored_columns,
-    write_as_by_default,
+    use_default_output_settings,
 )
 from backup_tasks.rows.query import Column, Query
 
-_FEW = 1 << 20
+_SMALL_TABLE = 1 << 20
 """Bytes of a table that the server hashes, rather than the rows that refer to it."""
 
 
-def copied_lines(codec: RowCodec) -> Iterator[Lines] | None:
+def copy_lines(codec: RowCodec) -> Iterator[Lines] | None:
     """Yield all lines of the model in batches, or return None if the server can't send them.
 
     Raises DumpFailed, django.db errors. The connection must be in a transaction; until its end,
@@ -43,27 +43,27 @@ def copied_lines(codec: RowCodec) -> Iterator[Lines] | None:
     """
     if codec.connection.vendor != "postgresql":
         return None
-    write_as_by_default(codec.connection)
+    use_default_output_settings(codec.connection)
     if not settings.USE_TZ:
         return None
     known = stored_columns(codec.table, codec.connection)
     columns = codec.query.columns
-    decoded_here = {
-        line_column.at
+    decoded_indexes = {
+        line_column.index
         for line_column in codec.line_columns
         if line_column.key is None
         and (
-            columns[line_column.at].field.column in known.jsonb
+            columns[line_column.index].field.column in known.jsonb
             if line_column.is_json
-            else is_float(columns[line_column.at].field)
+            else is_float(columns[line_column.index].field)
         )
     }
     if not all(
-        at in decoded_here or copy_format_of(column.field, codec.connection)
+        at in decoded_indexes or copy_format_of(column.field, codec.connection)
         for at, column in enumerate(columns)
     ):
         return None
-    return None if has_odd_moments(codec.query) else _copied(codec, known.full)
+    return None if has_datetimes_beyond_python(codec.query) else _lines(codec, known.not_null)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +72,12 @@ class _Value:
 
     sql: str
     quoted: bool = False
-    decode: ColumnDecoder = copy_decoding.unescaped
+    decode: ColumnDecoder = copy_decoding.decode_json
     json: str = ""
     """The name of a slot that holds JSON: its canonical form is made here."""
 
 
-class _Part:
+class _LineTemplate:
     """A part of a line: the text that is the same in each, and the values between."""
 
     def __init__(self) -> None:
@@ -91,35 +91,35 @@ class _Part:
         self._format += b'"%b"' if value.quoted else b"%b"
         self.values.append(value)
 
-    def filled(self, columns: Sequence[Sequence[bytes]], rows: int) -> list[bytes]:
+    def fill(self, columns: Sequence[Sequence[bytes]], rows: int) -> list[bytes]:
         """Return the part of each row's line, given the columns of its values."""
         if not columns:
             return [self._format % ()] * rows
         return list(map(self._format.__mod__, zip(*columns, strict=True)))
 
 
-def _copied(codec: RowCodec, full: Collection[str]) -> Iterator[Lines]:
-    prefix, suffix = _parts(codec, full)
+def _lines(codec: RowCodec, not_null: Collection[str]) -> Iterator[Lines]:
+    prefix, suffix = _templates(codec, not_null)
     values = [*prefix.values, *suffix.values]
-    for rows in _sent(codec, values):
-        cells = copy_decoding.cells(rows)
+    for rows in _received_rows(codec, values):
+        cells = copy_decoding.split_values(rows)
         raw: dict[int, dict[str, str]] = {}
         columns = []
         for at, value in enumerate(values):
             column = value.decode(cells[at :: len(values)])
-            columns.append(_json(column, value.json, raw, codec) if value.json else column)
-        prefixes = prefix.filled(columns[: len(prefix.values)], len(rows))
-        suffixes = suffix.filled(columns[len(prefix.values) :], len(rows))
+            columns.append(_encode_json(column, value.json, raw, codec) if value.json else column)
+        prefixes = prefix.fill(columns[: len(prefix.values)], len(rows))
+        suffixes = suffix.fill(columns[len(prefix.values) :], len(rows))
         for at, texts in raw.items():
             suffixes[at] = suffixes[at][:-1] + b',"_raw":' + orjson.dumps(texts) + b"}"
         yield prefixes, suffixes
 
 
-def _json(
+def _encode_json(
     texts: Sequence[bytes], name: str, raw: dict[int, dict[str, str]], codec: RowCodec
 ) -> list[bytes]:
     """Return the wire form of each; what must go along is put into `raw`, by row and name."""
-    if (canonicals := value_encoding.encode_json_block(texts)) is not None:
+    if (canonicals := value_encoding.encode_json_column(texts)) is not None:
         return canonicals
     column = bytearray()
     for at, text in enumerate(texts):
@@ -128,24 +128,24 @@ def _json(
                 value_encoding.encode_json(text, "postgresql") if text else (b"null", None)
             )
         except (TypeError, ValueError) as error:
-            raise codec.unreadable(text[:200], error) from error
+            raise codec.unreadable_row(text[:200], error) from error
         column += canonical + copy_decoding.DELIMITER
         if stored is not None:
             raw.setdefault(at, {})[name] = stored
     return bytes(column[:-1]).split(copy_decoding.DELIMITER)
 
 
-def _sent(codec: RowCodec, values: Sequence[_Value]) -> Iterator[list[bytes]]:
+def _received_rows(codec: RowCodec, values: Sequence[_Value]) -> Iterator[list[bytes]]:
     """Yield the rows that the server sends, many at once: what is done to many costs little."""
     connection = codec.connection
     with (
         connection.cursor() as cursor,
         connection.wrap_database_errors,
-        cursor.cursor.copy(_copy(codec, values)) as copy,
+        cursor.cursor.copy(_copy_statement(codec, values)) as copy,
     ):
         libpq = cursor.connection.pgconn
         rows: list[bytes] = []
-        room = BYTES_AT_ONCE
+        bytes_left = BATCH_BYTES
         while True:
             # What has arrived is at hand at once; `copy.read()`, which can wait, costs more.
             size, row = libpq.get_copy_data(1)
@@ -157,10 +157,10 @@ def _sent(codec: RowCodec, values: Sequence[_Value]) -> Iterator[list[bytes]]:
             if size <= 0:
                 break
             rows.append(bytes(row))
-            room -= size
-            if room <= 0:
+            bytes_left -= size
+            if bytes_left <= 0:
                 yield rows
-                rows, room = [], BYTES_AT_ONCE
+                rows, bytes_left = [], BATCH_BYTES
         if rows:
             yield rows
 
@@ -174,11 +174,15 @@ def _finish_copy(libpq: Any, connection: BaseDatabaseWrapper) -> None:
         raise connection.Database.errors.error_from_result(failure)  # type: ignore[attr-defined]  # psycopg
 
 
-def _parts(codec: RowCodec, full: Collection[str]) -> tuple[_Part, _Part]:
+def _templates(codec: RowCodec, not_null: Collection[str]) -> tuple[_LineTemplate, _LineTemplate]:
     """Return the canonical row without its closing brace, and the rest of the line."""
     columns = codec.query.columns
-    pk = None if codec.pk_at is None else _value(columns[codec.pk_at], codec, full)
-    prefix, suffix = _Part(), _Part()
+    pk = (
+        None
+        if codec.pk_index is None
+        else _value_of_column(columns[codec.pk_index], codec, not_null)
+    )
+    prefix, suffix = _LineTemplate(), _LineTemplate()
     before, key, after = codec.prefix(None).partition(b'"pk":null')
     prefix.text(before)
     if key and pk:
@@ -187,60 +191,64 @@ def _parts(codec: RowCodec, full: Collection[str]) -> tuple[_Part, _Part]:
         prefix.text(after)
     for number, line_column in enumerate(codec.line_columns):
         prefix.text((b"," if number else b"{") + orjson.dumps(line_column.name) + b":")
-        prefix.value(_line_column_value(line_column, codec, full))
+        prefix.value(_value_of_line_column(line_column, codec, not_null))
     prefix.text(b"}" if codec.line_columns else b"{}")
     if pk:
         suffix.text(b',"_pk":')
         suffix.value(pk)
     for number, line_column in enumerate(codec.keys):
         suffix.text((b"," if number else b',"_fk":{') + orjson.dumps(line_column.name) + b":")
-        suffix.value(_value(columns[line_column.at], codec, full))
+        suffix.value(_value_of_column(columns[line_column.index], codec, not_null))
     suffix.text(b"}}" if codec.keys else b"}")
     return prefix, suffix
 
 
-def _line_column_value(line_column: LineColumn, codec: RowCodec, full: Collection[str]) -> _Value:
-    column = codec.query.columns[line_column.at]
+def _value_of_line_column(
+    line_column: LineColumn, codec: RowCodec, not_null: Collection[str]
+) -> _Value:
+    column = codec.query.columns[line_column.index]
     if line_column.is_json:
         # NULL comes as nothing: "null" is JSON's own.
-        whole = column.field.column in full
+        whole = column.field.column in not_null
         sql = column.sql if whole else f"coalesce({column.sql}::text, '')"
         return _Value(sql=sql, json=line_column.name)
     if is_float(column.field) and line_column.key is None:
-        return _Value(sql=column.sql, decode=copy_decoding.floats)
+        return _Value(sql=column.sql, decode=copy_decoding.decode_floats)
     if line_column.key:
         return _Value(sql=f"coalesce({_key_alias(line_column)}.listed, {_as_json(column, codec)})")
-    return _value(column, codec, full)
+    return _value_of_column(column, codec, not_null)
 
 
-def _value(column: Column, codec: RowCodec, full: Collection[str]) -> _Value:
+def _value_of_column(column: Column, codec: RowCodec, not_null: Collection[str]) -> _Value:
     copy_format = cast(CopyFormat, copy_format_of(column.field, codec.connection))
-    if copy_format.sent is None or (copy_format.quoted and column.field.column not in full):
+    if copy_format.copy_sql is None or (copy_format.quoted and column.field.column not in not_null):
         return _Value(sql=_as_json(column, codec))
     return _Value(
-        sql=copy_format.sent.format(column.sql),
+        sql=copy_format.copy_sql.format(column.sql),
         quoted=copy_format.quoted,
         decode=copy_format.decode,
     )
 
 
 def _as_json(column: Column, codec: RowCodec) -> str:
-    return cast(CopyFormat, copy_format_of(column.field, codec.connection)).json.format(column.sql)
+    return cast(CopyFormat, copy_format_of(column.field, codec.connection)).json_sql.format(
+        column.sql
+    )
 
 
-def _copy(codec: RowCodec, values: Sequence[_Value]) -> str:
+def _copy_statement(codec: RowCodec, values: Sequence[_Value]) -> str:
     """Return the statement that sends the values."""
     source = f"{codec.connection.ops.quote_name(codec.table)} t"
     for line_column in codec.keys:
-        source += _joined(line_column, codec)
+        source += _natural_key_join(line_column, codec)
     columns = ", ".join(value.sql for value in values)
     return (
-        f"COPY (SELECT {columns} FROM {source}{codec.query.narrowed}) TO STDOUT"
+        f"COPY (SELECT {columns} FROM {source}{codec.query.filter_join}) TO STDOUT"
         f" (DELIMITER E'\\x{copy_decoding.DELIMITER.hex()}', NULL '{copy_decoding.NULL.decode()}')"
     )
 
 
-def _joined(line_column: LineColumn, codec: RowCodec) -> str:
+def _natural_key_join(line_column: LineColumn, codec: RowCodec) -> str:
     """Return the join to the natural keys that the slot's column leads to, each written out.
 
     OFFSET 0 makes the server write each key once, not once for each row that refers to it: four
@@ -249,7 +257,7 @@ def _joined(line_column: LineColumn, codec: RowCodec) -> str:
     """
     if line_column.key is None:
         return ""
-    column = codec.query.columns[line_column.at]
+    column = codec.query.columns[line_column.index]
     target = cast(Any, column.field).target_field
     query = Query(target.model, codec.connection)
     referred = query.columns[query.add("t", target)]
@@ -258,17 +266,19 @@ def _joined(line_column: LineColumn, codec: RowCodec) -> str:
         for path in line_column.key.paths
     ]
     listed = " || ',' || ".join(f"coalesce({_as_json(part, codec)}, 'null')" for part in parts)
-    size = _size(target.model._meta.db_table, codec)
-    once = " OFFSET 0" if size <= _size(codec.table, codec) else ""
+    size = _table_size(target.model._meta.db_table, codec)
+    once = " OFFSET 0" if size <= _table_size(codec.table, codec) else ""
     alias = _key_alias(line_column)
-    refers = codec.query.refers("t", column.field, f"{alias}.id", few=size < _FEW)
+    condition = codec.query.reference_condition(
+        "t", column.field, f"{alias}.id", few=size < _SMALL_TABLE
+    )
     return (
         f" LEFT JOIN (SELECT {referred.sql} AS id, '[' || {listed} || ']' AS listed"
-        f" FROM {query.source}{once}) {alias} ON {refers}"
+        f" FROM {query.source}{once}) {alias} ON {condition}"
     )
 
 
-def _size(table: str, codec: RowCodec) -> int:
+def _table_size(table: str, codec: RowCodec) -> int:
     """Return the room that the table's rows take, in bytes."""
     with codec.connection.cursor() as cursor:
         name = codec.connection.ops.quote_name(table)
@@ -277,4 +287,4 @@ def _size(table: str, codec: RowCodec) -> int:
 
 
 def _key_alias(line_column: LineColumn) -> str:
-    return f"k{line_column.at}"
+    return f"k{line_column.index}"

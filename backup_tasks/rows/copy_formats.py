@@ -16,56 +16,58 @@ from backup_tasks.rows.query import Field, Query
 class CopyFormat:
     """How the server writes the values of a type: SQL, in which {0} is the column."""
 
-    json: str
+    json_sql: str
     """What gives the JSON of a value; NULL stays NULL. Natural keys are made of it."""
-    sent: str | None = None
+    copy_sql: str | None = None
     """What is sent instead, which is less work for the server; None: the JSON is sent."""
     quoted: bool = False
     """Whether quotes belong around it: NULL would have them too, so there may be none."""
-    decode: ColumnDecoder = copy_decoding.ready
+    decode: ColumnDecoder = copy_decoding.decode_nothing
 
 
-_NUMBER = CopyFormat(json="{0}::text", sent="{0}")
-_TEXT = CopyFormat(json="to_json({0})::text", sent="{0}", quoted=True, decode=copy_decoding.escaped)
-_BARE = CopyFormat(json="'\"' || {0}::text || '\"'", sent="{0}", quoted=True)
+_NUMBER = CopyFormat(json_sql="{0}::text", copy_sql="{0}")
+_TEXT = CopyFormat(
+    json_sql="to_json({0})::text", copy_sql="{0}", quoted=True, decode=copy_decoding.decode_text
+)
+_QUOTED = CopyFormat(json_sql="'\"' || {0}::text || '\"'", copy_sql="{0}", quoted=True)
 
 _FORMATS: Mapping[object, Mapping[str, CopyFormat]] = {
     None: {
         "bigint": _NUMBER,
         "integer": _NUMBER,
         "smallint": _NUMBER,
-        "boolean": CopyFormat(json="{0}::text"),
+        "boolean": CopyFormat(json_sql="{0}::text"),
         "varchar": _TEXT,
         "text": _TEXT,
         # What a client is sent: a cast to text would show the netmask of a single address.
         "inet": CopyFormat(
-            json="CASE WHEN {0} IS NOT NULL THEN concat('\"', {0}, '\"') END",
-            sent="{0}",
+            json_sql="CASE WHEN {0} IS NOT NULL THEN concat('\"', {0}, '\"') END",
+            copy_sql="{0}",
             quoted=True,
         ),
     },
     value_encoding.encode_datetime: {
         "timestamp with time zone": CopyFormat(
-            json="'\"' || to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"
+            json_sql="'\"' || to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"
             " || '+00:00\"'",
             # An old table may have moments without a time zone: they are UTC's.
-            sent="{0}::timestamptz AT TIME ZONE 'UTC'",
-            decode=copy_decoding.moments,
+            copy_sql="{0}::timestamptz AT TIME ZONE 'UTC'",
+            decode=copy_decoding.decode_datetimes,
         )
     },
-    value_encoding.encode_date: {"date": _BARE},
+    value_encoding.encode_date: {"date": _QUOTED},
     value_encoding.encode_time: {
-        "time": CopyFormat(json="'\"' || to_char({0}, 'HH24:MI:SS.US') || '\"'")
+        "time": CopyFormat(json_sql="'\"' || to_char({0}, 'HH24:MI:SS.US') || '\"'")
     },
-    value_encoding.encode_uuid: {"uuid": _BARE},
-    value_encoding.encode_decimal: {"numeric": _BARE},
+    value_encoding.encode_uuid: {"uuid": _QUOTED},
+    value_encoding.encode_decimal: {"numeric": _QUOTED},
     value_encoding.encode_base64: {
-        "bytea": CopyFormat(json="'\"' || translate(encode({0}, 'base64'), E'\\n', '') || '\"'")
+        "bytea": CopyFormat(json_sql="'\"' || translate(encode({0}, 'base64'), E'\\n', '') || '\"'")
     },
 }
 """By the wire form and the column's type."""
 
-_ODD = {
+_BEYOND_PYTHON = {
     "timestamp with time zone": "NOT BETWEEN '0001-01-01' AND '9999-12-30'",
     "date": "NOT BETWEEN '0001-01-01' AND '9999-12-30'",
     "time": "= '24:00'",
@@ -75,21 +77,21 @@ _ODD = {
 
 def copy_format_of(field: Field, connection: BaseDatabaseWrapper) -> CopyFormat | None:
     """Return how the server writes the column; None if it can't."""
-    plain = value_encoding.plain_field(field)
-    if hasattr(type(plain), "from_db_value"):
+    value_field = value_encoding.plain_field(field)
+    if hasattr(type(value_field), "from_db_value"):
         return None
-    return _FORMATS.get(value_encoding.encoder(field), {}).get(_kind(field, connection))
+    return _FORMATS.get(value_encoding.encoder(field), {}).get(_column_type(field, connection))
 
 
 def is_float(field: Field) -> bool:
     """Whether the column holds numbers of floating point, and nothing else."""
-    plain = value_encoding.plain_field(field)
-    return value_encoding.encoder(plain) is value_encoding.encode_float and not hasattr(
-        type(plain), "from_db_value"
+    value_field = value_encoding.plain_field(field)
+    return value_encoding.encoder(value_field) is value_encoding.encode_float and not hasattr(
+        type(value_field), "from_db_value"
     )
 
 
-def write_as_by_default(connection: BaseDatabaseWrapper) -> None:
+def use_default_output_settings(connection: BaseDatabaseWrapper) -> None:
     """Until the transaction ends, let no setting of the database or the role change the forms."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -101,16 +103,16 @@ def write_as_by_default(connection: BaseDatabaseWrapper) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stored:
+class StoredColumns:
     """What the server knows of a table's columns, by name; a model can be wrong."""
 
     jsonb: frozenset[str]
     """Those that hold parsed JSON."""
-    full: frozenset[str]
+    not_null: frozenset[str]
     """Those in which no row has NULL."""
 
 
-def stored_columns(table: str, connection: BaseDatabaseWrapper) -> Stored:
+def stored_columns(table: str, connection: BaseDatabaseWrapper) -> StoredColumns:
     """Return what the server knows of the table's columns.
 
     A table that others inherit from can't say for their rows that there is no NULL, nor can a
@@ -127,26 +129,26 @@ def stored_columns(table: str, connection: BaseDatabaseWrapper) -> Stored:
             [connection.ops.quote_name(table)],
         )
         found = cursor.fetchall()
-    return Stored(
+    return StoredColumns(
         jsonb=frozenset(name for name, jsonb, _ in found if jsonb),
-        full=frozenset(name for name, _, full in found if full),
+        not_null=frozenset(name for name, _, not_null in found if not_null),
     )
 
 
-def has_odd_moments(query: Query) -> bool:
+def has_datetimes_beyond_python(query: Query) -> bool:
     """Whether a moment is one that Python does not have: its reading of the row says which."""
-    odd = [
-        f"{column.sql} {_ODD[kind]}"
+    beyond = [
+        f"{column.sql} {_BEYOND_PYTHON[kind]}"
         for column in query.columns
-        if (kind := _kind(column.field, query.connection)) in _ODD
+        if (kind := _column_type(column.field, query.connection)) in _BEYOND_PYTHON
     ]
-    if not odd:
+    if not beyond:
         return False
     with query.connection.cursor() as cursor:
-        cursor.execute(f"SELECT EXISTS (SELECT 1 FROM {query.source} WHERE {' OR '.join(odd)})")
+        cursor.execute(f"SELECT EXISTS (SELECT 1 FROM {query.source} WHERE {' OR '.join(beyond)})")
         return bool(cursor.fetchone()[0])
 
 
-def _kind(field: Field, connection: BaseDatabaseWrapper) -> str:
+def _column_type(field: Field, connection: BaseDatabaseWrapper) -> str:
     """Return the column's type, without its length or scale."""
     return str(field.db_type(connection)).partition("(")[0]

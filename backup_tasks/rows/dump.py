@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.errors import DumpFailed
 from backup_tasks.rows.codec import RowCodec
-from backup_tasks.rows.copy_dump import copied_lines
+from backup_tasks.rows.copy_dump import copy_lines
 from backup_tasks.rows.digest import Digests
 
 
@@ -40,21 +40,21 @@ def dump_model(codec: RowCodec, target: BinaryIO | None, progress: Callable[[int
     digests, member = Digests(), sha256()
     count = size = 0
     try:
-        for prefixes, suffixes in copied_lines(codec) or codec.lines():
+        for prefixes, suffixes in copy_lines(codec) or codec.read_lines():
             digests.add(prefixes, suffixes)
             if target is not None:
-                block = _block(prefixes, suffixes)
+                block = _as_block(prefixes, suffixes)
                 member.update(block)
                 size += target.write(block)
             count += len(prefixes)
             progress(len(prefixes))
     except (DataError, ValueError) as error:
-        raise _unreadable(codec, error) from error
+        raise _unreadable_value(codec, error) from error
     except OperationalError as error:
         if "decode" not in str(error):
             raise
-        _name_undecodable(codec)
-        raise _unreadable(codec, error) from error
+        _refuse_undecodable_row(codec)
+        raise _unreadable_value(codec, error) from error
     _refuse_missing_rows(codec, count)
     return Dumped(
         count=count,
@@ -65,7 +65,7 @@ def dump_model(codec: RowCodec, target: BinaryIO | None, progress: Callable[[int
     )
 
 
-def _block(prefixes: Sequence[bytes], suffixes: Sequence[bytes]) -> bytes:
+def _as_block(prefixes: Sequence[bytes], suffixes: Sequence[bytes]) -> bytes:
     """Return the lines, each with its newline."""
     pieces = [b"\n"] * (3 * len(prefixes))
     pieces[::3] = prefixes
@@ -73,7 +73,7 @@ def _block(prefixes: Sequence[bytes], suffixes: Sequence[bytes]) -> bytes:
     return b"".join(pieces)
 
 
-def _unreadable(codec: RowCodec, error: Exception) -> DumpFailed:
+def _unreadable_value(codec: RowCodec, error: Exception) -> DumpFailed:
     return DumpFailed(
         f"the database holds a value that can't be read: {error}",
         obj=codec.label,
@@ -81,12 +81,12 @@ def _unreadable(codec: RowCodec, error: Exception) -> DumpFailed:
     )
 
 
-def _name_undecodable(codec: RowCodec) -> None:
+def _refuse_undecodable_row(codec: RowCodec) -> None:
     """Raise DumpFailed, naming the row whose text is not UTF-8: SQLite holds whatever it was given,
     and its error does not say where."""
     codec.connection.connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
     try:
-        for _ in codec.lines():
+        for _ in codec.read_lines():
             pass
     finally:
         codec.connection.connection.text_factory = str
@@ -101,10 +101,10 @@ def count_rows(connection: BaseDatabaseWrapper, table: str) -> int:
 
 def _refuse_missing_rows(codec: RowCodec, count: int) -> None:
     """The transaction must count as many rows as it read: a join may not lose or double any."""
-    there = count_rows(codec.connection, codec.table)
-    if there != count:
+    stored = count_rows(codec.connection, codec.table)
+    if stored != count:
         raise DumpFailed(
-            f"the table has {there} rows, {count} were read",
+            f"the table has {stored} rows, {count} were read",
             obj=codec.label,
             hint="A natural key refers to a column that is not unique; name another one in "
             "settings.BACKUP['NATURAL_KEYS'].",

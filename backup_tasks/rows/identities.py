@@ -24,7 +24,7 @@ def settled_identities(
 
     Models that the given ones refer to, and which are not among them, are included.
     """
-    settled = {model: identity_of(model, configured) for model in _with_targets(models)}
+    settled = {model: identity_of(model, configured) for model in _with_referenced_models(models)}
     warnings: list[str] = []
     proven: set[Model] = set()
     for model in models:
@@ -33,7 +33,7 @@ def settled_identities(
             continue
         if is_unique_by_constraint(model, identity.paths, proven):
             proven.add(model)
-        elif example := _ambiguous(connection, model, identity):
+        elif example := _duplicate_key(connection, model, identity):
             settled[model] = Identity()
             warnings.append(
                 f"{model._meta.label_lower}: its natural key ({', '.join(identity.paths)}) is not "
@@ -44,14 +44,14 @@ def settled_identities(
     return settled, tuple(warnings)
 
 
-def _with_targets(models: Iterable[Model]) -> list[Model]:
+def _with_referenced_models(models: Iterable[Model]) -> list[Model]:
     found = dict.fromkeys(models)
     for model in list(found):
         found.update(dict.fromkeys(refers_to(model)))
     return list(found)
 
 
-def _ambiguous(
+def _duplicate_key(
     connection: BaseDatabaseWrapper, model: Model, identity: Identity
 ) -> tuple[object, ...] | None:
     """Return a key that two rows share."""

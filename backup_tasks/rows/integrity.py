@@ -19,7 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.query import Query
 
-_AT_ONCE = 500
+_BATCH_ROWS = 500
 """Rows, compared by one query."""
 
 
@@ -42,19 +42,19 @@ def taken_over(
 ) -> Iterator[str]:
     """Yield, in words, each row that is restored under a primary key which live has given to
     another: whatever refers to it would mean another row from then on. `paths`: natural key."""
-    there, here = _keyed(restored, model, paths), _keyed(live, model, paths)
+    there, here = _keys_query(restored, model, paths), _keys_query(live, model, paths)
     with restored.chunked_cursor() as rows, live.cursor() as others:
         rows.execute(there.sql())
-        while batch := rows.fetchmany(_AT_ONCE):
+        while batch := rows.fetchmany(_BATCH_ROWS):
             keys = {row[0]: row[1:] for row in batch}
             marks = ", ".join(["%s"] * len(keys))
             others.execute(f"{here.sql()} WHERE {here.columns[0].sql} IN ({marks})", [*keys])
             for pk, *key in others:
                 if tuple(key) != tuple(keys[pk]):
-                    yield f"{pk} is {_told(keys[pk])} in the package, {_told(key)} in live"
+                    yield f"{pk} is {_as_text(keys[pk])} in the package, {_as_text(key)} in live"
 
 
-def _keyed(connection: BaseDatabaseWrapper, model: Model, paths: Sequence[str]) -> Query:
+def _keys_query(connection: BaseDatabaseWrapper, model: Model, paths: Sequence[str]) -> Query:
     query = Query(model, connection)
     query.add("t", model._meta.pk)
     for path in paths:
@@ -62,14 +62,14 @@ def _keyed(connection: BaseDatabaseWrapper, model: Model, paths: Sequence[str]) 
     return query
 
 
-def _told(key: Iterable[object]) -> str:
+def _as_text(key: Iterable[object]) -> str:
     return ", ".join(map(str, key))
 
 
 def _foreign_keys(connection: BaseDatabaseWrapper, model: Model) -> Iterator[tuple[str, int]]:
     quote = connection.ops.quote_name
     for field in model._meta.local_concrete_fields:
-        if not field.is_relation or _enforced(connection, field):
+        if not field.is_relation or _is_enforced(connection, field):
             continue
         target = cast(models.ForeignKey[Any, Any], field).target_field
         yield (
@@ -85,7 +85,7 @@ def _foreign_keys(connection: BaseDatabaseWrapper, model: Model) -> Iterator[tup
         )
 
 
-def _enforced(connection: BaseDatabaseWrapper, field: models.Field[Any, Any]) -> bool:
+def _is_enforced(connection: BaseDatabaseWrapper, field: models.Field[Any, Any]) -> bool:
     """PostgreSQL proves its constraints when they are built; SQLite may hold rows from before."""
     return connection.vendor == "postgresql" and bool(getattr(field, "db_constraint", False))
 
@@ -109,13 +109,13 @@ def _generic_key(
         tables = connection.introspection.table_names(cursor, include_views=True) if in_use else []
     for type_id, app_label, name in in_use:
         rows = f"FROM {table} t WHERE t.{type_column} = %s AND t.{id_column} IS NOT NULL"
-        target = _installed(app_label, name)
+        target = _model_named(app_label, name)
         if target is not None and target._meta.db_table in tables:  # T14: it may have none
-            rows += f" AND {_leads_nowhere(connection, target, id_column)}"
+            rows += f" AND {_has_no_target(connection, target, id_column)}"
         yield _count(connection, f"SELECT count(*) {rows}", [type_id])
 
 
-def _leads_nowhere(connection: BaseDatabaseWrapper, target: Model, id_column: str) -> str:
+def _has_no_target(connection: BaseDatabaseWrapper, target: Model, id_column: str) -> str:
     """Return the condition that no row of the target has the primary key that is in `id_column`.
 
     PostgreSQL joins what NOT EXISTS compares. SQLite would look through the target for each row,
@@ -124,10 +124,10 @@ def _leads_nowhere(connection: BaseDatabaseWrapper, target: Model, id_column: st
     pk = target._meta.pk
     table = connection.ops.quote_name(target._meta.db_table)
     column = f"o.{connection.ops.quote_name(pk.column)}"
-    sought, there = _id_text(connection, pk, id_column), f"CAST({column} AS char(255))"
+    wanted, there = _id_text(connection, pk, id_column), f"CAST({column} AS char(255))"
     if connection.vendor == "postgresql":
-        return f"NOT EXISTS (SELECT 1 FROM {table} o WHERE {there} = {sought})"
-    return f"{sought} NOT IN (SELECT {there} FROM {table} o WHERE {column} IS NOT NULL)"
+        return f"NOT EXISTS (SELECT 1 FROM {table} o WHERE {there} = {wanted})"
+    return f"{wanted} NOT IN (SELECT {there} FROM {table} o WHERE {column} IS NOT NULL)"
 
 
 def _id_text(connection: BaseDatabaseWrapper, pk: models.Field[Any, Any], id_column: str) -> str:
@@ -137,7 +137,7 @@ def _id_text(connection: BaseDatabaseWrapper, pk: models.Field[Any, Any], id_col
     return text
 
 
-def _installed(app_label: str | None, name: str | None) -> Model | None:
+def _model_named(app_label: str | None, name: str | None) -> Model | None:
     try:
         return apps.get_model(app_label or "", name or "")
     except LookupError:

@@ -108,7 +108,7 @@ def _identity(
         return Identity(paths=keys, source="natural_key_fields", loadable=loadable)
     if declared := configured.get(model._meta.label_lower, ()):
         return Identity(paths=_expand(model, declared, configured, within), source="settings")
-    if loadable and (paths := _traced(model)):
+    if loadable and (paths := _traced_paths(model)):
         return Identity(paths=paths, source="natural_key()", loadable=True)
     for names in _unique_constraints(model):
         if paths := _expand_if_natural(model, names, configured, within):
@@ -199,13 +199,13 @@ def _unique_constraints(model: Model) -> list[Paths]:
     ]
     local = {field.name: field for field in meta.local_concrete_fields}
 
-    def telling(names: Paths) -> bool:
+    def is_identifying(names: Paths) -> bool:
         return all(name in local and not local[name].null for name in names)
 
-    def arbitrary(names: Paths) -> bool:
+    def is_random(names: Paths) -> bool:
         return any(isinstance(local[name], models.UUIDField) for name in names)
 
-    return sorted(filter(telling, found), key=arbitrary)
+    return sorted(filter(is_identifying, found), key=is_random)
 
 
 def is_unique_by_constraint(model: Model, paths: Paths, proven: Collection[Model]) -> bool:
@@ -226,7 +226,7 @@ def is_unique_by_constraint(model: Model, paths: Paths, proven: Collection[Model
     return model._meta.pk.name in paths
 
 
-class _Mark(str):
+class _TracedValue(str):
     """A field's value that remembers the path it was reached by."""
 
     __slots__ = ("path",)
@@ -236,16 +236,18 @@ class _Mark(str):
         return self
 
 
-def _marked(model: Model, prefix: str, depth: int) -> models.Model:
+def _traced_instance(model: Model, prefix: str, depth: int) -> models.Model:
     # Not made by calling the model: the project's defaults and signal handlers may write.
     instance = model.__new__(model)
     instance._state = ModelState()
     for field in model._meta.concrete_fields:
-        mark = _Mark(f"mark of {prefix}{field.name}")
-        mark.path = f"{prefix}{field.name}"
-        instance.__dict__[field.attname] = mark
+        traced = _TracedValue(f"mark of {prefix}{field.name}")
+        traced.path = f"{prefix}{field.name}"
+        instance.__dict__[field.attname] = traced
         if field.is_relation and depth:
-            target = _marked(cast(Model, field.related_model), f"{prefix}{field.name}__", depth - 1)
+            target = _traced_instance(
+                cast(Model, field.related_model), f"{prefix}{field.name}__", depth - 1
+            )
             instance._state.fields_cache[field.name] = target
     return instance
 
@@ -263,7 +265,7 @@ def _no_queries() -> Iterator[None]:
         yield
 
 
-def _traced(model: Model) -> Paths | None:
+def _traced_paths(model: Model) -> Paths | None:
     """Return the paths that a model's own `natural_key()` returns the values of.
 
     The method is called on an instance whose fields hold marks. None if it computes something
@@ -272,7 +274,7 @@ def _traced(model: Model) -> Paths | None:
     """
     try:
         with _no_queries():
-            key = _marked(model, "", depth=3).natural_key()  # type: ignore[attr-defined]  # the caller looked
+            key = _traced_instance(model, "", depth=3).natural_key()  # type: ignore[attr-defined]  # the caller looked
         parts = list(key)
         paths = tuple(part.path for part in parts)
         plain = all(not _field_at(model, path).is_relation for path in paths)

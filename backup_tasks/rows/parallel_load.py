@@ -13,7 +13,7 @@ from django.db import DataError, IntegrityError, ProgrammingError
 
 from backup_tasks.engines import Engine
 from backup_tasks.errors import HandoverChanged, LoadFailed
-from backup_tasks.rows.codec import BYTES_AT_ONCE, RowCodec
+from backup_tasks.rows.codec import BATCH_BYTES, RowCodec
 from backup_tasks.rows.worker_pool import Count, Perform, Rows, WorkerTask, can_use_workers, run_all
 
 
@@ -49,7 +49,7 @@ def load_all(
         )
 
     def load(job: Job, rows: Rows) -> int:
-        return _load(engine, job, rows)
+        return _load_one(engine, job, rows)
 
     sizes = [job.member.stat().st_size if job.member.exists() else 0 for job in jobs]
     return sum(run_all(engine, jobs, load, progress, sizes=sizes, task=task))
@@ -61,16 +61,16 @@ def worker_side(engine: Engine, token: str, schema: str) -> Iterator[Perform]:
 
     def do(codec: RowCodec, order: Mapping[str, Any], progress: Rows) -> dict[str, Any]:
         job = Job(codec=codec, member=Path(order["member"]), sha256=order["sha256"])
-        return {"loaded": _load(engine, job, progress)}
+        return {"loaded": _load_one(engine, job, progress)}
 
     with engine.join_load(token, schema):
         yield do
 
 
-def _load(engine: Engine, job: Job, progress: Rows) -> int:
+def _load_one(engine: Engine, job: Job, progress: Rows) -> int:
     codec = job.codec
     try:
-        rows = (codec.row(line) for line in _unaltered(job, progress))
+        rows = (codec.decode(line) for line in _verified_lines(job, progress))
         return engine.write(codec.table, codec.columns, rows)
     except FileNotFoundError as error:
         raise HandoverChanged(
@@ -84,11 +84,11 @@ def _load(engine: Engine, job: Job, progress: Rows) -> int:
         ) from error
 
 
-def _unaltered(job: Job, progress: Rows) -> Iterator[bytes]:
+def _verified_lines(job: Job, progress: Rows) -> Iterator[bytes]:
     """Yield the lines; raise HandoverChanged if they are not those that were unpacked."""
     hashed = sha256()
     with job.member.open("rb") as member:
-        while lines := member.readlines(BYTES_AT_ONCE):
+        while lines := member.readlines(BATCH_BYTES):
             hashed.update(b"".join(lines))
             yield from lines
             progress(len(lines))

@@ -30,20 +30,22 @@ class Column:
 class Query:
     """Collects the columns to read, and the joins that lead to them."""
 
-    def __init__(self, model: Model, connection: BaseDatabaseWrapper, within: str = "") -> None:
-        """`within` is the prefix of the tables' names, where they are not live's."""
+    def __init__(
+        self, model: Model, connection: BaseDatabaseWrapper, table_prefix: str = ""
+    ) -> None:
+        """`table_prefix` is the prefix of the tables' names, where they are not live's."""
         self.connection = connection
-        self._within = within
+        self._table_prefix = table_prefix
         self.columns: list[Column] = []
         self._quote = connection.ops.quote_name
         self._joins: dict[tuple[str, str], str] = {}
         self.source = f"{self._table(model._meta.db_table)} t"
-        """What stands behind FROM, but for `narrowed`."""
-        self.narrowed = ""
+        """What stands behind FROM, but for `filter_join`."""
+        self.filter_join = ""
         """A join that leaves rows of `t` out, after all others."""
 
     def _table(self, name: str) -> str:
-        return self._within + self._quote(name)
+        return self._table_prefix + self._quote(name)
 
     def add(self, alias: str, field: Field) -> int:
         """Read a column; return its place in the row."""
@@ -63,14 +65,17 @@ class Query:
         if key not in self._joins:
             other = f"j{len(self._joins)}"
             target = cast("models.ForeignKey[Any, Any]", field).target_field
+            referred = f"{other}.{self._quote(target.column)}"
             self.source += (
                 f" LEFT JOIN {self._table(target.model._meta.db_table)} {other}"
-                f" ON {self.refers(alias, field, f'{other}.{self._quote(target.column)}')}"
+                f" ON {self.reference_condition(alias, field, referred)}"
             )
             self._joins[key] = other
         return self._joins[key]
 
-    def refers(self, alias: str, field: Field, referred: str, *, few: bool = False) -> str:
+    def reference_condition(
+        self, alias: str, field: Field, referred: str, *, few: bool = False
+    ) -> str:
         """Return the condition that a row of `alias` refers by the field to the key `referred`.
 
         PostgreSQL may hash the rows that refer. Those with NULL would all be in one batch, which
@@ -83,9 +88,9 @@ class Query:
         pk = field.model._meta.pk
         if few or self.connection.vendor != "postgresql" or not field.null or not pk.column:
             return equal
-        apart = f"hashtext({alias}.{self._quote(pk.column)}::text)"
+        null_hash = f"hashtext({alias}.{self._quote(pk.column)}::text)"
         return (
-            f"{equal} AND CASE WHEN {column} IS NULL THEN {apart} ELSE 0 END"
+            f"{equal} AND CASE WHEN {column} IS NULL THEN {null_hash} ELSE 0 END"
             f" = CASE WHEN {referred} IS NULL THEN 1 ELSE 0 END"
         )
 
@@ -93,11 +98,11 @@ class Query:
         """Read the value at the end of a path of foreign keys; return its place in the row."""
         *through, last = path.split("__")
         for name in through:
-            alias, field = self._reach(alias, model, name)
+            alias, field = self._table_of(alias, model, name)
             alias, model = self.join(alias, field), cast(Model, field.related_model)
-        return self.add(*self._reach(alias, model, last))
+        return self.add(*self._table_of(alias, model, last))
 
-    def _reach(self, alias: str, model: Model, name: str) -> tuple[str, Field]:
+    def _table_of(self, alias: str, model: Model, name: str) -> tuple[str, Field]:
         """Go to the table, of the model or of a parent of it, that has the field's column."""
         field = cast(Field, model._meta.get_field(name))
         owner = cast(Model, field.model._meta.concrete_model)
@@ -135,16 +140,16 @@ class Query:
             else column.sql
             for column in self.columns
         ]
-        return f"SELECT {', '.join(columns)} FROM {self.source}{self.narrowed}"
+        return f"SELECT {', '.join(columns)} FROM {self.source}{self.filter_join}"
 
 
 def key_query(
-    model: Model, paths: Sequence[str], connection: BaseDatabaseWrapper, within: str = ""
+    model: Model, paths: Sequence[str], connection: BaseDatabaseWrapper, table_prefix: str = ""
 ) -> tuple[list[str], str]:
     """Return the SQL of the columns at the end of the paths, and of the joins that reach them.
 
-    `within` is the prefix of the tables' names, where they are not live's."""
-    query = Query(model, connection, within)
+    `table_prefix` is the prefix of the tables' names, where they are not live's."""
+    query = Query(model, connection, table_prefix)
     for path in paths:
         query.add_path("t", model, path)
     return [column.sql for column in query.columns], query.source

@@ -51,7 +51,7 @@ def full_scope(settings: BackupSettings, *, users: bool = True) -> Scope:
     included: list[Model] = []
     excluded: list[tuple[str, str]] = []
     for model in installed:
-        reason = _why_not(model, settings, tables, users=users)
+        reason = _exclusion_reason(model, settings, tables, users=users)
         if reason:
             excluded.append((label(model), reason))
         else:
@@ -59,7 +59,7 @@ def full_scope(settings: BackupSettings, *, users: bool = True) -> Scope:
     return Scope(included=tuple(by_dependency(included)), excluded=tuple(sorted(excluded)))
 
 
-def _why_not(
+def _exclusion_reason(
     model: Model, settings: BackupSettings, tables: Collection[str], *, users: bool
 ) -> str:
     meta = model._meta

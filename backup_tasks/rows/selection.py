@@ -51,19 +51,23 @@ class Selection:
     """Label of each model that was not named → what needs it."""
 
 
-def selection_of(whole: Scope, asked: ModelFilter) -> Selection:
+def selection_of(whole: Scope, model_filter: ModelFilter) -> Selection:
     """Return the part that was asked for, with all that it needs.
 
     Raises Misconfigured for a name that is unknown, or that leaves nothing; DoesNotFit, naming the
     models, for one half of an object.
     """
-    dropped = _named(asked.exclude, "--exclude", whole)
-    chosen = _named(asked.include, "--include", whole) if asked.include else set(whole.included)
+    dropped = _models_named(model_filter.exclude, "--exclude", whole)
+    chosen = (
+        _models_named(model_filter.include, "--include", whole)
+        if model_filter.include
+        else set(whole.included)
+    )
     queue = sorted(chosen - dropped, key=label)
     taken, added = set(queue), dict[str, str]()
     while queue:
         model = queue.pop(0)
-        for other, why, inseparable in _needs(model, whole.included):
+        for other, why, inseparable in _required_models(model, whole.included):
             if other in dropped and inseparable:
                 raise DoesNotFit(
                     f"{why}: their rows are halves of the same objects",
@@ -106,21 +110,22 @@ def refuse_dependent(selection: Selection, whole: Scope) -> None:
         )
 
 
-def _named(names: Sequence[str], option: str, whole: Scope) -> set[Model]:
+def _models_named(names: Sequence[str], option: str, whole: Scope) -> set[Model]:
     """Return the models of the whole that the names mean. One that means none is refused."""
     found: set[Model] = set()
     for name in names:
         models = {model for model in whole.included if name.lower() in names_of(model)}
         if not models:
             raise Misconfigured(
-                f"{option} {name} names no model that is there to choose from{_why(name, whole)}",
+                f"{option} {name} names no model that is there to choose from"
+                f"{_excluded_because(name, whole)}",
                 hint="Names are app labels (“auth”) or app.Model (“auth.Permission”).",
             )
         found |= models
     return found
 
 
-def _why(name: str, whole: Scope) -> str:
+def _excluded_because(name: str, whole: Scope) -> str:
     reasons = dict(whole.excluded)
     for model in apps.get_models(include_auto_created=True, include_swapped=True):
         if name.lower() in names_of(model) and label(model) in reasons:
@@ -128,16 +133,16 @@ def _why(name: str, whole: Scope) -> str:
     return ""
 
 
-def _needs(model: Model, known: Collection[Model]) -> Iterator[tuple[Model, str, bool]]:
+def _required_models(model: Model, known: Collection[Model]) -> Iterator[tuple[Model, str, bool]]:
     """Yield what a model needs beside it, why, and whether the two are halves of one object."""
     parents = set(model._meta.get_parent_list())
     for field in model._meta.local_concrete_fields:
         if target := target_of(field):
-            told = f"{label(model)}.{field.name} refers to {label(target)}"
+            why = f"{label(model)}.{field.name} refers to {label(target)}"
             is_parent = target in parents
             yield (
                 target,
-                f"{label(model)} extends {label(target)}" if is_parent else told,
+                f"{label(model)} extends {label(target)}" if is_parent else why,
                 is_parent,
             )
     for many in model._meta.local_many_to_many:

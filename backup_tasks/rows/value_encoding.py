@@ -36,7 +36,7 @@ from django.utils.duration import duration_string
 Encode = Callable[[Any], Any]
 Decode = Callable[[Any], Any]
 
-_PLAIN = (
+_UNENCODED = (
     models.CharField,
     models.TextField,
     models.IntegerField,
@@ -69,7 +69,7 @@ def needs_stored_text(field: models.Field[Any, Any]) -> bool:
 
 
 def encoder(field: models.Field[Any, Any]) -> Encode | None:
-    """Return what turns a value that was read into its wire form; None if it needs nothing.
+    """Return what turns a value that was read into its encoded form; None if it needs nothing.
 
     JSON columns are read as text and encoded by `json_wire` instead.
     """
@@ -77,24 +77,24 @@ def encoder(field: models.Field[Any, Any]) -> Encode | None:
     for kind, encode in _ENCODERS:
         if isinstance(field, kind):
             return encode
-    if isinstance(field, _PLAIN) and _keeps_python_value(field):
+    if isinstance(field, _UNENCODED) and _has_default_conversion(field):
         return None
-    return _by_field(field)
+    return _field_encoder(field)
 
 
 def decoder(field: models.Field[Any, Any], connection: BaseDatabaseWrapper) -> Decode | None:
-    """Return what turns a wire value into a parameter; None if it needs nothing."""
+    """Return what turns a encoded value into a parameter; None if it needs nothing."""
     field = plain_field(field)
     if isinstance(field, models.BinaryField):
         return base64.b64decode
     if connection.vendor == "postgresql" and isinstance(field, _TEXT_ON_POSTGRESQL):
         return None
-    if isinstance(field, _PLAIN) and _keeps_python_value(field):
+    if isinstance(field, _UNENCODED) and _has_default_conversion(field):
         return None
-    return lambda wire: field.get_db_prep_save(field.to_python(wire), connection)
+    return lambda encoded: field.get_db_prep_save(field.to_python(encoded), connection)
 
 
-# COPY sends text, and PostgreSQL reads these wire forms as they are.
+# COPY sends text, and PostgreSQL reads these encoded forms as they are.
 _TEXT_ON_POSTGRESQL = (
     models.DateTimeField,
     models.DateField,
@@ -114,15 +114,15 @@ def encode_json(text: str | bytes, vendor: str) -> tuple[bytes, str | None]:
     it. Raises ValueError for text that is no JSON, or not Unicode.
     """
     # The usual case first, ten times faster than the standard library.
-    quick: Any = None
+    parsed: Any = None
     with suppress(orjson.JSONDecodeError):  # NaN, say, which the standard library reads and writes
-        quick = orjson.loads(text)
-    if quick is not None:
-        canonical = orjson.dumps(quick, option=orjson.OPT_SORT_KEYS)
+        parsed = orjson.loads(text)
+    if parsed is not None:
+        canonical = orjson.dumps(parsed, option=orjson.OPT_SORT_KEYS)
         # PostgreSQL has an order of keys of its own, which says nothing.
-        same = orjson.dumps(quick) if vendor == "postgresql" else canonical
-        told = _squeezed(text)
-        if told == same or told == _squeezed(same):
+        expected = orjson.dumps(parsed) if vendor == "postgresql" else canonical
+        compact = _without_spaces(text)
+        if compact == expected or compact == _without_spaces(expected):
             return canonical, None
     text = text if isinstance(text, str) else text.decode()
     value = json.loads(text)
@@ -131,19 +131,19 @@ def encode_json(text: str | bytes, vendor: str) -> tuple[bytes, str | None]:
         if vendor == "postgresql"
         else json_text(value, vendor)
     )
-    with suppress(TypeError):  # integers beyond 64 bits, of which the quick one makes floats
+    with suppress(TypeError):  # integers beyond 64 bits, of which the parsed one makes floats
         canonical = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-        if quick == value:
+        if parsed == value:
             return canonical, None if value is not None and stored == text else text
-    slow = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return slow.encode(), text
+    canonical_text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return canonical_text.encode(), text
 
 
-_BETWEEN = "\0"
+_SEPARATOR = "\0"
 """What PostgreSQL's parsed JSON can't hold."""
 
 
-def encode_json_block(texts: Sequence[bytes]) -> list[bytes] | None:
+def encode_json_column(texts: Sequence[bytes]) -> list[bytes] | None:
     """Return the canonical JSON of each of PostgreSQL's texts of parsed JSON (nothing: NULL); None
     if one of them needs `json_wire`.
 
@@ -155,34 +155,34 @@ def encode_json_block(texts: Sequence[bytes]) -> list[bytes] | None:
     block = b"[" + b",".join([text or b"null" for text in texts]) + b"]"
     try:
         values = orjson.loads(block)
-        if _squeezed(block) != _squeezed(orjson.dumps(values)):
+        if _without_spaces(block) != _without_spaces(orjson.dumps(values)):
             return None
-        parted = [_BETWEEN] * (2 * len(values) - 1)
-        parted[::2] = values
-        canonical = orjson.dumps(parted, option=orjson.OPT_SORT_KEYS)
+        separated = [_SEPARATOR] * (2 * len(values) - 1)
+        separated[::2] = values
+        canonical = orjson.dumps(separated, option=orjson.OPT_SORT_KEYS)
     except (TypeError, ValueError):
         return None
-    return canonical[1:-1].split(b"," + orjson.dumps(_BETWEEN) + b",")
+    return canonical[1:-1].split(b"," + orjson.dumps(_SEPARATOR) + b",")
 
 
-def _squeezed(text: bytes | str) -> bytes:
+def _without_spaces(text: bytes | str) -> bytes:
     """Both sides hold the same strings, so what is left to differ is how numbers are written."""
     data = text.encode() if isinstance(text, str) else text
     return data.replace(b", ", b",").replace(b": ", b":")
 
 
-def json_text(wire: Any, vendor: str) -> str:
-    """Return the text that a JSON column gets for a wire form that came without its text.
+def json_text(encoded: Any, vendor: str) -> str:
+    """Return the text that a JSON column gets for a encoded form that came without its text.
 
     PostgreSQL parses it and keeps the value; elsewhere it is what Django writes, keys sorted.
     """
     if vendor == "postgresql":
         with suppress(TypeError):  # an integer beyond 64 bits
-            return orjson.dumps(wire).decode()
-    return json.dumps(wire, sort_keys=True)
+            return orjson.dumps(encoded).decode()
+    return json.dumps(encoded, sort_keys=True)
 
 
-def _keeps_python_value(field: models.Field[Any, Any]) -> bool:
+def _has_default_conversion(field: models.Field[Any, Any]) -> bool:
     """A subclass with its own conversion is left to its own methods."""
     own = type(field)
     return (
@@ -190,7 +190,7 @@ def _keeps_python_value(field: models.Field[Any, Any]) -> bool:
     )
 
 
-def _by_field(field: models.Field[Any, Any]) -> Encode:
+def _field_encoder(field: models.Field[Any, Any]) -> Encode:
     def encode(value: Any) -> Any:
         return field.value_to_string(SimpleNamespace(**{field.attname: value}))  # type: ignore[arg-type]  # it reads one attribute
 

@@ -100,7 +100,7 @@ WorkerSide = Callable[[Engine, str, str | None], AbstractContextManager[Perform]
 
 
 @contextmanager
-def no_collector() -> Iterator[None]:
+def gc_disabled() -> Iterator[None]:
     """Python's collector of cycles stays out: millions of values are made here, and no cycle."""
     was_enabled = gc.isenabled()
     gc.disable()
@@ -154,7 +154,7 @@ def run_all(
                 try:
                     workers.append(_PoolWorker(engine.alias, task, jobs, left, found))
                 except OSError as error:
-                    _gave_up(error)
+                    _log_failure(error)
         # In this order: a helper that fails gives its job back, and then is not busy any more.
         while any(worker.is_busy() for worker in workers) or left:
             try:
@@ -166,7 +166,7 @@ def run_all(
                 count(0)
                 continue
             note = jobs[at].codec.label
-            with no_collector():
+            with gc_disabled():
                 found[at] = do(jobs[at], count)
         count(0)
     finally:
@@ -175,8 +175,8 @@ def run_all(
     return [found[at] for at in range(len(jobs))]
 
 
-def _gave_up(error: Exception) -> None:
-    logger.warning("a helper gave up, its work is done here: %s", error)
+def _log_failure(error: Exception) -> None:
+    logger.warning("a parallel worker failed; this process does its work: %s", error)
 
 
 def _connections() -> int:
@@ -238,8 +238,8 @@ class _PoolWorker(Generic[J, T]):
     def _run(self, start: str) -> None:
         try:
             with self._process:
-                self._say(start)
-                self._hear()  # that it is where this process is
+                self._send(start)
+                self._receive()  # that it is where this process is
                 while True:
                     try:
                         at = self._left.popleft()
@@ -248,12 +248,12 @@ class _PoolWorker(Generic[J, T]):
                     self._do(at)
         except Exception as error:  # noqa: BLE001 - this process tells what is wrong with a row
             if not self._stopped:
-                _gave_up(error)
+                _log_failure(error)
 
     def _do(self, at: int) -> None:
         rows = self.rows
         try:
-            self._found[at] = self._ask(self._jobs[at])
+            self._found[at] = self._request(self._jobs[at])
         except Exception:
             self.rows = rows
             self._process.kill()
@@ -261,20 +261,20 @@ class _PoolWorker(Generic[J, T]):
             self._left.append(at)
             raise
 
-    def _ask(self, job: J) -> T:
+    def _request(self, job: J) -> T:
         member = None if job.member is None else str(job.member.absolute())
         order = {"model": job.codec.label, "member": member, "columns": _columns(job.codec)}
-        self._say(json.dumps({**order, **self._task.order(job)}))
-        while "rows" in (answer := self._hear()):
+        self._send(json.dumps({**order, **self._task.order(job)}))
+        while "rows" in (answer := self._receive()):
             self.rows += answer["rows"]
         return self._task.read(answer)
 
-    def _say(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         pipe = cast(TextIO, self._process.stdin)
         pipe.write(line + "\n")
         pipe.flush()
 
-    def _hear(self) -> dict[str, Any]:
+    def _receive(self) -> dict[str, Any]:
         line = cast(TextIO, self._process.stdout).readline()
         if not line:
             raise EOFError("it ended")
@@ -304,7 +304,7 @@ def serve(orders: TextIO, answers: TextIO) -> None:
         answers.write(json.dumps(values) + "\n")
 
     try:
-        with no_collector():
+        with gc_disabled():
             for found in _serve(orders, lambda rows: answer(rows=rows)):
                 answer(**found)
     except (BrokenPipeError, KeyboardInterrupt):  # nobody listens any more

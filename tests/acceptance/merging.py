@@ -16,7 +16,7 @@ from backup_tasks.models import Run
 from edms.audit.models import AuditEntry
 from edms.documents.models import AccessLog, Document, DocumentType, Tag
 from edms.users.models import Department, Role, User, UserRole
-from tests.integration.rows.journey import of_project, run
+from tests.integration.rows.transfer import of_project, run
 from tests.services import Project, as_default_database
 
 Story = dict[str, dict[str, Any]]

@@ -79,7 +79,7 @@ def test_what_dumpdata_wrote_gives_the_same_digests_whoever_loads_it(
             with loader.loading([codec.table for codec in loaded], attempt=1):
                 for codec in loaded:
                     lines = rows.pop(codec.label, [])
-                    loader.write(codec.table, codec.columns, map(codec.row, lines))
+                    loader.write(codec.table, codec.columns, map(codec.decode, lines))
 
         assert not rows
         found = contents(by_us)

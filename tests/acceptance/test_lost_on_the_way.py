@@ -10,7 +10,7 @@ import pytest
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import ValidationFailed
 from tests.acceptance.contents import contents
-from tests.integration.rows.journey import run
+from tests.integration.rows.transfer import run
 from tests.services import Project
 
 

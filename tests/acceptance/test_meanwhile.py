@@ -13,7 +13,7 @@ from backup_tasks.steps import Work
 from backup_tasks.steps.load import load
 from edms.documents.models import Document, Tag
 from tests.acceptance.contents import contents
-from tests.integration.rows.journey import run
+from tests.integration.rows.transfer import run
 from tests.services import Project
 
 

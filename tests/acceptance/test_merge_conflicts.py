@@ -16,7 +16,7 @@ from edms.audit.models import AuditEntry
 from edms.documents.models import AccessLog, Document, DocumentType, DocumentVersion, Tag
 from edms.users.models import User
 from tests.acceptance.merging import changes, merge, refusal, rehearse, told, working_on
-from tests.integration.rows.journey import run
+from tests.integration.rows.transfer import run
 from tests.services import ENGINES, Project, Templates
 
 decided_alike = pytest.mark.parametrize("made", ["sqlite"], indirect=True)

@@ -18,7 +18,7 @@ from edms.users.models import User
 from edms.workflows.models import DocumentWorkflow
 from tests.acceptance.contents import Contents, contents, files
 from tests.acceptance.crafting import ignore
-from tests.integration.rows.journey import run
+from tests.integration.rows.transfer import run
 from tests.services import Project
 
 ONCE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)

@@ -14,7 +14,7 @@ from backup_tasks.models import Run
 from backup_tasks.storage.files import Tree
 from edms.documents.models import Document, DocumentVersion
 from tests.acceptance.contents import contents
-from tests.integration.rows.journey import run
+from tests.integration.rows.transfer import run
 from tests.s3 import Bucket
 from tests.services import Project
 

@@ -19,9 +19,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.engines.base import Engine, connection_replaced, identifier, insert
 from backup_tasks.engines.lock_retry import retry_lock
-from backup_tasks.engines.mariadb.foreign_keys import full, quoted
+from backup_tasks.engines.mariadb.foreign_keys import qualified, quoted
 from backup_tasks.engines.mariadb.rename_swap import (
-    MIGRATIONS,
+    MIGRATIONS_TABLE,
     RenameSwap,
     refuse_other_storage,
     refuse_triggers,
@@ -36,9 +36,9 @@ _NAME_LENGTH = 64
 _LOCK_SECONDS = 1
 """For each table; whole seconds are what the server counts in."""
 _LOCK_TRIES = 10
-_LOCKED = frozenset({1205, 1213})
+_LOCK_ERRORS = frozenset({1205, 1213})
 """A lock that was not granted in time, a deadlock."""
-_DENIED = frozenset({1044, 1142})
+_ACCESS_DENIED = frozenset({1044, 1142})
 
 
 class MariaDB(Engine):
@@ -70,17 +70,17 @@ class MariaDB(Engine):
         def streaming() -> Any:
             connection.ensure_connection()
             driver = connection.connection
-            usual, driver.cursorclass = driver.cursorclass, _streaming_cursor(connection)
+            default_class, driver.cursorclass = driver.cursorclass, _streaming_cursor(connection)
             try:
                 return connection.cursor()
             finally:
-                driver.cursorclass = usual
+                driver.cursorclass = default_class
 
         connection.chunked_cursor = streaming  # type: ignore[method-assign]  # of this one only
         return connection
 
     @contextmanager
-    def _apart(self, database: str | None = None) -> Iterator[Any]:
+    def _ddl_cursor(self, database: str | None = None) -> Iterator[Any]:
         """A cursor for DDL, which would end a transaction that the alias is in."""
         connection = self._connection(database)
         try:
@@ -116,17 +116,17 @@ class MariaDB(Engine):
             cursor.execute(
                 "SELECT schema_name FROM information_schema.schemata"
                 " WHERE BINARY schema_comment = %s ORDER BY schema_name",
-                [self._mark()],
+                [self._database_comment()],
             )
             return [name for (name,) in cursor.fetchall()]
 
-    def _mark(self) -> str:
+    def _database_comment(self) -> str:
         """What tells our databases from everybody else's, another project's included (P2)."""
         return f"place of backup_tasks for database {self._database}"
 
     def create(self, schema: str) -> None:
         self.drop(schema)
-        with self._apart() as cursor:
+        with self._ddl_cursor() as cursor:
             cursor.execute(
                 "SELECT default_character_set_name, default_collation_name"
                 " FROM information_schema.schemata WHERE schema_name = %s",
@@ -137,10 +137,10 @@ class MariaDB(Engine):
                 cursor.execute(
                     f"CREATE DATABASE {quoted(schema)} CHARACTER SET {characters}"
                     f" COLLATE {collation} COMMENT %s",
-                    [self._mark()],
+                    [self._database_comment()],
                 )
             except DatabaseError as error:
-                if error.args[0] in _DENIED:
+                if error.args[0] in _ACCESS_DENIED:
                     raise self._may_not_create(cursor) from error
                 raise
 
@@ -157,15 +157,16 @@ class MariaDB(Engine):
 
     def clone(self, schema: str, tables: Sequence[str]) -> list[str]:
         self.create(schema)
-        names = sorted({*tables, MIGRATIONS})
-        with self._apart(schema) as cursor:
-            wanted = _made_by(cursor, self._database, names)
+        names = sorted({*tables, MIGRATIONS_TABLE})
+        with self._ddl_cursor(schema) as cursor:
+            wanted = _create_statements(cursor, self._database, names)
             for statement in wanted.values():
                 cursor.execute(statement)
             cursor.execute(
-                f"INSERT INTO {MIGRATIONS} SELECT * FROM {quoted(self._database)}.{MIGRATIONS}"
+                f"INSERT INTO {MIGRATIONS_TABLE}"
+                f" SELECT * FROM {qualified(self._database, MIGRATIONS_TABLE)}"
             )
-            made = _made_by(cursor, schema, names)
+            made = _create_statements(cursor, schema, names)
             triggers = triggers_of(cursor, self._database, names)
         return [
             *(
@@ -183,7 +184,7 @@ class MariaDB(Engine):
 
     def drop(self, schema: str) -> None:
         if schema in self.schemas():
-            with self._apart() as cursor:
+            with self._ddl_cursor() as cursor:
                 cursor.execute(f"DROP DATABASE IF EXISTS {quoted(schema)}")
 
     @contextmanager
@@ -223,7 +224,7 @@ class MariaDB(Engine):
 
     def in_doubt(self, schema: str) -> bool:
         with self.live.cursor() as cursor:
-            return bool(tables_in(cursor, schema, [MIGRATIONS]))
+            return bool(tables_in(cursor, schema, [MIGRATIONS_TABLE]))
 
     def _advance_sequence(self, table: str, column: str) -> None:
         """MariaDB counts on from the highest number that was inserted."""
@@ -238,13 +239,13 @@ class MariaDB(Engine):
         record: Callable[[], None],
     ) -> float:
         swap = RenameSwap(live=self._database, schema=schema, keep=keep, tables=tables)
-        with self._apart() as cursor:
-            swap.refuse_misfit(cursor)
+        with self._ddl_cursor() as cursor:
+            swap.refuse_what_does_not_fit(cursor)
         try:
             if not self.in_doubt(keep):
                 self.create(keep)
                 self._merge_migrations(schema, apps)
-            return self._persist(swap, record)
+            return self._swap_with_retries(swap, record)
         finally:
             if not self.in_doubt(keep):
                 self.drop(keep)
@@ -253,22 +254,22 @@ class MariaDB(Engine):
         """Give the place's table of migrations live's rows for all other apps."""
         others = f"app NOT IN ({', '.join(['%s'] * (len(apps) + 1))})"
         given = [*apps, ""]  # a list of none would be no SQL
-        with self._apart(schema) as cursor:
-            cursor.execute(f"DELETE FROM {MIGRATIONS} WHERE {others}", given)
+        with self._ddl_cursor(schema) as cursor:
+            cursor.execute(f"DELETE FROM {MIGRATIONS_TABLE} WHERE {others}", given)
             cursor.execute(
-                f"INSERT INTO {MIGRATIONS} (app, name, applied) SELECT app, name, applied"
-                f" FROM {quoted(self._database)}.{MIGRATIONS} WHERE {others} ORDER BY id",
+                f"INSERT INTO {MIGRATIONS_TABLE} (app, name, applied) SELECT app, name, applied"
+                f" FROM {quoted(self._database)}.{MIGRATIONS_TABLE} WHERE {others} ORDER BY id",
                 given,
             )
 
-    def _persist(self, swap: RenameSwap, record: Callable[[], None]) -> float:
+    def _swap_with_retries(self, swap: RenameSwap, record: Callable[[], None]) -> float:
         """Exchange the tables, and commit what is recorded, as soon as others let us.
 
         The record's transaction is open meanwhile: whoever has lost the step renames nothing.
         """
 
         def attempt() -> float:
-            with transaction.atomic(self.alias), self._apart() as cursor:
+            with transaction.atomic(self.alias), self._ddl_cursor() as cursor:
                 record()
                 began = time.monotonic()
                 swap.run(cursor)
@@ -276,7 +277,7 @@ class MariaDB(Engine):
 
         return retry_lock(
             attempt,
-            refused=lambda error: error.args[0] in _LOCKED,
+            refused=lambda error: error.args[0] in _LOCK_ERRORS,
             tries=_LOCK_TRIES,
             alias=self.alias,
             transactions="information_schema.innodb_trx",
@@ -288,12 +289,12 @@ def _streaming_cursor(connection: BaseDatabaseWrapper) -> Any:
     return cast(Any, connection).Database.cursors.SSCursor
 
 
-def _made_by(cursor: Any, database: str, tables: Sequence[str]) -> dict[str, str]:
+def _create_statements(cursor: Any, database: str, tables: Sequence[str]) -> dict[str, str]:
     """Return by table the statement that makes it, foreign keys and comments included, without the
     number that its next row would get."""
     statements = {}
     for name in tables:
-        cursor.execute(f"SHOW CREATE TABLE {full(database, name)}")
+        cursor.execute(f"SHOW CREATE TABLE {qualified(database, name)}")
         statements[name] = re.sub(
             r"^(\) ENGINE=\w+) AUTO_INCREMENT=\d+", r"\1", cursor.fetchone()[1], flags=re.MULTILINE
         )

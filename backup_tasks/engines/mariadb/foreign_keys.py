@@ -1,7 +1,7 @@
 """Foreign keys between MariaDB tables that are exchanged and those that stay.
 
 A foreign key follows its tables wherever they are renamed to. So after an exchange a table that
-stayed refers to a kept one, and a new one to what staging had beside it: each of these is fastened
+stayed refers to a kept one, and a new one to what staging had beside it: each of these is repointed
 anew, to live's table of that name. The server does it without reading the rows, which are compared
 here, before and after.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-_PASSING = "_moved"
+_TEMPORARY_SUFFIX = "_moved"
 """Ends the name of a foreign key between the two statements that fasten it anew: one statement
 can't drop and add the same name."""
 _NAME_LENGTH = 64
@@ -39,45 +39,48 @@ class ForeignKey:
 
     def add(self) -> str:
         """What adds it to its table."""
-        return f"ALTER TABLE {full(self.database, self.table)} {self._addition()}"
+        return f"ALTER TABLE {qualified(self.database, self.table)} {self._addition()}"
 
     def drop(self) -> str:
         """What drops it."""
-        table = full(self.database, self.table)
+        table = qualified(self.database, self.table)
         return f"ALTER TABLE {table} DROP FOREIGN KEY {quoted(self.name)}"
 
     def repoint(self, database: str) -> list[str]:
         """What makes it refer to the table of the same name in another database; there is no moment
         without it."""
-        passing = replace(
+        temporary = replace(
             self,
-            name=self.name[: _NAME_LENGTH - len(_PASSING)] + _PASSING,
+            name=self.name[: _NAME_LENGTH - len(_TEMPORARY_SUFFIX)] + _TEMPORARY_SUFFIX,
             parent_database=database,
         )
         final = replace(self, parent_database=database)
-        return [f"{self.drop()}, {passing._addition()}", f"{passing.drop()}, {final._addition()}"]
+        return [
+            f"{self.drop()}, {temporary._addition()}",
+            f"{temporary.drop()}, {final._addition()}",
+        ]
 
     def _addition(self) -> str:
         return (
             f"ADD CONSTRAINT {quoted(self.name)} FOREIGN KEY ({_listed(self.columns)})"
-            f" REFERENCES {full(self.parent_database, self.parent)}"
+            f" REFERENCES {qualified(self.parent_database, self.parent)}"
             f" ({_listed(self.parent_columns)}){self.rules}"
         )
 
-    def lost(self, cursor: Any, database: str, parent_database: str) -> int:
+    def dangling_rows(self, cursor: Any, database: str, parent_database: str) -> int:
         """Return how many rows it would refuse between the tables of that name there."""
         pairs = zip(self.columns, self.parent_columns, strict=True)
         match = " AND ".join(f"t.{quoted(ours)} = o.{quoted(theirs)}" for ours, theirs in pairs)
         given = " AND ".join(f"t.{quoted(column)} IS NOT NULL" for column in self.columns)
         cursor.execute(
-            f"SELECT count(*) FROM {full(database, self.table)} t"
-            f" LEFT JOIN {full(parent_database, self.parent)} o ON {match}"
+            f"SELECT count(*) FROM {qualified(database, self.table)} t"
+            f" LEFT JOIN {qualified(parent_database, self.parent)} o ON {match}"
             f" WHERE {given} AND o.{quoted(self.parent_columns[0])} IS NULL"
         )
         return int(cursor.fetchone()[0])
 
 
-def full(database: str, table: str) -> str:
+def qualified(database: str, table: str) -> str:
     """Return the quoted name of a table with its database."""
     return f"{quoted(database)}.{quoted(table)}"
 
@@ -118,7 +121,7 @@ def keys_between(cursor: Any, databases: Sequence[str]) -> list[ForeignKey]:
     return list(found.values())
 
 
-def settle(
+def keys_after_swap(
     keys: Sequence[ForeignKey], live: str, schemas: Sequence[str], tables: Sequence[str]
 ) -> tuple[list[ForeignKey], list[str]]:
     """Return, for the keys as an exchange of the tables left them, those that live is to have
@@ -133,14 +136,14 @@ def settle(
     for key in keys:
         if key.database != live or key.parent_database not in (live, *schemas):
             continue
-        fastened = replace(key, parent_database=live)
+        repointed = replace(key, parent_database=live)
         if key.parent_database != live:
             statements += key.repoint(live)
-        elif key.name.endswith(_PASSING):
-            fastened = replace(key, name=key.name.removesuffix(_PASSING))
-            statements.append(f"{key.drop()}, {fastened._addition()}")
+        elif key.name.endswith(_TEMPORARY_SUFFIX):
+            repointed = replace(key, name=key.name.removesuffix(_TEMPORARY_SUFFIX))
+            statements.append(f"{key.drop()}, {repointed._addition()}")
         if (key.table in tables) != (key.parent in tables):
-            wanted.append(fastened)
+            wanted.append(repointed)
     brought = {key.table for key in wanted if key.table in tables}
     for key in keys:
         if key.database in schemas and key.parent_database == live:

@@ -6,13 +6,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from backup_tasks.engines.mariadb.foreign_keys import ForeignKey, full, keys_between, settle
+from backup_tasks.engines.mariadb.foreign_keys import (
+    ForeignKey,
+    keys_after_swap,
+    keys_between,
+    qualified,
+)
 from backup_tasks.errors import DoesNotFit, HandoverChanged
 
-MIGRATIONS = "django_migrations"
+MIGRATIONS_TABLE = "django_migrations"
 """Goes with the tables, and so tells where they are."""
 
-_MENDING_SECONDS = 10
+_FOREIGN_KEY_LOCK_SECONDS = 10
 """How long a table that stayed is waited for, once the others are renamed."""
 
 
@@ -27,9 +32,9 @@ class RenameSwap:
 
     def happened(self, cursor: Any) -> bool:
         """Whether the tables were renamed: all of them were, or none."""
-        return bool(tables_in(cursor, self.keep, [MIGRATIONS]))
+        return bool(tables_in(cursor, self.keep, [MIGRATIONS_TABLE]))
 
-    def refuse_misfit(self, cursor: Any) -> None:
+    def refuse_what_does_not_fit(self, cursor: Any) -> None:
         """Raise HandoverChanged or DoesNotFit for what can't be exchanged; nothing has changed."""
         there = tables_in(cursor, self.schema, self.tables)
         if self.happened(cursor):
@@ -49,10 +54,10 @@ class RenameSwap:
         for database in (self.live, self.schema):
             refuse_triggers(cursor, database, self.tables)
             refuse_other_storage(cursor, database, self.tables)
-        keys = self._keys_afterwards(cursor)
+        keys = self._keys_after_rename(cursor)
         refuse_references_from_elsewhere(keys, self)
-        wanted, _ = self._settled(keys)
-        self._refuse_lost(cursor, wanted, new=self.schema)
+        wanted, _ = self._keys_after_swap(keys)
+        self._refuse_dangling_rows(cursor, wanted, new=self.schema)
 
     def run(self, cursor: Any) -> None:
         """Do it, or finish what was begun. Outside a transaction, with foreign_key_checks off.
@@ -61,33 +66,33 @@ class RenameSwap:
         not. Raises DoesNotFit, everything as before, for rows that would refer to nothing.
         """
         if self.happened(cursor):
-            _, statements = self._settled(self._keys(cursor))
+            _, statements = self._keys_after_swap(self._keys(cursor))
             for statement in statements:
                 cursor.execute(statement)
         else:
             self._rename(cursor)
-        wanted, _ = self._settled(self._keys(cursor))
+        wanted, _ = self._keys_after_swap(self._keys(cursor))
         try:
-            self._refuse_lost(cursor, wanted, new=self.live)
+            self._refuse_dangling_rows(cursor, wanted, new=self.live)
         except DoesNotFit:
             # Somebody wrote them since they were looked for.
             replace(self, schema=self.keep, keep=self.schema)._rename(cursor)
             raise
 
     def _rename(self, cursor: Any) -> None:
-        _, statements = self._settled(self._keys_afterwards(cursor))
+        _, statements = self._keys_after_swap(self._keys_after_rename(cursor))
         names = ", ".join(
-            f"{full(source, table)} TO {full(target, table)}"
-            for source, table, target in self._moves(cursor)
+            f"{qualified(source, table)} TO {qualified(target, table)}"
+            for source, table, target in self._renames(cursor)
         )
         block = [f"RENAME TABLE {names}"]
         if statements:
-            block += [f"SET lock_wait_timeout = {_MENDING_SECONDS}", *statements]
+            block += [f"SET lock_wait_timeout = {_FOREIGN_KEY_LOCK_SECONDS}", *statements]
         cursor.execute("BEGIN NOT ATOMIC " + "".join(f"{each}; " for each in block) + "END")
 
-    def _moves(self, cursor: Any) -> list[tuple[str, str, str]]:
+    def _renames(self, cursor: Any) -> list[tuple[str, str, str]]:
         """Source, table and target of each renaming, in their order."""
-        tables = [*self.tables, MIGRATIONS]
+        tables = [*self.tables, MIGRATIONS_TABLE]
         return [
             *((self.live, name, self.keep) for name in tables_in(cursor, self.live, tables)),
             *((self.schema, name, self.live) for name in tables_in(cursor, self.schema, tables)),
@@ -96,12 +101,12 @@ class RenameSwap:
     def _keys(self, cursor: Any) -> list[ForeignKey]:
         return keys_between(cursor, (self.live, self.schema, self.keep))
 
-    def _keys_afterwards(self, cursor: Any) -> list[ForeignKey]:
+    def _keys_after_rename(self, cursor: Any) -> list[ForeignKey]:
         """What the foreign keys will be when the tables are renamed."""
-        moved = {(source, name): target for source, name, target in self._moves(cursor)}
+        new_database = {(source, name): target for source, name, target in self._renames(cursor)}
 
         def new(database: str, table: str) -> str:
-            return moved.get((database, table), database)
+            return new_database.get((database, table), database)
 
         return [
             replace(
@@ -112,24 +117,24 @@ class RenameSwap:
             for key in self._keys(cursor)
         ]
 
-    def _settled(self, keys: Sequence[ForeignKey]) -> tuple[list[ForeignKey], list[str]]:
-        return settle(keys, self.live, (self.schema, self.keep), self.tables)
+    def _keys_after_swap(self, keys: Sequence[ForeignKey]) -> tuple[list[ForeignKey], list[str]]:
+        return keys_after_swap(keys, self.live, (self.schema, self.keep), self.tables)
 
-    def _refuse_lost(self, cursor: Any, wanted: Iterable[ForeignKey], *, new: str) -> None:
+    def _refuse_dangling_rows(self, cursor: Any, wanted: Iterable[ForeignKey], *, new: str) -> None:
         """Raise DoesNotFit for rows that refer to nothing, the new tables being in `new`."""
 
         def where(table: str) -> str:
             return new if table in self.tables else self.live
 
-        lost = [
+        dangling_rows = [
             f"{count} of {key.table} to {key.parent}"
             for key in wanted
-            if (count := key.lost(cursor, where(key.table), where(key.parent)))
+            if (count := key.dangling_rows(cursor, where(key.table), where(key.parent)))
         ]
-        if lost:
+        if dangling_rows:
             raise DoesNotFit(
                 "rows of tables that the package does not hold, or rows that refer to such, would "
-                f"refer to nothing: {', '.join(lost)}",
+                f"refer to nothing: {', '.join(dangling_rows)}",
                 obj=f"database {self.live}",
                 hint="Restore a package that holds these rows, or remove the rows that refer to "
                 "them.",

@@ -1,4 +1,4 @@
-"""A small database per engine, and a project whose work is shared with helpers."""
+"""A small database per engine, and a project whose work is shared with workers."""
 
 import os
 import time
@@ -11,7 +11,7 @@ import pytest
 from pytest_django import DjangoDbBlocker, Settings
 
 from backup_tasks.rows import worker_pool
-from tests.integration.engines.ground import Ground, make_ground, server_or_file
+from tests.integration.engines.live_database import LiveDatabase, make_live_database, server_or_file
 from tests.integration.engines.walled import LIVE
 from tests.services import EVERY_ENGINE, MakeProject, Project, Server, as_default_database
 
@@ -26,19 +26,19 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def ground(
+def database(
     engine: str,
     tmp_path: Path,
     request: pytest.FixtureRequest,
     django_db_blocker: DjangoDbBlocker,
-) -> Iterator[Ground]:
+) -> Iterator[LiveDatabase]:
     """Live with two tables and some outside, once per engine."""
     server: Server | None = None if engine == "sqlite" else request.getfixturevalue(engine)
     name = server.new_name() if server else ""
     url = server.create_database(name) if server else ""
     project = server_or_file(engine, tmp_path, url)
     with django_db_blocker.unblock(), as_default_database(project):
-        yield make_ground(project)
+        yield make_live_database(project)
     if server:
         server.drop_database(name)
 
@@ -50,9 +50,9 @@ def demo(
     monkeypatch: pytest.MonkeyPatch,
     settings: Settings,
 ) -> Iterator[Project]:
-    """A project on PostgreSQL, whose few rows are worth a helper."""
+    """A project on PostgreSQL, whose few rows are worth a worker."""
     project = make_project("postgres", demo=True)
-    settings.SETTINGS_MODULE = "edms.settings"  # helpers don't have the settings of a test
+    settings.SETTINGS_MODULE = "edms.settings"  # workers don't have the settings of a test
     monkeypatch.setattr(worker_pool, "BYTES_PER_WORKER", 1)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     for name, value in project.env.items():
@@ -62,36 +62,36 @@ def demo(
 
 
 @pytest.fixture
-def helped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The models that helpers did."""
+def done_by_workers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The models that workers did."""
     names: list[str] = []
-    ask = worker_pool._PoolWorker._ask
+    ask = worker_pool._PoolWorker._request
 
-    def asked(helper: Any, job: worker_pool.Job) -> Any:
-        found = ask(helper, job)
+    def asked(worker: Any, job: worker_pool.Job) -> Any:
+        found = ask(worker, job)
         names.append(job.codec.label)
         return found
 
-    monkeypatch.setattr(worker_pool._PoolWorker, "_ask", asked)
+    monkeypatch.setattr(worker_pool._PoolWorker, "_request", asked)
     return names
 
 
 @pytest.fixture
-def kill_helpers(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """From the call on, helpers are killed as soon as they are asked for a model."""
-    say = worker_pool._PoolWorker._say
+def kill_workers(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From the call on, workers are killed as soon as they are asked for a model."""
+    say = worker_pool._PoolWorker._send
 
-    def killed(helper: Any, line: str) -> None:
-        say(helper, line)
+    def killed(worker: Any, line: str) -> None:
+        say(worker, line)
         if '"model"' in line:
-            helper._process.kill()
+            worker._process.kill()
 
-    return lambda: monkeypatch.setattr(worker_pool._PoolWorker, "_say", killed)
+    return lambda: monkeypatch.setattr(worker_pool._PoolWorker, "_send", killed)
 
 
 @pytest.fixture
 def after(monkeypatch: pytest.MonkeyPatch) -> After:
-    """Let this process do nothing until something has happened: helpers take a second to start,
+    """Let this process do nothing until something has happened: workers take a second to start,
     and there is little to do. Called with what it would do, and when it may."""
 
     def wait(module: ModuleType, name: str, happened: Callable[[], bool]) -> None:
@@ -100,7 +100,7 @@ def after(monkeypatch: pytest.MonkeyPatch) -> After:
         def patiently(*arguments: Any) -> Any:
             deadline = time.monotonic() + 60
             while not happened():
-                assert time.monotonic() < deadline, "helpers did nothing"
+                assert time.monotonic() < deadline, "workers did nothing"
                 time.sleep(0.05)
             return do(*arguments)
 

@@ -1,4 +1,4 @@
-"""The awkward app, installed; and journeys of its rows between databases."""
+"""The awkward app, installed; and transfers of its rows between databases."""
 
 from collections.abc import Callable, Iterator
 
@@ -6,7 +6,7 @@ import pytest
 from pytest_django import DjangoDbBlocker
 
 from edms.local.postgres import PostgresServer
-from tests.integration.rows.journey import Journey, travel
+from tests.integration.rows.transfer import Transfer, transfer_rows
 from tests.services import ENGINES, EVERY_ENGINE, Project, Templates, as_default_database
 from tests.testapp.installed import installed
 from tests.testapp.tables import make_tables
@@ -67,29 +67,31 @@ def zoos(awkward_project: Callable[..., Project]) -> Callable[[str], Project]:
 
 
 @pytest.fixture(scope="session")
-def journeys(
+def transfers(
     zoos: Callable[[str], Project],
     awkward_project: Callable[..., Project],
     tmp_path_factory: pytest.TempPathFactory,
     django_db_blocker: DjangoDbBlocker,
-) -> Callable[[str], Journey]:
-    made: dict[str, Journey] = {}
+) -> Callable[[str], Transfer]:
+    made: dict[str, Transfer] = {}
 
-    def journey(route: str) -> Journey:
+    def transfer(route: str) -> Transfer:
         if route not in made:
             source, _, target = route.partition(" → ")
-            folder = tmp_path_factory.mktemp("journey")
+            folder = tmp_path_factory.mktemp("transfer")
             with django_db_blocker.unblock():
-                made[route] = travel(zoos(source), awkward_project(target, populated=False), folder)
+                made[route] = transfer_rows(
+                    zoos(source), awkward_project(target, populated=False), folder
+                )
         return made[route]
 
-    return journey
+    return transfer
 
 
 @pytest.fixture(params=ROUTES)
-def journey(request: pytest.FixtureRequest, journeys: Callable[[str], Journey]) -> Journey:
+def transfer(request: pytest.FixtureRequest, transfers: Callable[[str], Transfer]) -> Transfer:
     """The rows of the zoo, taken from one database to another; once per pair of engines."""
-    return journeys(request.param)
+    return transfers(request.param)
 
 
 @pytest.fixture

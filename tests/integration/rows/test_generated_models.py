@@ -17,8 +17,8 @@ from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.dump import dump_model
 from backup_tasks.rows.identities import settled_identities
 from backup_tasks.rows.natural_keys import Model
-from tests.integration.rows.both_ways import compared
-from tests.integration.rows.drawn import KINDS, as_mariadb_has
+from tests.integration.rows.copy_conformance import copy_gives_the_same
+from tests.integration.rows.strategies import KINDS, as_mariadb_has
 from tests.services import MakeProject, as_default_database
 
 FIELDS: dict[str, Callable[..., Any]] = {
@@ -156,7 +156,7 @@ def _dumped(tables: Sequence[Model]) -> tuple[list[tuple[Any, ...]], list[tuple[
         for model in tables:
             codec, target = RowCodec(model, identities, connection), io.BytesIO()
             if connection.vendor == "postgresql":
-                compared(codec)
+                copy_gives_the_same(codec)
             found = dump_model(codec, target, lambda rows: None)
             figures.append((found.count, found.digest, found.exact))
             lines.append((codec, target.getvalue()))
@@ -189,7 +189,7 @@ def test_whatever_the_models_are_their_rows_come_back(drawn: list[dict[str, Any]
         engine = engine_for("default")
         with engine.loading([codec.table for codec, _ in lines], attempt=1):
             for codec, member in lines:
-                rows = (codec.row(line) for line in member.splitlines())
+                rows = (codec.decode(line) for line in member.splitlines())
                 engine.write(codec.table, codec.columns, rows)
 
         assert _dumped(tables)[0] == before

@@ -8,7 +8,7 @@ import pytest
 from pytest_django import DjangoDbBlocker
 
 from tests.acceptance.merging import changes, merge, working_on
-from tests.integration.rows.journey import awkward_models, run, stored
+from tests.integration.rows.transfer import awkward_models, run, stored
 from tests.services import ENGINES, Project
 from tests.testapp.models import Boss, Branch, Grill, Headquarters, Node, Team
 from tests.testapp.zoo import rows_of

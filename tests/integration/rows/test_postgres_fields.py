@@ -21,9 +21,9 @@ from pytest_django import DjangoDbBlocker
 from backup_tasks.errors import Permanent
 from backup_tasks.rows.natural_keys import NaturalKeyModel
 from tests.acceptance.merging import working_on
-from tests.integration.rows.both_ways import compared
-from tests.integration.rows.journey import run
-from tests.integration.rows.test_there_and_back import dumped, shape_of, there_and_back
+from tests.integration.rows.copy_conformance import copy_gives_the_same
+from tests.integration.rows.test_round_trip import codec_of, dumped, there_and_back
+from tests.integration.rows.transfer import run
 from tests.services import Project
 from tests.testapp.zoo import add
 
@@ -171,5 +171,5 @@ def test_text_that_ignores_case_keeps_its_case() -> None:
     add(*ROWS)
     with transaction.atomic():
         assert b'"author":["MiXed"]' in dumped(Book)[0][0]
-        assert compared(shape_of(Tag))
+        assert copy_gives_the_same(codec_of(Tag))
         there_and_back(Tag)

@@ -1,4 +1,4 @@
-"""Helpers load along: what is loaded is what one process loads alone."""
+"""Workers load along: what is loaded is what one process loads alone."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ from backup_tasks.errors import HandoverChanged, LoadFailed
 from backup_tasks.rows import parallel_dump, parallel_load, worker_pool
 from backup_tasks.rows.parallel_load import Job, load_all
 from tests.integration.engines.conftest import After
-from tests.integration.engines.test_reading import jobs as all_to_read
+from tests.integration.engines.test_parallel_dump import jobs as all_to_read
 from tests.services import MakeProject, Project
 
 STAGING = "staging_x"
@@ -74,25 +74,25 @@ def package(demo: Project, tmp_path: Path) -> Package:
     return Package(tmp_path / "members")
 
 
-def test_helpers_load_the_same(
-    package: Package, helped: list[str], after: After, monkeypatch: pytest.MonkeyPatch
+def test_workers_load_the_same(
+    package: Package, done_by_workers: list[str], after: After, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 3)  # two of them
-    after(parallel_load, "_load", lambda: len(helped) > 1)
+    after(parallel_load, "_load_one", lambda: len(done_by_workers) > 1)
     rows = package.load()
 
     assert package.staged() == package.holds
     assert rows == package.seen[-1] == sum(count for count, _, _ in package.holds)
-    assert len(helped) > 1
+    assert len(done_by_workers) > 1
 
 
 @pytest.mark.parametrize("why", ["another database", "other code", "killed"])
-def test_what_helpers_can_not_load_is_loaded_here(
+def test_what_workers_can_not_load_is_loaded_here(
     package: Package,
     make_project: MakeProject,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-    kill_helpers: Callable[[], None],
+    kill_workers: Callable[[], None],
     after: After,
     why: str,
 ) -> None:
@@ -101,8 +101,8 @@ def test_what_helpers_can_not_load_is_loaded_here(
     elif why == "other code":
         monkeypatch.setattr(worker_pool, "_columns", lambda codec: [["as", "it", "was"]])
     else:
-        kill_helpers()
-    after(parallel_load, "_load", lambda: "a helper gave up" in caplog.text)
+        kill_workers()
+    after(parallel_load, "_load_one", lambda: "a parallel worker failed" in caplog.text)
     package.load()
 
     assert package.staged() == package.holds
@@ -112,7 +112,7 @@ def test_rows_that_were_altered_in_the_workspace_are_refused_whoever_finds_it(
     package: Package, caplog: pytest.LogCaptureFixture, after: After
 ) -> None:
     package.sha256["users.user"] = "0" * 64
-    after(parallel_load, "_load", lambda: "a helper gave up" in caplog.text)
+    after(parallel_load, "_load_one", lambda: "a parallel worker failed" in caplog.text)
 
     with pytest.raises(HandoverChanged, match=r"users\.user"):
         package.load()
@@ -124,7 +124,7 @@ def test_a_row_that_the_database_refuses_is_told_whoever_finds_it(
     member = package.folder / "users.user"
     member.write_bytes(member.read_bytes() * 2)
     package.sha256["users.user"] = hashlib.sha256(member.read_bytes()).hexdigest()
-    after(parallel_load, "_load", lambda: "a helper gave up" in caplog.text)
+    after(parallel_load, "_load_one", lambda: "a parallel worker failed" in caplog.text)
 
     with pytest.raises(LoadFailed, match=r"users\.user.*duplicate key"):
         package.load()

@@ -18,12 +18,12 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import DumpFailed
 from backup_tasks.rows.codec import RowCodec
-from backup_tasks.rows.copy_dump import copied_lines
+from backup_tasks.rows.copy_dump import copy_lines
 from backup_tasks.rows.dump import dump_model
 from backup_tasks.rows.identities import settled_identities
 from backup_tasks.rows.natural_keys import Identity, Model
 from backup_tasks.rows.scope import full_scope
-from tests.integration.rows.both_ways import compared
+from tests.integration.rows.copy_conformance import copy_gives_the_same
 from tests.services import MakeProject, Project, as_default_database
 
 MUST_BE_FAST = {
@@ -62,7 +62,7 @@ def postgres_zoo(
 @pytest.mark.usefixtures("demo")
 def test_both_ways_give_the_same_bytes_for_the_demonstration_data() -> None:
     with engine_for("default").snapshot():
-        fast = {codec.label for codec in codecs() if compared(codec)}
+        fast = {codec.label for codec in codecs() if copy_gives_the_same(codec)}
 
     assert fast >= MUST_BE_FAST
 
@@ -70,7 +70,7 @@ def test_both_ways_give_the_same_bytes_for_the_demonstration_data() -> None:
 @pytest.mark.usefixtures("postgres_zoo")
 def test_both_ways_give_the_same_bytes_for_every_awkward_row() -> None:
     with engine_for("default").snapshot():
-        fast = {codec.label for codec in codecs() if compared(codec)}
+        fast = {codec.label for codec in codecs() if copy_gives_the_same(codec)}
 
     assert len(fast) > 20
 
@@ -177,7 +177,7 @@ def test_both_ways_give_the_same_bytes_for_any_value(null: bool) -> None:
     def of_these(rows: list[dict[str, Any]]) -> None:
         with transaction.atomic():
             models.QuerySet[Any](model).bulk_create([model(**row) for row in rows])
-            assert compared(codec), "the server does not send a kind that it should"
+            assert copy_gives_the_same(codec), "the server does not send a kind that it should"
             transaction.set_rollback(True)
 
     of_these()
@@ -201,7 +201,7 @@ def test_null_is_null_where_only_the_model_says_that_there_is_none(table: str) -
         )
 
     with transaction.atomic():
-        assert compared(codec)
+        assert copy_gives_the_same(codec)
         assert b'"text":null' in _only_head(codec)
 
 
@@ -225,7 +225,7 @@ def test_a_model_may_be_called_null(loadable: bool) -> None:
     Nullable._base_manager.create(null="null")
 
     with transaction.atomic():
-        assert compared(RowCodec(Nullable, {Nullable: identity}, connections["default"]))
+        assert copy_gives_the_same(RowCodec(Nullable, {Nullable: identity}, connections["default"]))
 
 
 @pytest.mark.usefixtures("database")
@@ -258,12 +258,12 @@ def test_json_that_the_server_has_not_parsed_is_left_to_python() -> None:
         cursor.execute('INSERT INTO written (data) VALUES (E\'{\n\t"b": 1.0,\n\t"a": 2}\')')
 
     with transaction.atomic():
-        assert copied_lines(codec) is None
+        assert copy_lines(codec) is None
         assert dump_model(codec, None, lambda rows: None).count == 1
 
 
 def _only_head(codec: RowCodec) -> bytes:
-    ((prefixes, _),) = list(copied_lines(codec) or ())
+    ((prefixes, _),) = list(copy_lines(codec) or ())
     return prefixes[0]
 
 
@@ -304,7 +304,7 @@ def test_moments_that_python_lacks_are_left_to_python_to_refuse(
         cursor.execute(f"INSERT INTO {written._meta.db_table} ({column}) VALUES (%s)", [value])
 
     with transaction.atomic():
-        assert copied_lines(codec) is None
+        assert copy_lines(codec) is None
     with transaction.atomic(), pytest.raises(DumpFailed, match="can't be read"):
         dump_model(codec, None, lambda rows: None)
 
@@ -323,7 +323,7 @@ def test_what_the_server_says_instead_of_an_end_is_raised(written: Model) -> Non
     ]
 
     with transaction.atomic(), pytest.raises(DataError, match="division by zero"):
-        for _ in copied_lines(codec) or ():
+        for _ in copy_lines(codec) or ():
             pass
 
     with connections["default"].cursor() as cursor:

@@ -21,7 +21,7 @@ from backup_tasks.errors import DumpFailed
 from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.dump import Dumped, dump_model
 from backup_tasks.rows.identities import settled_identities
-from tests.integration.rows.drawn import KINDS, as_mariadb_has
+from tests.integration.rows.strategies import KINDS, as_mariadb_has
 from tests.services import Project, as_default_database
 from tests.testapp.models import Everything, Plain, UniqueOnly
 from tests.testapp.zoo import PECULIAR, add, rows_of
@@ -42,7 +42,7 @@ def scratch(
         transaction.set_rollback(True)
 
 
-def shape_of(model: type[models.Model]) -> RowCodec:
+def codec_of(model: type[models.Model]) -> RowCodec:
     identities, _ = settled_identities(connection, [model], {})
     return RowCodec(model, identities, connection)
 
@@ -50,16 +50,16 @@ def shape_of(model: type[models.Model]) -> RowCodec:
 def dumped(model: type[models.Model]) -> tuple[list[bytes], Dumped]:
     """The model's lines, and what was made known of them."""
     target = io.BytesIO()
-    figures = dump_model(shape_of(model), target, lambda rows: None)
+    figures = dump_model(codec_of(model), target, lambda rows: None)
     return target.getvalue().splitlines(), figures
 
 
 def there_and_back(model: type[models.Model]) -> None:
     """Dump the table, empty it, load it, dump it again: nothing may differ."""
     lines, before = dumped(model)
-    codec, engine = shape_of(model), engine_for("default")
+    codec, engine = codec_of(model), engine_for("default")
     with engine.loading([codec.table], attempt=1):
-        engine.write(codec.table, codec.columns, [codec.row(line) for line in lines])
+        engine.write(codec.table, codec.columns, [codec.decode(line) for line in lines])
     again, after = dumped(model)
     assert sorted(again) == sorted(lines)
     assert (after.count, after.digest, after.exact) == (before.count, before.digest, before.exact)
@@ -207,8 +207,8 @@ def test_fewer_rows_than_the_table_has_are_refused(
     scratch: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P7: a dump that lost rows on the way is no dump."""
-    codec = shape_of(UniqueOnly)
-    monkeypatch.setattr("backup_tasks.rows.dump.copied_lines", lambda codec: None)
+    codec = codec_of(UniqueOnly)
+    monkeypatch.setattr("backup_tasks.rows.dump.copy_lines", lambda codec: None)
     codec.query.source += " JOIN (SELECT 1) none_at_all ON 1 = 0"
 
     with pytest.raises(DumpFailed) as refused:
@@ -227,7 +227,7 @@ def test_floats_are_written_so_that_they_read_back(scratch: str) -> None:
     assert [float(value) for value in read] == numbers
 
 
-def test_wire_forms_are_what_the_format_says(scratch: str) -> None:
+def test_encoded_values_are_what_the_format_says(scratch: str) -> None:
     add(
         Everything(
             pk=1,

@@ -1,4 +1,4 @@
-"""Helpers read along: what is found is what one process finds alone."""
+"""Workers read along: what is found is what one process finds alone."""
 
 import json
 import os
@@ -43,9 +43,9 @@ def read_here(folder: Path) -> list[DumpedModel]:
     return [parallel_dump.dump_one(job, lambda rows: None) for job in jobs(folder)]
 
 
-def test_helpers_find_and_write_the_same(
+def test_workers_find_and_write_the_same(
     demo: Project,
-    helped: list[str],
+    done_by_workers: list[str],
     after: After,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -53,38 +53,40 @@ def test_helpers_find_and_write_the_same(
     monkeypatch.setattr(os, "cpu_count", lambda: 3)  # two of them
     engine = engine_for("default")
     seen: list[int] = []
-    (tmp_path / "helped").mkdir()
+    (tmp_path / "done_by_workers").mkdir()
     with engine.snapshot():
         alone = read_here(tmp_path / "alone")
-        after(parallel_dump, "dump_one", lambda: len(helped) > 1)
-        found = dump_all(engine, jobs(tmp_path / "helped"), lambda rows, note: seen.append(rows))
+        after(parallel_dump, "dump_one", lambda: len(done_by_workers) > 1)
+        found = dump_all(
+            engine, jobs(tmp_path / "done_by_workers"), lambda rows, note: seen.append(rows)
+        )
 
     assert found == alone
-    assert _contents(tmp_path / "helped") == _contents(tmp_path / "alone")
+    assert _contents(tmp_path / "done_by_workers") == _contents(tmp_path / "alone")
     assert seen[-1] == sum(read.dumped.count for read in alone)
-    assert helped
+    assert done_by_workers
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_helpers_see_the_snapshot_not_what_was_written_since(
-    demo: Project, helped: list[str], after: After
+def test_workers_see_the_snapshot_not_what_was_written_since(
+    demo: Project, done_by_workers: list[str], after: After
 ) -> None:
     engine = engine_for("default")
     with engine.snapshot():
         alone = [parallel_dump.dump_one(job, lambda rows: None).dumped for job in jobs()]
         with psycopg.connect(demo.database_url) as other:
             other.execute("UPDATE users_user SET first_name = 'Somebody else'")
-        after(parallel_dump, "dump_one", lambda: "users.user" in helped)
+        after(parallel_dump, "dump_one", lambda: "users.user" in done_by_workers)
         found = dump_all(engine, jobs(), lambda rows, note: None)
 
     assert [read.dumped for read in found] == alone
     assert get_user_model().objects.filter(first_name="Somebody else").exists()
 
 
-def test_helpers_read_a_place_too(demo: Project, helped: list[str], after: After) -> None:
+def test_workers_read_staging_too(demo: Project, done_by_workers: list[str], after: After) -> None:
     engine = engine_for("default")
     tables = [job.codec.table for job in jobs()]
     schema = engine.schema_name("staging", "x")
@@ -94,7 +96,7 @@ def test_helpers_read_a_place_too(demo: Project, helped: list[str], after: After
     get_user_model().objects.update(first_name="Only in live")
     with engine.at(schema), transaction.atomic():
         alone = [parallel_dump.dump_one(job, lambda rows: None) for job in jobs()]
-        after(parallel_dump, "dump_one", lambda: "users.user" in helped)
+        after(parallel_dump, "dump_one", lambda: "users.user" in done_by_workers)
         found = dump_all(engine, jobs(), lambda rows, note: None, schema=schema)
 
     assert found == alone
@@ -104,7 +106,7 @@ def test_helpers_read_a_place_too(demo: Project, helped: list[str], after: After
     "elsewhere",
     ["another database", "another kind", "another schema", "nowhere", "no settings", "other code"],
 )
-def test_what_helpers_can_not_read_is_read_here(
+def test_what_workers_can_not_read_is_read_here(
     demo: Project,
     make_project: MakeProject,
     monkeypatch: pytest.MonkeyPatch,
@@ -133,7 +135,7 @@ def test_what_helpers_can_not_read_is_read_here(
                 client.execute("CREATE SCHEMA elsewhere")
                 name = client.info.dbname
                 client.execute(f'ALTER DATABASE "{name}" SET search_path = elsewhere, public')
-        after(parallel_dump, "dump_one", lambda: "a helper gave up" in caplog.text)
+        after(parallel_dump, "dump_one", lambda: "a parallel worker failed" in caplog.text)
         found = dump_all(engine, jobs(), lambda rows, note: None)
 
     assert [read.dumped.digest for read in found] == [read.dumped.digest for read in alone]
@@ -150,26 +152,26 @@ def test_where_no_process_can_be_started_all_is_read_here(
     assert sum(read.dumped.count for read in found) > 100
 
 
-def test_what_a_killed_helper_was_at_is_read_here(
+def test_what_a_killed_worker_was_at_is_read_here(
     demo: Project,
-    kill_helpers: Callable[[], None],
+    kill_workers: Callable[[], None],
     caplog: pytest.LogCaptureFixture,
     after: After,
     tmp_path: Path,
 ) -> None:
     engine = engine_for("default")
-    (tmp_path / "helped").mkdir()
+    (tmp_path / "done_by_workers").mkdir()
     with engine.snapshot():
         alone = read_here(tmp_path / "alone")
-        kill_helpers()
-        after(parallel_dump, "dump_one", lambda: "a helper gave up" in caplog.text)
-        found = dump_all(engine, jobs(tmp_path / "helped"), lambda rows, note: None)
+        kill_workers()
+        after(parallel_dump, "dump_one", lambda: "a parallel worker failed" in caplog.text)
+        found = dump_all(engine, jobs(tmp_path / "done_by_workers"), lambda rows, note: None)
 
     assert found == alone
-    assert _contents(tmp_path / "helped") == _contents(tmp_path / "alone")
+    assert _contents(tmp_path / "done_by_workers") == _contents(tmp_path / "alone")
 
 
-def test_no_helper_outlives_a_cancelled_run(demo: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_worker_outlives_a_cancelled_run(demo: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[subprocess.Popen[str]] = []
     popen = subprocess.Popen
 
@@ -188,7 +190,7 @@ def test_no_helper_outlives_a_cancelled_run(demo: Project, monkeypatch: pytest.M
     assert [process.poll() is None for process in started] == [False]
 
 
-def test_a_helper_ends_with_the_process_that_it_helps(demo: Project) -> None:
+def test_a_worker_ends_with_the_process_that_it_helps(demo: Project) -> None:
     """However that ended: nothing is left but the closed ends of two pipes."""
     engine = engine_for("default")
     with engine.snapshot():
@@ -201,24 +203,24 @@ def test_a_helper_ends_with_the_process_that_it_helps(demo: Project) -> None:
             order=lambda job: {},
             read=Mock(),
         )
-        helper = subprocess.Popen(
+        worker = subprocess.Popen(
             [sys.executable, "-c", worker_pool._PROGRAM],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        assert helper.stdin
-        assert helper.stdout
-        helper.stdin.write(worker_pool._start("default", terms, jobs()[0].codec.identities) + "\n")
-        helper.stdin.flush()
-        assert json.loads(helper.stdout.readline()) == {"ready": True}
-        helper.stdin.close()
-        helper.stdout.close()
+        assert worker.stdin
+        assert worker.stdout
+        worker.stdin.write(worker_pool._start("default", terms, jobs()[0].codec.identities) + "\n")
+        worker.stdin.flush()
+        assert json.loads(worker.stdout.readline()) == {"ready": True}
+        worker.stdin.close()
+        worker.stdout.close()
 
-        assert helper.wait(timeout=20) == 0
+        assert worker.wait(timeout=20) == 0
 
 
-def test_settings_that_only_this_process_has_are_not_left_to_helpers(
+def test_settings_that_only_this_process_has_are_not_left_to_workers(
     demo: Project, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     settings.SETTINGS_MODULE = None

@@ -52,7 +52,7 @@ def of_project(project: Project) -> override_settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Journey:
+class Transfer:
     """What was there, what was in the package, and what arrived."""
 
     source: str
@@ -105,7 +105,7 @@ def awkward_models() -> "list[type[models.Model]]":
     ]
 
 
-def travel(source: Project, target: Project, folder: Path) -> Journey:
+def transfer_rows(source: Project, target: Project, folder: Path) -> Transfer:
     """Back up the source into a package and restore that into the target."""
     package = folder / "zoo.tar.zst"
     with of_project(source), as_default_database(source):
@@ -119,7 +119,7 @@ def travel(source: Project, target: Project, folder: Path) -> Journey:
             model._meta.label_lower: rows_of(model).create(**values).pk
             for model, values in _new_rows().items()
         }
-    return Journey(
+    return Transfer(
         source=source.engine,
         target=target.engine,
         manifest=manifest,

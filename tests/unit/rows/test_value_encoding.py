@@ -2,7 +2,7 @@
 
 import pytest
 
-from backup_tasks.rows.value_encoding import encode_json, encode_json_block
+from backup_tasks.rows.value_encoding import encode_json, encode_json_column
 
 USUAL = [
     b'{"b": {"z": null, "a": true}, "aa": [1.5, -7, "x, y: z"]}',
@@ -14,11 +14,11 @@ USUAL = [
 
 
 def test_usual_json_is_made_canonical_all_at_once() -> None:
-    assert encode_json_block([*USUAL, b""]) == [
+    assert encode_json_column([*USUAL, b""]) == [
         *(encode_json(text, "postgresql")[0] for text in USUAL),
         b"null",
     ]
-    assert encode_json_block([b'{"b": 1, "aa": 2}']) == [b'{"aa":2,"b":1}']
+    assert encode_json_column([b'{"b": 1, "aa": 2}']) == [b'{"aa":2,"b":1}']
 
 
 @pytest.mark.parametrize(
@@ -27,4 +27,4 @@ def test_usual_json_is_made_canonical_all_at_once() -> None:
     ids=["null", "scale", "integer beyond 64 bits", "beyond a float", "deep"],
 )
 def test_json_that_its_canonical_form_does_not_tell_is_looked_at_alone(text: bytes) -> None:
-    assert encode_json_block([USUAL[0], text, USUAL[1]]) is None
+    assert encode_json_column([USUAL[0], text, USUAL[1]]) is None

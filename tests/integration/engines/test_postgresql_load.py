@@ -12,7 +12,7 @@ from pytest_django import Settings
 from backup_tasks.engines.postgresql import bulk_load, table_definitions
 from backup_tasks.engines.postgresql.bulk_load import BulkLoad
 from backup_tasks.errors import DoesNotFit, LeaseLost
-from tests.integration.engines.ground import TABLES, Ground, run_all
+from tests.integration.engines.live_database import TABLES, LiveDatabase, run_all
 
 ROWS: dict[str, tuple[list[str], list[list[Any]]]] = {
     "planet": (["id", "name", "gen"], [[10, "planet 10", 3], [20, "planet 20", 3]]),
@@ -46,33 +46,33 @@ def several(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
 
 
 @pytest.fixture
-def cloned(ground: Ground) -> Ground:
+def cloned(database: LiveDatabase) -> LiveDatabase:
     """Live has all kinds of things that a load puts aside; staging is its clone."""
-    with ground.client() as client:
+    with database.client() as client:
         client.execute(ADDED)
-    assert ground.engine.clone(ground.staging, [*TABLES, "probe"]) == []
-    return ground
+    assert database.engine.clone(database.staging, [*TABLES, "probe"]) == []
+    return database
 
 
-def write(ground: Ground) -> None:
+def write(database: LiveDatabase) -> None:
     for table, (columns, rows) in ROWS.items():
-        ground.engine.write(table, columns, rows)
+        database.engine.write(table, columns, rows)
 
 
-def is_loaded(ground: Ground) -> bool:
+def is_loaded(database: LiveDatabase) -> bool:
     """Whether live holds the rows that `write` writes, and no others."""
-    live = ground.live()
+    live = database.live()
     return all([list(row[:3]) for row in live[table]] == rows for table, (_, rows) in ROWS.items())
 
 
-def unequal(ground: Ground) -> list[str]:
+def unequal(database: LiveDatabase) -> list[str]:
     """How staging's structure differs from live's."""
     with transaction.atomic(), connections["default"].cursor() as cursor:
-        return table_definitions.differences(cursor, "public", ground.staging, [*TABLES, "probe"])
+        return table_definitions.differences(cursor, "public", database.staging, [*TABLES, "probe"])
 
 
 @pytest.mark.usefixtures("several")
-def test_all_that_was_put_aside_comes_back_as_it_was(cloned: Ground) -> None:
+def test_all_that_was_put_aside_comes_back_as_it_was(cloned: LiveDatabase) -> None:
     with cloned.engine.at(cloned.staging), cloned.engine.loading(TABLES, attempt=1):
         write(cloned)
 
@@ -82,7 +82,7 @@ def test_all_that_was_put_aside_comes_back_as_it_was(cloned: Ground) -> None:
 @pytest.mark.usefixtures("several")
 @pytest.mark.parametrize("died", ["begun", "half", "written", "unchecked"])
 def test_what_a_dead_attempt_put_aside_comes_back_with_the_next(
-    cloned: Ground, died: str, monkeypatch: pytest.MonkeyPatch
+    cloned: LiveDatabase, died: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Foreign keys are gone for other connections too, or are back and unchecked."""
     load = BulkLoad("default", cloned.staging, 1)
@@ -108,7 +108,7 @@ def test_what_a_dead_attempt_put_aside_comes_back_with_the_next(
     assert is_loaded(cloned)
 
 
-def test_an_attempt_that_lost_its_step_changes_nothing(cloned: Ground) -> None:
+def test_an_attempt_that_lost_its_step_changes_nothing(cloned: LiveDatabase) -> None:
     """It was stopped for a while, and does not know that a later one has come."""
     late, current = BulkLoad("default", cloned.staging, 1), BulkLoad("default", cloned.staging, 2)
     with cloned.engine.at(cloned.staging):
@@ -130,7 +130,9 @@ def test_an_attempt_that_lost_its_step_changes_nothing(cloned: Ground) -> None:
     assert is_loaded(cloned)
 
 
-def test_a_new_attempt_waits_for_what_an_earlier_one_is_about_to_commit(cloned: Ground) -> None:
+def test_a_new_attempt_waits_for_what_an_earlier_one_is_about_to_commit(
+    cloned: LiveDatabase,
+) -> None:
     late, current = BulkLoad("default", cloned.staging, 1), BulkLoad("default", cloned.staging, 2)
     writing, go_on = threading.Event(), threading.Event()
     raised: list[Exception] = []
@@ -168,7 +170,7 @@ def test_a_new_attempt_waits_for_what_an_earlier_one_is_about_to_commit(cloned: 
 
 
 @pytest.mark.usefixtures("several")
-def test_a_row_that_refers_to_nothing_is_told_whoever_finds_it(cloned: Ground) -> None:
+def test_a_row_that_refers_to_nothing_is_told_whoever_finds_it(cloned: LiveDatabase) -> None:
     def load() -> None:
         with cloned.engine.at(cloned.staging), cloned.engine.loading(TABLES, attempt=1):
             cloned.engine.write("planet", *ROWS["planet"])
@@ -181,7 +183,7 @@ def test_a_row_that_refers_to_nothing_is_told_whoever_finds_it(cloned: Ground) -
 
 
 @pytest.mark.usefixtures("several")
-def test_foreign_keys_are_checked_over_several_connections(cloned: Ground) -> None:
+def test_foreign_keys_are_checked_over_several_connections(cloned: LiveDatabase) -> None:
     load = BulkLoad("default", cloned.staging, 1)
     at_work: list[str] = []
     all_at_work = threading.Barrier(3, timeout=20)
@@ -212,7 +214,7 @@ def test_foreign_keys_are_checked_over_several_connections(cloned: Ground) -> No
 
 @pytest.mark.usefixtures("several")
 def test_foreign_keys_are_checked_here_where_no_other_connection_is_to_be_had(
-    cloned: Ground,
+    cloned: LiveDatabase,
 ) -> None:
     load = BulkLoad("default", cloned.staging, 1)
 
@@ -232,9 +234,9 @@ def test_foreign_keys_are_checked_here_where_no_other_connection_is_to_be_had(
     assert unequal(cloned) == []
 
 
-def test_a_partitioned_table_is_loaded(ground: Ground) -> None:
+def test_a_partitioned_table_is_loaded(database: LiveDatabase) -> None:
     """Its foreign keys can't be added unchecked, its rows can't be frozen."""
-    with ground.client() as client:
+    with database.client() as client:
         client.execute(
             "CREATE TABLE ring (id bigint PRIMARY KEY, planet_id bigint REFERENCES planet (id))"
             " PARTITION BY RANGE (id);"
@@ -242,11 +244,11 @@ def test_a_partitioned_table_is_loaded(ground: Ground) -> None:
             "CREATE TABLE ring_high PARTITION OF ring FOR VALUES FROM (100) TO (1000)"
         )
         before = client.execute(_KEYS).fetchall()
-    with ground.engine.loading([*TABLES, "ring"], attempt=1):
-        write(ground)
-        ground.engine.write("ring", ["id", "planet_id"], [[1, 10], [101, 20]])
+    with database.engine.loading([*TABLES, "ring"], attempt=1):
+        write(database)
+        database.engine.write("ring", ["id", "planet_id"], [[1, 10], [101, 20]])
 
-    with ground.client() as client:
+    with database.client() as client:
         assert client.execute(_KEYS).fetchall() == before
         assert client.execute("SELECT count(*) FROM ring_high").fetchall() == [(1,)]
 
@@ -257,18 +259,18 @@ _KEYS = (
 )
 
 
-def test_what_refers_to_the_tables_from_outside_is_emptied(ground: Ground) -> None:
+def test_what_refers_to_the_tables_from_outside_is_emptied(database: LiveDatabase) -> None:
     """It is not promoted, and its rows refer to nothing now."""
-    assert ground.engine.clone(ground.staging, [*TABLES, "probe"]) == []
-    with ground.engine.at(ground.staging):
+    assert database.engine.clone(database.staging, [*TABLES, "probe"]) == []
+    with database.engine.at(database.staging):
         run_all(
             "INSERT INTO planet (id, name, gen) VALUES (1, 'x', 1);"
             "INSERT INTO moon (id, gen, planet_id) VALUES (1, 1, 1);"
             "INSERT INTO probe (moon_id) VALUES (1)"
         )
-        with ground.engine.loading(TABLES, attempt=1):
-            write(ground)
+        with database.engine.loading(TABLES, attempt=1):
+            write(database)
         with connections["default"].cursor() as cursor:
             cursor.execute("SELECT count(*) FROM probe")
             assert cursor.fetchone() == (0,)
-    assert unequal(ground) == []
+    assert unequal(database) == []

@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 
 from backup_tasks.rows.codec import Line, Lines, RowCodec
-from backup_tasks.rows.copy_dump import copied_lines
+from backup_tasks.rows.copy_dump import copy_lines
 
 
-def compared(codec: RowCodec) -> bool:
+def copy_gives_the_same(codec: RowCodec) -> bool:
     """Hold the lines of both ways to each other; False if the server does not send the model's."""
-    by_server = copied_lines(codec)
+    by_server = copy_lines(codec)
     if by_server is None:
         return False
-    assert _all(by_server) == _all(codec.lines()), codec.label
+    assert _all(by_server) == _all(codec.read_lines()), codec.label
     return True
 
 

@@ -68,7 +68,7 @@ class ListCursor(pymysql.cursors.Cursor):  # type: ignore[misc]  # it ships no t
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ground:
+class LiveDatabase:
     """The database; this process's default alias leads to it."""
 
     project: Project
@@ -142,7 +142,7 @@ def run_all(script: str) -> None:
             cursor.execute(statement)
 
 
-def make_ground(project: Project) -> Ground:
+def make_live_database(project: Project) -> LiveDatabase:
     """Make live: two planets and two moons of generation 1, and a probe."""
     run_all(SCHEMA[project.engine])
     run_all(
@@ -150,7 +150,7 @@ def make_ground(project: Project) -> Ground:
         "INSERT INTO moon (id, gen, planet_id) VALUES (100, 1, 10), (101, 1, 20);"
         "INSERT INTO probe (moon_id) VALUES (100)"
     )
-    return Ground(project=project, engine=engine_for("default"))
+    return LiveDatabase(project=project, engine=engine_for("default"))
 
 
 def server_or_file(engine: str, folder: Path, url: str) -> Project:
@@ -193,7 +193,7 @@ _STRUCTURE = {
 }
 
 
-def generations(ground: Ground) -> set[int]:
+def generations(database: LiveDatabase) -> set[int]:
     """The generations of rows that live holds; more than one is a mixed state."""
-    live = ground.live()
+    live = database.live()
     return {row[-1] for row in live["planet"]} | {row[1] for row in live["moon"]}

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from django.db import connections
 
-from tests.integration.engines.ground import Ground
-from tests.integration.engines.test_places import count
+from tests.integration.engines.live_database import LiveDatabase
+from tests.integration.engines.test_staging_schemas import count
 
 
 @pytest.fixture
@@ -16,26 +16,26 @@ def engine() -> str:
     return "postgres"
 
 
-def test_nobody_empties_a_table_that_a_backup_has_not_read_yet(ground: Ground) -> None:
-    with ground.client() as other:
+def test_nobody_empties_a_table_that_a_backup_has_not_read_yet(database: LiveDatabase) -> None:
+    with database.client() as other:
         other.execute("SET lock_timeout = '200ms'")
-        with ground.engine.snapshot(["probe", "moon"]):
+        with database.engine.snapshot(["probe", "moon"]):
             for statement in ("TRUNCATE probe", "ALTER TABLE moon ALTER gen TYPE bigint"):
                 with pytest.raises(psycopg.errors.LockNotAvailable):
                     other.execute(statement)
             assert count("moon") == 2
 
 
-def test_a_snapshot_is_taken_after_a_table_was_emptied_not_while(ground: Ground) -> None:
+def test_a_snapshot_is_taken_after_a_table_was_emptied_not_while(database: LiveDatabase) -> None:
     """Its locks come first: else it would see neither the old rows nor the new one."""
     seen: list[int] = []
 
     def look() -> None:
-        with ground.engine.snapshot(["probe"]):
+        with database.engine.snapshot(["probe"]):
             seen.append(count("probe"))
         connections["default"].close()
 
-    with ground.client() as other, other.transaction():
+    with database.client() as other, other.transaction():
         other.execute("TRUNCATE probe")
         looking = threading.Thread(target=look)
         looking.start()
@@ -47,6 +47,6 @@ def test_a_snapshot_is_taken_after_a_table_was_emptied_not_while(ground: Ground)
     assert seen == [1]
 
 
-def test_a_table_that_is_not_there_is_not_locked(ground: Ground) -> None:
-    with ground.engine.snapshot(["moon", "no_such_table"]):
+def test_a_table_that_is_not_there_is_not_locked(database: LiveDatabase) -> None:
+    with database.engine.snapshot(["moon", "no_such_table"]):
         assert count("moon") == 2
