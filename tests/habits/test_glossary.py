@@ -1,0 +1,110 @@
+"""The glossary names modules that exist, and the code uses no word that it replaced."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.habits.pages import ROOT, coded, page, rows
+
+APP = ROOT / "backup_tasks"
+GLOSSARY = page("docs/reference/glossary.md")
+TERMS = {cells[0]: cells for cells in rows(GLOSSARY.text)}
+
+REPLACED = {
+    "leavings": "orphan",
+    "meanwhile": "concurrent writes",
+    "into_live": "promote",
+    "placement": "file swap",
+    "place": "staging schema",
+    "places": "staging schema",
+    "standing_in": "staging schema",
+    "patience": "lock retry",
+    "exchange": "rename swap",
+    "boundaries": "foreign keys across the swap",
+    "suspension": "deferred indexes and constraints",
+    "wire": "value encoding",
+    "finishing": "value encoding",
+    "shape": "codec",
+    "shapes": "codec",
+    "slot": "line",
+    "slots": "line",
+    "helper": "worker pool",
+    "helpers": "worker pool",
+    "ground": "dialect",
+    "joined": "mapped model",
+    "stubs": "referenced keys",
+}
+"""Words of this project's own → the term that replaced each. An identifier may not have one among
+the words that it is made of."""
+
+FOLDERS = ("rows", "merge", "engines/mariadb", "engines/lock_retry.py")
+"""Where that holds, below `backup_tasks/`."""
+
+MODULES = sorted(
+    path
+    for name in FOLDERS
+    for path in ((APP / name).rglob("*.py") if (APP / name).is_dir() else [APP / name])
+)
+
+
+def _identifiers(path: Path) -> Iterator[str]:
+    yield path.stem
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.alias(name=name):
+                yield name
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name):
+                yield name
+            case ast.keyword(arg=str(name)):
+                yield name
+
+
+def _words(identifier: str) -> set[str]:
+    """Return the words that an identifier is made of, and the pairs of neighbours."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", identifier).lower()
+    words = [word for word in re.split(r"[_.]", spaced) if word]
+    return {*words, *(f"{one}_{two}" for one, two in pairwise(words))}
+
+
+@pytest.mark.parametrize("term", sorted(TERMS))
+def test_every_module_that_the_glossary_names_exists(term: str) -> None:
+    _, meaning, where, _ = TERMS[term]
+
+    assert meaning.endswith(".")
+    assert coded(where)
+    assert [path for path in coded(where) if not (APP / path).exists()] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(APP)))
+def test_no_identifier_is_a_word_that_the_glossary_replaced(path: Path) -> None:
+    found = {
+        name: [REPLACED[word] for word in _words(name) if word in REPLACED]
+        for name in _identifiers(path)
+        if not name.startswith("__")
+    }
+
+    assert {name: say for name, say in found.items() if say} == {}
+
+
+def test_words_are_found_inside_identifiers() -> None:
+    assert _words("_into_live_tables") & set(REPLACED) == {"into_live"}
+    assert _words("WireForm") & set(REPLACED) == {"wire"}
+    assert _words("background") & set(REPLACED) == set()
+    assert _words("replace") & set(REPLACED) == set()
+
+
+def test_what_replaced_a_word_is_a_term() -> None:
+    assert {term for term in REPLACED.values() if term not in TERMS} == set()
+
+
+def test_it_is_one_word_for_one_thing() -> None:
+    terms = [name.strip() for term in TERMS for name in term.split(",")]
+
+    assert len(terms) > 80
+    assert len(terms) == len(set(terms))
