@@ -1,4 +1,4 @@
-"""Locks that others hold: asked for briefly, and again after a pause."""
+"""The lock retry: try to get locks with a short timeout, and try again after a pause."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ def retry_lock(
     alias: str,
     transactions: str,
 ) -> T:
-    """Return what `attempt` returns, once no lock is `refused` to it.
+    """Call `attempt` until it gets its locks; return what it returns.
 
-    Raises LockNotGranted after so many `tries`; its hint names where the open `transactions` are
-    shown. Other errors are raised as they are.
+    `refused` tells whether an error means that a lock was not granted; other errors are raised.
+    Raises LockNotGranted after `tries` calls. Its hint says where the server shows open
+    `transactions`.
     """
     for number in range(1, tries + 1):
         try:
@@ -39,6 +40,6 @@ def retry_lock(
                     obj=f"database {alias}",
                     hint=f"A long transaction is open: see {transactions}. The run can be resumed.",
                 ) from error
-            # Others queue up behind a lock that waits: let them through before the next try.
+            # Other clients queue behind a lock request that waits. The pause lets them through.
             time.sleep(random.uniform(0.1, 0.3) * number)  # noqa: S311  # jitter
-    raise AssertionError("the last attempt returns or raises")
+    raise AssertionError("the last try returns or raises")

@@ -1,9 +1,13 @@
-"""Merge: staging's rows, which were proven to be the package's, go into live's tables.
+"""Merge: rows of staging, which are proven to be the package's, are written to live's tables.
 
-All of it is set-wise SQL in one transaction on live, with staging's tables at hand under a prefix.
-Per model there is one mapping table in staging: a row of the package, the row of live that it is or
-becomes, and what happens to it. First the mapping tables are made, in an order in which a natural
-key finds what it refers to mapped already (`matching`, `absent`). Then every row can be translated
-to live's keys (`translation`), compared (`conflicts`), written (`writing`) and proven (`proof`).
-Foreign keys are checked when the transaction ends, so cycles need no second pass.
+All statements run in one transaction on live, which reaches staging's tables by a prefix. No row is
+handled alone. Each model has a mapping table in staging. For each row of the package it has the row
+of live that it is or becomes, and what happens to it.
+
+1. `key_matching` and `unresolved_references` fill the mapping tables, in an order in which the
+   models that a natural key refers to come first.
+2. `translation` selects the package's rows with live's keys.
+3. `conflicts` compares them with live, `write` writes them, `proof` proves the result.
+
+Foreign keys are checked at the end of the transaction, so cycles need no second pass.
 """

@@ -1,12 +1,11 @@
-"""Compares the package's rows with those of live that they are, and finds what an operator has to
-decide:
+"""Finds conflicts: compares the rows of the package with the rows of live that they match.
 
     content         the same primary key, other content, in a model without a natural key
-    column:uuid     the same natural key, another value in another unique column
-    unique:uuid     another natural key, but the value of a unique column of a row of live
-    taken:uuid      a value of a unique column that a further row of live has
+    column:uuid     the same natural key, another value in the unique column `uuid`
+    unique:uuid     another natural key, but a row of live has the same `uuid`
+    taken:uuid      another row of live, which is not the matched one, has the same `uuid`
 
-The policy decides: the package's row is taken, or live's is kept.
+The policy decides a conflict: the package's row is written, or live's row stays.
 """
 
 from __future__ import annotations
@@ -24,18 +23,18 @@ _MAX_EXAMPLES = 10
 
 
 class Conflict(TypedDict):
-    """What an operator has to decide, or has decided."""
+    """A kind of conflict of a model, and how it was decided."""
 
     what: str
     rows: int
     examples: list[str]
-    """Names of some of the rows: natural keys as the package has them."""
+    """Natural keys of some of the rows, as the package has them."""
     decided: str
-    """package, target, or "": refused."""
+    """package, target, or "": the merge is refused."""
 
 
 def compare(dialect: Dialect, mapped: MappedModel, rows: Translation, policy: Policy) -> None:
-    """Set the action of every row that was found: same, update, or keep."""
+    """Set the action of every matched row to same, update or keep."""
     mapping, own = dialect.staged(mapped.mapping), mapped.columns("p")
     x, live = f"({rows.select()}) x", f"{dialect.quote(mapped.table)} l"
     found = "x.merge_action IN ('matched', 'hit')"
@@ -77,7 +76,8 @@ def compare(dialect: Dialect, mapped: MappedModel, rows: Translation, policy: Po
 
 
 def _find_taken_values(dialect: Dialect, mapped: MappedModel, rows: Translation) -> None:
-    """A further row of live has the value, and keeps it: it is not one of those that change."""
+    """Mark rows whose unique value another row of live has and keeps, since no row of the package
+    changes it."""
     mapping = dialect.staged(mapped.mapping)
     pairs = [(f"t{at}", dialect.quote(field.column)) for at, field in enumerate(mapped.pk)]
     theirs = " AND ".join(f"o.{name} = l.{column}" for name, column in pairs)
@@ -115,7 +115,7 @@ def _set_conflict(
 
 
 def conflicts(dialect: Dialect, mapped: MappedModel, policy: Policy) -> list[Conflict]:
-    """Return the model's conflicts, each kind with its number of rows and some of their names."""
+    """Return the model's conflicts: each kind with its number of rows and some of their keys."""
     return [
         Conflict(
             what=_description(reason),
@@ -132,7 +132,8 @@ def conflicts(dialect: Dialect, mapped: MappedModel, policy: Policy) -> list[Con
 
 
 def _decided(reason: str, *, kept: bool, policy: Policy) -> str:
-    """No policy gives two rows the same value: then the target's row stays, or all is refused."""
+    """Return the policy's decision. No policy can give two rows the same unique value: a taken
+    value is decided only if the target's row stays."""
     if reason.startswith("taken") and (policy.on_conflict == "package" or not kept):
         return ""
     return policy.on_conflict
@@ -149,7 +150,7 @@ def _description(reason: str) -> str:
 
 
 def row_names(dialect: Dialect, mapped: MappedModel, where: str, limit: int) -> list[str]:
-    """Return the names of some rows of the package."""
+    """Return the natural keys of some rows of the package, as text."""
     columns, source = key_query(mapped.model, mapped.paths, dialect.connection, dialect.staging)
     on = _on(dialect, mapped)
     return [

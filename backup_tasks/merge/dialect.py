@@ -1,5 +1,5 @@
-"""Where a merge works: live and staging in one transaction, and how this database says what the SQL
-standard leaves open. All differences between databases that a merge meets are here."""
+"""The dialect of a merge: runs statements on live and staging, and writes the SQL that differs
+between databases. No other module of the merge knows which database it runs on."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ _EQUAL_IS_SAME = (
     models.UUIDField,
     models.BinaryField,
 )
-"""Values that PostgreSQL finds equal only if they are the same; unlike 1.0 and 1.00, or citext."""
+"""Fields whose values are the same if PostgreSQL finds them equal. Unlike numeric, where 1.0 equals
+1.00, or citext."""
 
 
 class Dialect:
-    """Runs statements, and puts them into this database's words."""
+    """Runs statements in one transaction, and writes the SQL that is special to this database."""
 
     def __init__(self, connection: BaseDatabaseWrapper, cursor: Any, staging: str) -> None:
         self.connection = connection
@@ -40,7 +41,7 @@ class Dialect:
         return str(self.connection.ops.quote_name(name))
 
     def staged(self, table: str) -> str:
-        """Return a table of staging, as SQL names it."""
+        """Return the SQL name of a table in staging."""
         return self.staging + self.quote(table)
 
     def run(self, sql: str, params: Sequence[Any] | None = None) -> int:
@@ -49,7 +50,7 @@ class Dialect:
         return int(self._cursor.rowcount)
 
     def rows(self, sql: str, params: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
-        """Return the rows of a query that has few."""
+        """Return all rows of a query. Only for queries with few."""
         self._cursor.execute(sql, params)
         found: list[tuple[Any, ...]] = self._cursor.fetchall()
         return found
@@ -59,7 +60,7 @@ class Dialect:
         return self.rows(sql, params)[0][0]
 
     def make(self, name: str, select: str, index: Sequence[str]) -> str:
-        """Make a table in staging from a query, with an index; return how SQL names it."""
+        """Create a table in staging from a query, with an index; return its SQL name."""
         table = self.staged(name)
         self.run(f"DROP TABLE IF EXISTS {table}")
         self.run(f"CREATE TABLE {table} AS {select}")
@@ -69,7 +70,7 @@ class Dialect:
         return table
 
     def index(self, name: str, columns: Sequence[str]) -> None:
-        """Make an index of a table of staging."""
+        """Create an index on a table in staging."""
         listed, index_name = ", ".join(columns), self.quote(f"{name}_by_{'_'.join(columns)}")
         if self._postgresql:
             self.run(f"CREATE INDEX {index_name} ON {self.staged(name)} ({listed})")
@@ -81,14 +82,14 @@ class Dialect:
         return f"CAST({sql} AS {'text' if self._postgresql else 'char(255)'})"
 
     def number(self, text: str) -> str:
-        """Return the whole number that the text is, NULL for other text."""
+        """Return the whole number that a text has; NULL for other text."""
         if self._postgresql:
             return f"CASE WHEN {text} ~ '^[0-9]{{1,18}}$' THEN CAST({text} AS bigint) END"
         number = f"{text} <> '' AND {text} NOT GLOB '*[^0-9]*'"
         return f"CASE WHEN {number} THEN CAST({text} AS integer) END"
 
     def key_text(self, field: Field, sql: str) -> str:
-        """Return a primary key as Python writes it into a generic key."""
+        """Return a primary key as text, as Django writes it into a generic key."""
         text = self.text(sql)
         plain = value_encoding.plain_field(field)
         if (
@@ -104,11 +105,12 @@ class Dialect:
         return f"CAST({sql} AS {field.db_type(self.connection)})"
 
     def comparable(self, sql: str, *, null: bool) -> str:
-        """Return what two keys are compared by with `=`, so that a join can be hashed."""
+        """Return an expression that compares with `=` although keys may be NULL, so that the
+        database can use a hash join."""
         return f"CASE WHEN {sql} IS NULL THEN '0' ELSE '1' || {self.text(sql)} END" if null else sql
 
     def differ(self, field: Field, one: str, other: str) -> str:
-        """Return the condition that two values of a column are not the same, NULL being a value."""
+        """Return the condition that two values of a column differ. NULL equals NULL."""
         if not self._postgresql:
             return f"{one} IS NOT {other}"
         plain = value_encoding.plain_field(field)
@@ -118,5 +120,5 @@ class Dialect:
 
     @property
     def overriding(self) -> str:
-        """What an INSERT says that brings its primary keys along."""
+        """The clause of an INSERT that gives the primary keys itself."""
         return "OVERRIDING SYSTEM VALUE " if self._postgresql else ""

@@ -1,12 +1,17 @@
-"""Makes the mapping table of a model: which row of live each row of the package is, or becomes.
+"""Key matching: makes the mapping table of a model, which says which row of live each row of the
+package is or becomes.
 
 p0…         primary key in the package
 t0…         primary key in live
-action      matched, hit, unmatched: until it is known what is to be done; then
-            insert, update, same; keep: live's version stays; mapped: an operator said so;
-            none: there is none, references become NULL; gone: the package itself has no such
-            row, and what refers to it must go on leading nowhere; missing: refused
-conflict    what an operator has to decide, see `conflicts`
+action      while keys are matched: matched (by its natural key), hit (by another unique value),
+            unmatched. In the end:
+            insert, update
+            same    live's row is equal already
+            keep    live's row stays as it is
+            mapped  the policy names the row of live
+            none    neither side has the row; references to it become NULL
+            gone    the package has no such row; references to it must dangle in live too
+conflict    the kind of conflict, see `conflicts`
 """
 
 from __future__ import annotations
@@ -25,14 +30,15 @@ from backup_tasks.rows.query import Field, key_query
 
 
 class KeyMatching:
-    """Makes one mapping table after the other."""
+    """Makes the mapping tables, one model after the other."""
 
     def __init__(self, dialect: Dialect, mapped_models: Mapping[Model, MappedModel]) -> None:
         self._dialect, self._mapped_models = dialect, mapped_models
         self._mapped: dict[Model, MappedModel] = {}
 
     def match(self, mapped: MappedModel) -> None:
-        """Find the rows of live. Raises DoesNotFit for a key that is not unique."""
+        """Make the table, and match rows by natural key. Raises DoesNotFit for a key that several
+        rows have."""
         dialect = self._dialect
         package, live = self._keys_select(mapped, dialect.staging), self._keys_select(mapped, "")
         parts = range(len(mapped.keys) + len(mapped.values))
@@ -51,7 +57,7 @@ class KeyMatching:
         self._refuse_ambiguous(mapped, "the package", mapped.columns("t"))
 
     def _keys_select(self, mapped: MappedModel, prefix: str) -> str:
-        """Return the SELECT of primary keys (pk0…) and what tells the rows apart (k0…)."""
+        """Return the SELECT of the primary keys (pk0…) and the natural keys (k0…) of one side."""
         dialect = self._dialect
         columns, source = key_query(mapped.model, mapped.values, dialect.connection, prefix)
         null = [_may_be_null(mapped.model, path) for path in mapped.values]
@@ -89,8 +95,8 @@ class KeyMatching:
             )
 
     def assign_keys(self, mapped: MappedModel, every: Sequence[MappedModel]) -> None:
-        """Give the rows that were not found a place: the row of live that has a unique value of
-        theirs (a conflict), else a primary key, their own if it is free."""
+        """Give unmatched rows a key in live: that of the row which has one of their unique values
+        (a conflict), or else a primary key for a new row, their own if it is free."""
         dialect, mapping = self._dialect, self._dialect.staged(mapped.mapping)
         if mapped.has_auto_pk:
             self._assign_numbers(mapped, every)
@@ -121,7 +127,7 @@ class KeyMatching:
         own = mapped.columns("p")
         for fields in mapped.uniques():
             if not all(not f.is_relation or target_of(f) in self._mapped for f in fields):
-                continue  # found out when rows are compared
+                continue  # `conflicts.compare` finds these
             on = " AND ".join(f"x.{c} = l.{c}" for c in map(dialect.quote, _columns(fields)))
             found = ", ".join(
                 f"l.{dialect.quote(f.column)} AS t{at}" for at, f in enumerate(mapped.pk)
@@ -139,7 +145,7 @@ class KeyMatching:
             )
 
     def _assign(self, mapped: MappedModel, select: str, also: str) -> None:
-        """Set t0… of the rows that the SELECT of p0… and t0… names, and what else is to be set."""
+        """Set t0… of the rows as the SELECT of p0… and t0… says, and the columns in `also`."""
         dialect, own = self._dialect, mapped.columns("p")
         new_keys = dialect.make(f"{mapped.mapping}_new", select, own)
         mapping = dialect.staged(mapped.mapping)
@@ -154,7 +160,8 @@ class KeyMatching:
         )
 
     def _assign_numbers(self, mapped: MappedModel, every: Sequence[MappedModel]) -> None:
-        """Give rows their own number if it is free, else one that nobody had."""
+        """Give new rows the primary key that they have in the package if it is free in live, and
+        else one that neither side has used."""
         dialect, mapping = self._dialect, self._dialect.staged(mapped.mapping)
         (pk,) = map(dialect.quote, _columns(mapped.pk))
         used = [f"SELECT {pk} AS v FROM {dialect.quote(mapped.table)}"]
@@ -181,8 +188,8 @@ class KeyMatching:
 def _dangling_numbers(
     dialect: Dialect, mapped: MappedModel, every: Sequence[MappedModel]
 ) -> list[str]:
-    """Return queries (of a column v) of the numbers that rows of live refer to though there is no
-    such row: a new row with that number would be taken for the one that is gone (T1, T12)."""
+    """Return queries, with a column v, of the primary keys to which dangling references of live
+    refer. A new row with such a key would become the target of the reference (T1, T12)."""
     quote, meta = dialect.quote, mapped.model._meta
     (pk,) = map(quote, _columns(mapped.pk))
     found = []
@@ -218,5 +225,5 @@ def _names(fields: Collection[Field]) -> str:
 
 
 def _may_be_null(model: Model, path: str) -> bool:
-    """Whether the value at the end of a path can be missing."""
+    """Whether the value at the end of a path may be NULL."""
     return "__" in path or bool(model._meta.get_field(path).null)  # type: ignore[union-attr]  # a column

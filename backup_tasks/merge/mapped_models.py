@@ -1,4 +1,5 @@
-"""The models of a merge: what tells the rows of each apart, and the order in which to look."""
+"""The mapped models of a merge: what identifies the rows of each, and the order to match them
+in."""
 
 from __future__ import annotations
 
@@ -16,20 +17,21 @@ Identities = Mapping[Model, Identity]
 
 @dataclass(frozen=True, kw_only=True)
 class MappedModel:
-    """A model whose rows are merged, or that merged rows refer to."""
+    """A model whose rows are merged, or to which merged rows refer."""
 
     model: Model
     number: int
     merged: bool
-    """False: the package has its keys only, in staging; no row of it is written."""
+    """False: staging has only the keys of its rows, and the merge writes none of them."""
     paths: tuple[str, ...]
-    """What a row is called in messages: its natural key, else its primary key."""
+    """The key that messages show for a row: the natural key, or else the primary key."""
     keys: tuple[Field, ...]
-    """Foreign keys that are part of what tells rows apart: compared as they are mapped."""
+    """Foreign keys in the identity of a row. They are compared as the mapping tables translate
+    them."""
     values: tuple[str, ...]
-    """The other parts: field paths to plain values."""
+    """The rest of the identity: field paths to plain values."""
     by_pk: bool
-    """There is no natural key: the primary key is the identity."""
+    """Whether the primary key is the identity, since there is no natural key."""
 
     @property
     def label(self) -> str:
@@ -41,31 +43,32 @@ class MappedModel:
 
     @property
     def mapping(self) -> str:
-        """Name of its mapping table, in staging: p0… (package), t0… (target), action, conflict."""
+        """Name of its mapping table in staging. `key_matching` describes the columns."""
         return f"merge_{self.number}"
 
     @property
     def pk(self) -> tuple[Field, ...]:
-        """The fields that make the primary key, one but for composite ones."""
+        """The fields of the primary key: several for a composite one."""
         return pk_fields(self.model)
 
     @property
     def has_auto_pk(self) -> bool:
-        """The database gives its rows their primary keys, which mean nothing by themselves."""
+        """Whether the database generates the primary keys, so that another number does as well."""
         return isinstance(self.model._meta.pk, models.AutoField)
 
     @property
     def written(self) -> list[Field]:
-        """The columns that can be written."""
+        """The fields whose columns can be written: all but generated ones."""
         return [field for field in self.model._meta.local_concrete_fields if not field.generated]
 
     def columns(self, kind: str) -> list[str]:
-        """Return the names of the primary key's columns in the mapping table, for "p" or "t"."""
+        """Return the primary key's columns in the mapping table: "p" of the package, "t" of
+        live."""
         return [f"{kind}{number}" for number in range(len(self.pk))]
 
     def uniques(self) -> list[tuple[Field, ...]]:
-        """Return the other sets of columns that no two rows may share; the first is the primary
-        key, where it is more than a number."""
+        """Return the unique sets of columns besides the identity. The primary key is the first,
+        unless the database generates it."""
         meta = self.model._meta
         found = [] if self.has_auto_pk else [self.pk]
         found += [(f,) for f in self.written if f.unique and not f.primary_key]
@@ -81,7 +84,7 @@ class MappedModel:
 
 
 def pk_fields(model: Model) -> tuple[Field, ...]:
-    """Return the fields that make the model's primary key."""
+    """Return the fields of the model's primary key."""
     pk = model._meta.pk
     if isinstance(pk, models.CompositePrimaryKey):
         return tuple(_column(model, name) for name in pk.field_names)
@@ -93,22 +96,22 @@ def _column(model: Model, name: str) -> Field:
 
 
 def target_of(field: Field) -> Model | None:
-    """Return the model with the table that a foreign key refers to; None for other fields."""
+    """Return the concrete model that a foreign key refers to; None for other fields."""
     related = cast("Model | None", field.related_model)
     return cast(Model, related._meta.concrete_model) if related else None
 
 
 def refers_by_pk(field: Field) -> bool:
-    """Whether a foreign key holds the primary key of what it refers to."""
+    """Whether a foreign key holds the primary key of its target, not another unique column."""
     return bool(cast(Any, field).target_field.primary_key)
 
 
 def in_mapping_order(
     merged: Sequence[Model], outside: Sequence[Model], identities: Identities
 ) -> list[MappedModel]:
-    """Return the models so that each comes after those that its own identity leads to.
+    """Return the models, each after those that its identity refers to. Identities have no cycles.
 
-    That has no cycles. What else refers to each other keeps the order that it was given in.
+    Otherwise models keep the order in which they were given.
     """
     found = {
         model: _mapped_model(model, number, identities, merged=model in merged)
@@ -168,7 +171,7 @@ def _mapped_model(
 def _complete_foreign_keys(
     model: Model, paths: Sequence[str], identities: Identities
 ) -> Iterator[Field]:
-    """Yield the foreign keys of which the paths use the whole natural key of the other model."""
+    """Yield the foreign keys whose target's natural key is completely in the paths."""
     for root in dict.fromkeys(path.partition("__")[0] for path in paths):
         field = _column(model, root)
         rest = {path.partition("__")[2] for path in paths if path.partition("__")[0] == root}
@@ -180,7 +183,8 @@ def _complete_foreign_keys(
 
 
 def _parent_link(model: Model, paths: Sequence[str], identities: Identities) -> Field | None:
-    """A child model that is told apart by its parent's key is so by the link to its parent."""
+    """Return the link to the parent, if the identity of a child model is its parent's natural
+    key."""
     pk = model._meta.pk
     target = target_of(pk)
     if target is not None and target in identities:
@@ -191,8 +195,8 @@ def _parent_link(model: Model, paths: Sequence[str], identities: Identities) -> 
 
 
 def _unique_set(model: Model, identities: Identities) -> tuple[Field, ...]:
-    """A table in between (many to many) is told apart by what it connects, even if that has no
-    natural key."""
+    """Return the foreign keys of an automatic many-to-many table, which are unique together. They
+    are its identity also where their targets have no natural key."""
     for names in model._meta.unique_together if model._meta.auto_created else ():
         return tuple(_column(model, name) for name in names)
     return ()

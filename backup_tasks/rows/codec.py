@@ -1,14 +1,14 @@
-"""The shape of a model's rows: how a row becomes a line, and a line becomes a row again.
+"""The codec of a model: it encodes a row as a line of the dump, and decodes a line to a row.
 
-A line is one JSON object that Django's `loaddata` accepts; the members that start with `_` are
-ignored by it and keep what an exact restore needs:
+A line is one JSON object that Django's `loaddata` accepts. `loaddata` ignores the members that
+start with `_`; they hold what an exact restore needs:
 
     {"model":"documents.document","fields":{"author":["ada"],…},"_pk":12,"_fk":{"author":7}}
 
-`fields` has its keys sorted. `pk` stands beside `model` where the primary key is the row's
-identity. `_pk` is the primary key, `_fk` the stored value of each foreign key that `fields` gives
-by natural key, `_raw` the stored text of columns whose wire form does not tell it all. The
-line without its `_` members is the canonical row: its digest is the same wherever the data is.
+The keys of `fields` are sorted. A model whose identity is its primary key has a member `pk` after
+`model`. `_pk` is the primary key. `_fk` has the stored value of each foreign key that `fields`
+gives by natural key. `_raw` has the stored text of columns whose encoded value loses something.
+The line without its `_` members is the canonical row: its digest is the same on every database.
 """
 
 from __future__ import annotations
@@ -30,24 +30,25 @@ from backup_tasks.rows.query import Field, Query
 
 Identities = Mapping[Model, Identity]
 Line = tuple[bytes, bytes]
-"""A line, parted: the canonical row without its closing brace, and the rest. The line is both, the
-canonical row the first and a closing brace."""
+"""A line as prefix and suffix. The prefix is the canonical row without its closing brace. Prefix
+and suffix together are the line."""
 Lines = tuple[Sequence[bytes], Sequence[bytes]]
-"""Some lines: the first part of each, the rest of each."""
+"""A batch of lines: the prefixes, and the suffixes in the same order."""
 
 BATCH_BYTES = 1 << 16
-"""Of lines in a batch, about."""
+"""The approximate size of a batch of lines."""
 _BATCH_ROWS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
-    """A foreign key that is given by natural key, and where a row has the parts of that."""
+    """A foreign key that is written as a natural key, and where a row has the values of that
+    key."""
 
     model: Model
     paths: tuple[str, ...]
     target_index: int
-    """The column that the key refers to: NULL where it leads nowhere."""
+    """Index of the column that the key refers to. It is NULL where the target does not exist."""
     indexes: tuple[int, ...]
 
 
@@ -57,13 +58,13 @@ class LineColumn:
 
     name: str
     index: int
-    """Place of its value in the row."""
+    """Index of its value in the row."""
     key: Key | None
     is_json: bool
 
 
 class RowCodec:
-    """How the rows of one model are read from, and written to, one database."""
+    """Reads, encodes and decodes the rows of one model in one database."""
 
     def __init__(
         self, model: Model, identities: Identities, connection: BaseDatabaseWrapper
@@ -105,7 +106,7 @@ class RowCodec:
         ]
 
     def _pk_is_in_natural_key(self, pk: Field) -> bool:
-        """A primary key that is part of the natural key is an ordinary field of the line."""
+        """Whether the natural key includes the primary key, which then is a field like others."""
         return self.identity.loadable and pk.name in self.identity.paths
 
     def _line_column(self, field: Field, identities: Identities) -> LineColumn:
@@ -133,27 +134,29 @@ class RowCodec:
         return [field.column for field in self.written]
 
     def read_lines(self) -> Iterator[Lines]:
-        """Read all rows; yield their lines in batches. Raises DumpFailed, django.db errors."""
+        """Read all rows and yield their lines in batches. Raises DumpFailed, django.db errors."""
         with self.connection.chunked_cursor() as cursor:
             cursor.execute(self.query.sql())
             batch_rows = 1
             while rows := cursor.fetchmany(batch_rows):
                 prefixes, suffixes = zip(*map(self.encode, rows), strict=True)
                 yield prefixes, suffixes
-                # Rows may be of any size: the next batch is as many as fit, by the last one's.
+                # Rows differ in size, so the size of this batch decides how many rows the next has.
                 fitting_rows = BATCH_BYTES * len(rows) // sum(map(len, (*prefixes, *suffixes)))
                 batch_rows = max(1, min(fitting_rows, 10 * batch_rows, _BATCH_ROWS))
 
     def encode(self, row: Sequence[Any]) -> Line:
-        """Return the line of a row. Raises DumpFailed, naming it, for text that is not Unicode."""
+        """Return the line of a row. Raises DumpFailed, which names the row, for invalid Unicode."""
         values = [
             column.read(value) if column.read and value is not None else value
             for value, column in zip(row, self.query.columns, strict=True)
         ]
         fields = {line_column.name: values[line_column.index] for line_column in self.line_columns}
-        tail: dict[str, Any] = {} if self.pk_index is None else {"_pk": values[self.pk_index]}
+        hidden: dict[str, Any] = {} if self.pk_index is None else {"_pk": values[self.pk_index]}
         if self.keys:
-            tail["_fk"] = {line_column.name: values[line_column.index] for line_column in self.keys}
+            hidden["_fk"] = {
+                line_column.name: values[line_column.index] for line_column in self.keys
+            }
         for line_column in self.keys:
             if line_column.key and values[line_column.key.target_index] is not None:
                 fields[line_column.name] = [values[index] for index in line_column.key.indexes]
@@ -161,21 +164,21 @@ class RowCodec:
             raw = self._encode_json_fields(fields)
             raw |= {name: values[at] for name, at in self._stored_texts if values[at] is not None}
             if raw:
-                tail["_raw"] = raw
+                hidden["_raw"] = raw
             prefix = self.prefix(None if self.pk_index is None else values[self.pk_index])
             prefix += orjson.dumps(fields)
-            suffix = orjson.dumps(tail)
+            suffix = orjson.dumps(hidden)
         except (TypeError, ValueError) as error:
             raise self.unreadable_row(row, error) from error
-        return prefix, b"," + suffix[1:] if tail else b"}"
+        return prefix, b"," + suffix[1:] if hidden else b"}"
 
     def prefix(self, pk: Any) -> bytes:
-        """Return the start of a line, up to the value of `fields`."""
-        shown = b',"pk":' + orjson.dumps(pk) if self.pk_is_identity else b""
-        return b'{"model":' + orjson.dumps(self.label) + shown + b',"fields":'
+        """Return what a line has before the value of `fields`."""
+        pk_member = b',"pk":' + orjson.dumps(pk) if self.pk_is_identity else b""
+        return b'{"model":' + orjson.dumps(self.label) + pk_member + b',"fields":'
 
     def unreadable_row(self, row: object, error: Exception) -> DumpFailed:
-        """Return the error for a row that can't be a line."""
+        """Return the error for a row that can't be encoded."""
         known = self.pk_index is not None and isinstance(row, Sequence)
         return DumpFailed(
             f"a row can't be written as JSON: {error}",
@@ -196,7 +199,7 @@ class RowCodec:
     def decode(self, line: bytes) -> list[Any]:
         """Return the values of `columns` for one line of a dump. Raises LoadFailed.
 
-        A line of Django's `dumpdata --format jsonl` will do too, if it has primary keys.
+        A line of Django's `dumpdata --format jsonl` that has a primary key can be decoded too.
         """
         try:
             data = orjson.loads(line)
@@ -227,13 +230,13 @@ class RowCodec:
 
 
 def _single_pk(model: Model) -> Field | None:
-    """Return the primary key; None where several columns make it (they are ordinary fields)."""
+    """Return the primary key, or None for a composite one, whose columns are fields like others."""
     pk = model._meta.pk
     return None if isinstance(pk, models.CompositePrimaryKey) else pk
 
 
 def _getter_of(names: list[str]) -> Callable[[dict[str, Any]], Sequence[Any]]:
-    """Return what takes the members of these names from a line's `fields`, in this order."""
+    """Return a function that takes the values of these names, in this order, from `fields`."""
     if len(names) == 1:
         return lambda fields: [fields[names[0]]]
     return itemgetter(*names)

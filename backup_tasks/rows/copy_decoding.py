@@ -1,10 +1,10 @@
-"""What PostgreSQL's COPY sends, made JSON: a column of many rows at a time.
+"""Decodes what PostgreSQL's COPY sends, and makes JSON of it, a column of many rows at a time.
 
-COPY escapes what would part values or rows, and most of its escapes are JSON's own (a backslash and
-one of ``\\bfnrt``): text needs little more to stand in a string of JSON.
+COPY escapes characters that separate values or rows. Most of its escapes are also JSON's (a
+backslash and one of ``\\bfnrt``), so little is left to do for text.
 
-All is done by few calls for many values: a loop of Python's for each value would cost more than the
-server's work for the row.
+Each function handles many values with few calls. A loop in Python over the values would cost more
+than the server's work for the rows.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ import orjson
 from backup_tasks.rows import value_encoding
 
 ColumnDecoder = Callable[[Sequence[bytes]], Sequence[bytes]]
-"""Turns the values of a column, as they were sent, into JSON, or into what quotes will surround."""
+"""Makes JSON of the values of a column as COPY sent them. Where the format adds quotes, it makes
+what stands between the quotes."""
 
 DELIMITER = b"\x01"
 NULL = b"null"
-"""How NULL is sent: as JSON writes it. Text that may be NULL is sent as JSON, in quotes."""
+"""COPY sends NULL as JSON writes it. Text that may be NULL is sent as JSON, in quotes, so that the
+text "null" is not taken for NULL."""
 
 _ESCAPE = re.compile(rb"\\.", re.DOTALL)
 _ESCAPE_OR_CONTROL = re.compile(rb"\\.|[\x02-\x07\x0e-\x1f]", re.DOTALL)
@@ -31,9 +33,9 @@ _WITH_FRACTION = len("2026-11-22 22:33:55.123456")
 
 
 def split_values(rows: Sequence[bytes]) -> list[bytes]:
-    """Return the values of all rows, one after another."""
+    """Return the values of all rows, row after row."""
     block = b"".join(rows)
-    if b"\\\x01" in block:  # the delimiter in a text, or a backslash at the end of one
+    if b"\\\x01" in block:  # text that holds the delimiter, or ends with a backslash
         block = _ESCAPE.sub(_delimiter_as_json, block)
     return block[:-1].replace(b"\n", DELIMITER).split(DELIMITER)
 
@@ -43,7 +45,8 @@ def _delimiter_as_json(pair: re.Match[bytes]) -> bytes:
 
 
 def decode_json(values: Sequence[bytes]) -> Sequence[bytes]:
-    """Finish what the server wrote as JSON: COPY doubled its backslashes, and nothing else."""
+    """Decode what the server wrote as JSON: COPY doubles the backslashes and changes nothing
+    else."""
     text = DELIMITER.join(values)
     if b"\\" not in text:
         return values
@@ -51,7 +54,7 @@ def decode_json(values: Sequence[bytes]) -> Sequence[bytes]:
 
 
 def decode_text(values: Sequence[bytes]) -> Sequence[bytes]:
-    """Finish text that quotes will surround."""
+    """Decode text to the content of a JSON string, without the quotes."""
     text = DELIMITER.join(values)
     has_controls = rb"\v" in text or len(text.translate(None, _CONTROLS)) < len(text)
     if not has_controls and b'"' not in text:
@@ -70,7 +73,7 @@ def _control_as_json(found: re.Match[bytes]) -> bytes:
 
 
 def decode_datetimes(values: Sequence[bytes]) -> Sequence[bytes]:
-    """Finish moments in UTC: always six digits, a T, and the offset."""
+    """Decode timestamps in UTC to JSON strings with a T, six digits and the offset."""
     full = [value if len(value) == _WITH_FRACTION else _with_fraction(value) for value in values]
     text = b'"' + b'+00:00"\x01"'.join(full) + b'+00:00"'
     text = text.replace(b" ", b"T").replace(b'"null+00:00"', NULL)
@@ -78,14 +81,14 @@ def decode_datetimes(values: Sequence[bytes]) -> Sequence[bytes]:
 
 
 def _with_fraction(value: bytes) -> bytes:
-    """PostgreSQL leaves zeros at the end away."""
+    """Append the zeros at the end, which PostgreSQL does not send."""
     if value == NULL:
         return value
     return (value if b"." in value else value + b".").ljust(_WITH_FRACTION, b"0")
 
 
 def decode_floats(values: Sequence[bytes]) -> Sequence[bytes]:
-    """Finish numbers of floating point: 1e+20 is 1e20 in JSON, and Infinity is text."""
+    """Decode floating-point numbers: JSON writes 1e+20 as 1e20, and Infinity is a string."""
     read = [
         None if value == NULL else value_encoding.encode_float(float(value)) for value in values
     ]
@@ -93,5 +96,5 @@ def decode_floats(values: Sequence[bytes]) -> Sequence[bytes]:
 
 
 def decode_nothing(values: Sequence[bytes]) -> Sequence[bytes]:
-    """Finish what needs nothing, or quotes only."""
+    """Return values that are JSON already, or that only lack quotes."""
     return values

@@ -1,11 +1,12 @@
-"""Lines from what PostgreSQL sends: the same bytes as `Shape.lines`, several times faster.
+"""Reads the lines of a model by COPY: the same bytes as `RowCodec.read_lines`, several times
+faster.
 
-One COPY per model: the server joins the natural keys and sends a row's values; what is the same in
-each line stays here. Many rows at once are split into columns, what a value lacks to be JSON
-is done to a whole column (`finishing`), and the columns are put into lines.
+There is one COPY per model. The server joins the natural keys and sends the values of each row. The
+text that is the same in all lines is added here. Many rows at a time are split into columns, each
+column is decoded as a whole (`copy_decoding`), and the columns are put together to lines.
 
-A field whose wire form can't be made of what the server sends (a duration, an array, a custom
-field) leaves its whole model to `Shape.lines`. One conformance suite holds both to the same output.
+A model with a field that has no COPY format (a duration, an array, a custom field) is read by
+`RowCodec.read_lines`. One conformance suite holds both to the same output.
 """
 
 from __future__ import annotations
@@ -32,14 +33,14 @@ from backup_tasks.rows.copy_formats import (
 from backup_tasks.rows.query import Column, Query
 
 _SMALL_TABLE = 1 << 20
-"""Bytes of a table that the server hashes, rather than the rows that refer to it."""
+"""Bytes. The server hashes a smaller table, rather than the rows that refer to it."""
 
 
 def copy_lines(codec: RowCodec) -> Iterator[Lines] | None:
-    """Yield all lines of the model in batches, or return None if the server can't send them.
+    """Yield all lines of the model in batches, or return None if COPY can't send them.
 
-    Raises DumpFailed, django.db errors. The connection must be in a transaction; until its end,
-    the server writes days and numbers as it does by default.
+    The connection must be in a transaction, since the output settings are changed until its end.
+    Raises DumpFailed, django.db errors.
     """
     if codec.connection.vendor != "postgresql":
         return None
@@ -68,17 +69,18 @@ def copy_lines(codec: RowCodec) -> Iterator[Lines] | None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Value:
-    """A value of each row, on its way from the server into the line."""
+    """A value that every row has: the SQL that sends it, and how it is put into the line."""
 
     sql: str
     quoted: bool = False
     decode: ColumnDecoder = copy_decoding.decode_json
     json: str = ""
-    """The name of a slot that holds JSON: its canonical form is made here."""
+    """For a JSON column, the name of the field. The canonical JSON is made here, not by the
+    server."""
 
 
 class _LineTemplate:
-    """A part of a line: the text that is the same in each, and the values between."""
+    """The prefix or the suffix of all lines: constant text with values in between."""
 
     def __init__(self) -> None:
         self.values: list[_Value] = []
@@ -92,7 +94,7 @@ class _LineTemplate:
         self.values.append(value)
 
     def fill(self, columns: Sequence[Sequence[bytes]], rows: int) -> list[bytes]:
-        """Return the part of each row's line, given the columns of its values."""
+        """Return the prefix or suffix of each row, given the columns of its values."""
         if not columns:
             return [self._format % ()] * rows
         return list(map(self._format.__mod__, zip(*columns, strict=True)))
@@ -118,7 +120,8 @@ def _lines(codec: RowCodec, not_null: Collection[str]) -> Iterator[Lines]:
 def _encode_json(
     texts: Sequence[bytes], name: str, raw: dict[int, dict[str, str]], codec: RowCodec
 ) -> list[bytes]:
-    """Return the wire form of each; what must go along is put into `raw`, by row and name."""
+    """Return the canonical JSON of each text. Put the stored text that `_raw` needs into `raw`, by
+    row and name."""
     if (canonicals := value_encoding.encode_json_column(texts)) is not None:
         return canonicals
     column = bytearray()
@@ -136,7 +139,7 @@ def _encode_json(
 
 
 def _received_rows(codec: RowCodec, values: Sequence[_Value]) -> Iterator[list[bytes]]:
-    """Yield the rows that the server sends, many at once: what is done to many costs little."""
+    """Yield the rows that the server sends, in batches."""
     connection = codec.connection
     with (
         connection.cursor() as cursor,
@@ -147,7 +150,8 @@ def _received_rows(codec: RowCodec, values: Sequence[_Value]) -> Iterator[list[b
         rows: list[bytes] = []
         bytes_left = BATCH_BYTES
         while True:
-            # What has arrived is at hand at once; `copy.read()`, which can wait, costs more.
+            # get_copy_data(1) returns at once what has arrived. `copy.read()` waits, and costs
+            # more.
             size, row = libpq.get_copy_data(1)
             if size == 0:
                 row = copy.read()
@@ -166,7 +170,7 @@ def _received_rows(codec: RowCodec, values: Sequence[_Value]) -> Iterator[list[b
 
 
 def _finish_copy(libpq: Any, connection: BaseDatabaseWrapper) -> None:
-    """Take the server's last words, and raise them if they are an error."""
+    """Read the results after the last row, and raise the first error among them."""
     failure = None
     while (result := libpq.get_result()) is not None:
         failure = failure or (result if result.error_message else None)
@@ -175,7 +179,7 @@ def _finish_copy(libpq: Any, connection: BaseDatabaseWrapper) -> None:
 
 
 def _templates(codec: RowCodec, not_null: Collection[str]) -> tuple[_LineTemplate, _LineTemplate]:
-    """Return the canonical row without its closing brace, and the rest of the line."""
+    """Return the templates of prefix and suffix."""
     columns = codec.query.columns
     pk = (
         None
@@ -208,7 +212,7 @@ def _value_of_line_column(
 ) -> _Value:
     column = codec.query.columns[line_column.index]
     if line_column.is_json:
-        # NULL comes as nothing: "null" is JSON's own.
+        # NULL is sent as an empty value, since "null" is JSON's null.
         whole = column.field.column in not_null
         sql = column.sql if whole else f"coalesce({column.sql}::text, '')"
         return _Value(sql=sql, json=line_column.name)
@@ -237,7 +241,7 @@ def _as_json(column: Column, codec: RowCodec) -> str:
 
 
 def _copy_statement(codec: RowCodec, values: Sequence[_Value]) -> str:
-    """Return the statement that sends the values."""
+    """Return the COPY statement that sends the values."""
     source = f"{codec.connection.ops.quote_name(codec.table)} t"
     for line_column in codec.keys:
         source += _natural_key_join(line_column, codec)
@@ -249,11 +253,11 @@ def _copy_statement(codec: RowCodec, values: Sequence[_Value]) -> str:
 
 
 def _natural_key_join(line_column: LineColumn, codec: RowCodec) -> str:
-    """Return the join to the natural keys that the slot's column leads to, each written out.
+    """Return the join to the natural keys, as JSON, of the rows that the foreign key refers to.
 
-    OFFSET 0 makes the server write each key once, not once for each row that refers to it: four
-    rows refer to one in a usual table. Only a table that is larger than the one that refers to it
-    is better asked for the few keys that are wanted.
+    OFFSET 0 makes the server write each key once, instead of once for each row that refers to it.
+    In a usual table four rows refer to one. It is left out for a table that is larger than the one
+    that refers to it, where few of the keys are needed.
     """
     if line_column.key is None:
         return ""
@@ -279,7 +283,7 @@ def _natural_key_join(line_column: LineColumn, codec: RowCodec) -> str:
 
 
 def _table_size(table: str, codec: RowCodec) -> int:
-    """Return the room that the table's rows take, in bytes."""
+    """Return the size of the table's rows in bytes."""
     with codec.connection.cursor() as cursor:
         name = codec.connection.ops.quote_name(table)
         cursor.execute("SELECT pg_relation_size(%s::regclass)", [name])

@@ -1,4 +1,5 @@
-"""How PostgreSQL writes the values of a column, and what that lacks to be JSON."""
+"""COPY formats: the SQL with which PostgreSQL writes the values of a column, and how to decode
+them."""
 
 from __future__ import annotations
 
@@ -14,14 +15,15 @@ from backup_tasks.rows.query import Field, Query
 
 @dataclass(frozen=True, kw_only=True)
 class CopyFormat:
-    """How the server writes the values of a type: SQL, in which {0} is the column."""
+    """How the server writes the values of a type. In the SQL, {0} stands for the column."""
 
     json_sql: str
-    """What gives the JSON of a value; NULL stays NULL. Natural keys are made of it."""
+    """Expression for the JSON of a value; NULL stays NULL. Natural keys are built from it."""
     copy_sql: str | None = None
-    """What is sent instead, which is less work for the server; None: the JSON is sent."""
+    """Cheaper expression that COPY sends instead. None: COPY sends the JSON."""
     quoted: bool = False
-    """Whether quotes belong around it: NULL would have them too, so there may be none."""
+    """Whether the line puts quotes around the value. Only for columns without NULL, since NULL
+    would get quotes too."""
     decode: ColumnDecoder = copy_decoding.decode_nothing
 
 
@@ -39,7 +41,7 @@ _FORMATS: Mapping[object, Mapping[str, CopyFormat]] = {
         "boolean": CopyFormat(json_sql="{0}::text"),
         "varchar": _TEXT,
         "text": _TEXT,
-        # What a client is sent: a cast to text would show the netmask of a single address.
+        # concat() gives what a client is sent. A cast to text would add a netmask to an address.
         "inet": CopyFormat(
             json_sql="CASE WHEN {0} IS NOT NULL THEN concat('\"', {0}, '\"') END",
             copy_sql="{0}",
@@ -50,7 +52,7 @@ _FORMATS: Mapping[object, Mapping[str, CopyFormat]] = {
         "timestamp with time zone": CopyFormat(
             json_sql="'\"' || to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"
             " || '+00:00\"'",
-            # An old table may have moments without a time zone: they are UTC's.
+            # An old table may have timestamps without time zone. They are in UTC.
             copy_sql="{0}::timestamptz AT TIME ZONE 'UTC'",
             decode=copy_decoding.decode_datetimes,
         )
@@ -65,18 +67,19 @@ _FORMATS: Mapping[object, Mapping[str, CopyFormat]] = {
         "bytea": CopyFormat(json_sql="'\"' || translate(encode({0}, 'base64'), E'\\n', '') || '\"'")
     },
 }
-"""By the wire form and the column's type."""
+"""By the function that encodes the field's values, and the type of the column."""
 
 _BEYOND_PYTHON = {
     "timestamp with time zone": "NOT BETWEEN '0001-01-01' AND '9999-12-30'",
     "date": "NOT BETWEEN '0001-01-01' AND '9999-12-30'",
     "time": "= '24:00'",
 }
-"""Types that hold moments which Python, and so the wire form, does not have."""
+"""By type: the condition for dates and times that Python can't represent, so that no encoding of
+them exists."""
 
 
 def copy_format_of(field: Field, connection: BaseDatabaseWrapper) -> CopyFormat | None:
-    """Return how the server writes the column; None if it can't."""
+    """Return the format in which the server writes the column; None if there is none."""
     value_field = value_encoding.plain_field(field)
     if hasattr(type(value_field), "from_db_value"):
         return None
@@ -84,7 +87,7 @@ def copy_format_of(field: Field, connection: BaseDatabaseWrapper) -> CopyFormat 
 
 
 def is_float(field: Field) -> bool:
-    """Whether the column holds numbers of floating point, and nothing else."""
+    """Whether the column holds floating-point numbers only."""
     value_field = value_encoding.plain_field(field)
     return value_encoding.encoder(value_field) is value_encoding.encode_float and not hasattr(
         type(value_field), "from_db_value"
@@ -92,7 +95,8 @@ def is_float(field: Field) -> bool:
 
 
 def use_default_output_settings(connection: BaseDatabaseWrapper) -> None:
-    """Until the transaction ends, let no setting of the database or the role change the forms."""
+    """Set what COPY's text depends on to its default until the transaction ends, since the database
+    or the role may have other values."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT set_config('DateStyle', 'ISO', true),"
@@ -104,19 +108,19 @@ def use_default_output_settings(connection: BaseDatabaseWrapper) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredColumns:
-    """What the server knows of a table's columns, by name; a model can be wrong."""
+    """What pg_catalog says of a table's columns, by name. The model may say something else."""
 
     jsonb: frozenset[str]
-    """Those that hold parsed JSON."""
+    """Columns of type jsonb."""
     not_null: frozenset[str]
-    """Those in which no row has NULL."""
+    """Columns in which no row has NULL."""
 
 
 def stored_columns(table: str, connection: BaseDatabaseWrapper) -> StoredColumns:
-    """Return what the server knows of the table's columns.
+    """Return what pg_catalog says of the table's columns.
 
-    A table that others inherit from can't say for their rows that there is no NULL, nor can a
-    constraint that was not checked for the rows that were there.
+    NOT NULL proves nothing where other tables inherit from the table, whose rows may have NULL, or
+    where the constraint was not validated for existing rows.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -136,7 +140,8 @@ def stored_columns(table: str, connection: BaseDatabaseWrapper) -> StoredColumns
 
 
 def has_datetimes_beyond_python(query: Query) -> bool:
-    """Whether a moment is one that Python does not have: its reading of the row says which."""
+    """Whether a row has a date or time that Python can't represent. The caller then reads the rows
+    one by one, and the error names the row."""
     beyond = [
         f"{column.sql} {_BEYOND_PYTHON[kind]}"
         for column in query.columns

@@ -1,11 +1,12 @@
-"""The digests of a model's rows: the same rows, in any order, give the same digests.
+"""The digests of a model's rows. The same rows in any order give the same digests.
 
-A digest is the sum modulo 2**256 of the SHA-256 of each row, as 64 hexadecimal digits. A sum, not
-an exclusive or: two equal rows don't cancel out. No rows have the digest of 64 zeros. It is both:
+A digest is the sum modulo 2**256 of the SHA-256 of each row, as 64 hexadecimal digits. With a sum,
+unlike an exclusive or, two equal rows don't cancel out. A model without rows has the digest of 64
+zeros. There are two:
 
-    digest      of the canonical rows: the same wherever the data is, on any database
-    exact       of each canonical row followed by the rest of its line, primary keys and stored
-                JSON text: the same on the same kind of database
+    digest      over the canonical rows: equal on any database that holds the same data
+    exact       over each canonical row and the suffix of its line, which has primary keys and
+                stored JSON text: equal on the same kind of database
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _MODULUS = 1 << 256
 
 
 class Digests:
-    """Adds up lines."""
+    """Adds up the hashes of lines."""
 
     __slots__ = ("_canonical", "_exact")
 
@@ -25,11 +26,11 @@ class Digests:
         self._canonical = self._exact = 0
 
     def add(self, prefixes: Sequence[bytes], suffixes: Sequence[bytes]) -> None:
-        """Count in lines, each parted: its canonical row without the closing brace, the rest."""
+        """Add lines, given as prefixes and suffixes."""
         canonical_sum = exact_sum = 0
         number, fresh = int.from_bytes, sha256().copy
         for prefix, suffix in zip(prefixes, suffixes, strict=True):
-            hashed = fresh()  # half the time of a constructor's
+            hashed = fresh()  # a copy takes half the time of a constructor
             hashed.update(prefix)
             hashed.update(b"}")
             canonical_sum += number(hashed.digest(), "big")
@@ -40,10 +41,10 @@ class Digests:
 
     @property
     def digest(self) -> str:
-        """Of the canonical rows so far."""
+        """The canonical digest of the lines so far."""
         return f"{self._canonical:064x}"
 
     @property
     def exact(self) -> str:
-        """Of the whole lines so far."""
+        """The exact digest of the lines so far."""
         return f"{self._exact:064x}"

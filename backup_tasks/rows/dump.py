@@ -1,4 +1,5 @@
-"""The dump: one file of lines per model, read in one pass, with its count and digests."""
+"""Dumps a model: one pass over its rows writes the file of lines, and computes count and
+digests."""
 
 from __future__ import annotations
 
@@ -18,24 +19,24 @@ from backup_tasks.rows.digest import Digests
 
 @dataclass(frozen=True, kw_only=True)
 class Dumped:
-    """What was written of one model."""
+    """The figures of one model's dump."""
 
     count: int
     digest: str
-    """Of the canonical rows: equal wherever the data is equal."""
+    """The canonical digest: equal wherever the data is equal."""
     exact: str
-    """Of the whole lines, primary keys included: equal on the same kind of database."""
+    """The exact digest, primary keys included: equal on the same kind of database."""
     size: int
-    """Bytes of the member."""
+    """Size of the member in bytes."""
     sha256: str
-    """Of the member."""
+    """SHA-256 of the member."""
 
 
 def dump_model(codec: RowCodec, target: BinaryIO | None, progress: Callable[[int], None]) -> Dumped:
-    """Read every row of the model and write it to `target` (None: only the figures are wanted).
+    """Read every row of the model and write its line to `target`; None computes the figures only.
 
     `progress` is called with the number of rows of each batch. Raises DumpFailed if a row can't be
-    written, or if fewer rows came than the table has.
+    encoded, or if the number of rows that were read is not that of the table.
     """
     digests, member = Digests(), sha256()
     count = size = 0
@@ -82,8 +83,8 @@ def _unreadable_value(codec: RowCodec, error: Exception) -> DumpFailed:
 
 
 def _refuse_undecodable_row(codec: RowCodec) -> None:
-    """Raise DumpFailed, naming the row whose text is not UTF-8: SQLite holds whatever it was given,
-    and its error does not say where."""
+    """Raise DumpFailed, which names the row whose text is not UTF-8. SQLite stores any bytes as
+    text, and its own error does not name the row."""
     codec.connection.connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
     try:
         for _ in codec.read_lines():
@@ -100,7 +101,8 @@ def count_rows(connection: BaseDatabaseWrapper, table: str) -> int:
 
 
 def _refuse_missing_rows(codec: RowCodec, count: int) -> None:
-    """The transaction must count as many rows as it read: a join may not lose or double any."""
+    """Raise DumpFailed unless as many rows were read as the same transaction counts. A join to a
+    key that is not unique would double rows."""
     stored = count_rows(codec.connection, codec.table)
     if stored != count:
         raise DumpFailed(

@@ -1,7 +1,7 @@
-"""Which identity each model has in this database, now.
+"""Decides which identity each model has, given the rows of this database.
 
-A declared natural key is believed only after its uniqueness was seen: by a constraint of the
-database, or in the rows. One that is ambiguous is given up for the primary key, and said so (T20).
+A declared natural key counts only if it is unique: by a constraint of the database, or in the rows.
+Otherwise the primary key is the identity, and a warning says so (T20).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ def settled_identities(
     models: Sequence[Model],
     configured: Mapping[str, Sequence[str]],
 ) -> tuple[dict[Model, Identity], tuple[str, ...]]:
-    """Return the identity of each model, and a warning for each natural key that was given up.
+    """Return the identity of each model, and a warning for each natural key that is not unique.
 
-    Models that the given ones refer to, and which are not among them, are included.
+    Models that the given ones refer to are included.
     """
     settled = {model: identity_of(model, configured) for model in _with_referenced_models(models)}
     warnings: list[str] = []
@@ -54,7 +54,7 @@ def _with_referenced_models(models: Iterable[Model]) -> list[Model]:
 def _duplicate_key(
     connection: BaseDatabaseWrapper, model: Model, identity: Identity
 ) -> tuple[object, ...] | None:
-    """Return a key that two rows share."""
+    """Return a key that several rows have; None if there is none."""
     columns, source = key_query(model, identity.paths, connection)
     keys = ", ".join(columns)
     with connection.cursor() as cursor:

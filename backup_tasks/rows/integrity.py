@@ -1,8 +1,8 @@
-"""References that lead nowhere.
+"""Counts dangling references.
 
 A foreign key without a constraint in the database (a log table's, say) and a generic foreign key
-can refer to a row that is gone. That is legitimate, and kept as it was (T12): what the package's
-manifest says of the live rows must be true of the restored ones, to the row.
+may refer to a row that does not exist. That is legitimate, and a restore keeps it (T12). The
+manifest has the number of dangling references, and the restored rows must have the same number.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.query import Query
 
 _BATCH_ROWS = 500
-"""Rows, compared by one query."""
+"""Number of rows that one query compares."""
 
 
 def dangling(connection: BaseDatabaseWrapper, model: Model) -> dict[str, int]:
-    """Return, per foreign key and generic key of the model, how many rows refer to nothing.
+    """Return, per foreign key and generic key of the model, how many rows have a dangling
+    reference.
 
-    Keys with none are left out. One query per key, answered by the database.
+    Keys without any are left out. The database answers one query per key, or per content type.
     """
     counted = dict(_foreign_keys(connection, model))
     for field in model._meta.private_fields:
-        # A child model has a copy of its parent's: the columns are in the parent's table.
+        # A child model has a copy of its parent's key, whose columns are in the parent's table.
         inherited = getattr(field, "mti_inherited", False)
         if isinstance(field, GenericForeignKey) and not inherited:
             counted[field.name] = sum(_generic_key(connection, model, field))
@@ -40,8 +41,8 @@ def dangling(connection: BaseDatabaseWrapper, model: Model) -> dict[str, int]:
 def taken_over(
     live: BaseDatabaseWrapper, restored: BaseDatabaseWrapper, model: Model, paths: Sequence[str]
 ) -> Iterator[str]:
-    """Yield, in words, each row that is restored under a primary key which live has given to
-    another: whatever refers to it would mean another row from then on. `paths`: natural key."""
+    """Yield a message for each restored row whose primary key another row of live has: references
+    to that key would refer to another row after the restore. `paths` is the natural key."""
     there, here = _keys_query(restored, model, paths), _keys_query(live, model, paths)
     with restored.chunked_cursor() as rows, live.cursor() as others:
         rows.execute(there.sql())
@@ -86,14 +87,15 @@ def _foreign_keys(connection: BaseDatabaseWrapper, model: Model) -> Iterator[tup
 
 
 def _is_enforced(connection: BaseDatabaseWrapper, field: models.Field[Any, Any]) -> bool:
-    """PostgreSQL proves its constraints when they are built; SQLite may hold rows from before."""
+    """Whether no row can break the constraint. PostgreSQL checks all rows when a constraint is
+    built; SQLite may hold rows that are older than the constraint."""
     return connection.vendor == "postgresql" and bool(getattr(field, "db_constraint", False))
 
 
 def _generic_key(
     connection: BaseDatabaseWrapper, model: Model, key: GenericForeignKey
 ) -> Iterator[int]:
-    """Yield the count for each content type in use."""
+    """Yield the number of dangling references for each content type in use."""
     quote = connection.ops.quote_name
     type_column = quote(cast(str, cast(Any, model._meta.get_field(key.ct_field)).column))
     id_column = quote(cast(str, cast(Any, model._meta.get_field(key.fk_field)).column))
@@ -110,7 +112,7 @@ def _generic_key(
     for type_id, app_label, name in in_use:
         rows = f"FROM {table} t WHERE t.{type_column} = %s AND t.{id_column} IS NOT NULL"
         target = _model_named(app_label, name)
-        if target is not None and target._meta.db_table in tables:  # T14: it may have none
+        if target is not None and target._meta.db_table in tables:  # T14: a model may have no table
             rows += f" AND {_has_no_target(connection, target, id_column)}"
         yield _count(connection, f"SELECT count(*) {rows}", [type_id])
 
@@ -118,8 +120,8 @@ def _generic_key(
 def _has_no_target(connection: BaseDatabaseWrapper, target: Model, id_column: str) -> str:
     """Return the condition that no row of the target has the primary key that is in `id_column`.
 
-    PostgreSQL joins what NOT EXISTS compares. SQLite would look through the target for each row,
-    where it makes an index of what NOT IN lists.
+    PostgreSQL turns NOT EXISTS into a join. SQLite would scan the target for each row, but builds
+    an index for NOT IN.
     """
     pk = target._meta.pk
     table = connection.ops.quote_name(target._meta.db_table)

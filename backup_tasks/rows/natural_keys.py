@@ -1,6 +1,6 @@
 """Natural keys as lists of field paths, so that the database resolves them with JOINs.
 
-A model's own natural key is declared once and gives everything that Django's serializers need:
+A model declares its natural key once, and gets all that Django's serializers need:
 
     class Document(NaturalKeyModel):
         natural_key_fields = ("document_number",)
@@ -8,11 +8,10 @@ A model's own natural key is declared once and gives everything that Django's se
     class DocumentVersion(NaturalKeyModel):
         natural_key_fields = ("document", "version")    # "document" stands for Document's own key
 
-The key of a model whose code can't be changed is found out by `identity_of`, in this order: the
-mixin's `natural_key_fields`; `settings.BACKUP["NATURAL_KEYS"]`; the model's own `natural_key()`
-and `get_by_natural_key()`, traced back to the fields that they use (Django's contrib models need no
-more than that); a total unique constraint of non-null fields. A model with none of these keeps its
-primary key as its identity.
+`identity_of` looks for the key of any model, in this order: the mixin's `natural_key_fields`;
+`settings.BACKUP["NATURAL_KEYS"]`; the model's own `natural_key()` and `get_by_natural_key()`,
+traced to the fields that they use (this finds the keys of Django's contrib models); a total unique
+constraint of non-null fields. A model with none of these has its primary key as identity.
 """
 
 from __future__ import annotations
@@ -34,14 +33,15 @@ Model = type[models.Model]
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What tells a model's rows apart."""
+    """What identifies the rows of a model."""
 
     paths: Paths = ()
-    """Field paths to plain values, foreign keys followed. Empty: the primary key."""
+    """Field paths that follow foreign keys to plain values. Empty: the primary key."""
     source: str = "primary key"
-    """Where it was found: natural_key_fields, settings, natural_key(), unique constraint."""
+    """Where the key was found: natural_key_fields, settings, natural_key(), unique constraint."""
     loadable: bool = False
-    """Django's own `loaddata` finds rows by it: the default manager has `get_by_natural_key`."""
+    """Whether Django's `loaddata` finds rows by it: the default manager has
+    `get_by_natural_key`."""
 
 
 class NaturalKeyManager(models.Manager[Any]):
@@ -54,7 +54,7 @@ class NaturalKeyManager(models.Manager[Any]):
 
 
 class _NaturalKeyMethod:
-    """`natural_key` with the `dependencies` that `dumpdata` sorts models by, per class."""
+    """`natural_key` with `dependencies` of its own per class, by which `dumpdata` sorts models."""
 
     def __get__(self, instance: models.Model | None, owner: Model) -> Callable[..., Any]:
         def natural_key(of: models.Model | None = instance) -> tuple[Any, ...]:
@@ -67,7 +67,7 @@ class _NaturalKeyMethod:
 
 
 class NaturalKeyModel(models.Model):
-    """A model that is known by the fields in `natural_key_fields`, never by its primary key."""
+    """A model whose rows are identified by `natural_key_fields`, never by the primary key."""
 
     natural_key_fields: ClassVar[Sequence[str]] = ()
     objects = NaturalKeyManager()
@@ -90,7 +90,7 @@ def declared_paths(model: Model) -> Paths:
 
 
 def identity_of(model: Model, configured: Mapping[str, Sequence[str]]) -> Identity:
-    """Return what tells the rows of `model` apart. `configured` is the setting NATURAL_KEYS."""
+    """Return what identifies the rows of `model`. `configured` is the setting NATURAL_KEYS."""
     return _identity(model, {label.lower(): key for label, key in configured.items()}, ())
 
 
@@ -122,7 +122,7 @@ def _expand(
     configured: Mapping[str, Sequence[str]],
     seen: Sequence[Model],
 ) -> Paths:
-    """Follow foreign keys until every path ends at a plain value."""
+    """Return the paths with foreign keys followed to plain values. Raises Misconfigured."""
     paths = _expand_if_natural(model, declared, configured, seen)
     if paths is None:
         raise Misconfigured(
@@ -167,7 +167,7 @@ def _field_at(model: Model, path: str) -> models.Field[Any, Any]:
 
 
 def _models_on(model: Model) -> Iterator[str]:
-    """Yield the labels of the other models that the natural key passes through."""
+    """Yield the labels of the other models through which the paths of the natural key lead."""
     for path in {path.rpartition("__")[0] for path in declared_paths(model)}:
         at = model
         for name in filter(None, path.split("__")):
@@ -184,7 +184,8 @@ def _follow(instance: models.Model, path: str) -> Any:
 
 
 def _unique_constraints(model: Model) -> list[Paths]:
-    """Return the unique sets of non-null fields that hold for all rows, plainest first."""
+    """Return the unique sets of non-null fields that hold for all rows. Sets with a UUID come last,
+    since another database may have another UUID for the same object."""
     meta = model._meta
     found: list[Paths] = [
         (field.name,)
@@ -227,7 +228,7 @@ def is_unique_by_constraint(model: Model, paths: Paths, proven: Collection[Model
 
 
 class _TracedValue(str):
-    """A field's value that remembers the path it was reached by."""
+    """A field's value, for tracing: it knows the path of the field."""
 
     __slots__ = ("path",)
     path: str
@@ -237,7 +238,7 @@ class _TracedValue(str):
 
 
 def _traced_instance(model: Model, prefix: str, depth: int) -> models.Model:
-    # Not made by calling the model: the project's defaults and signal handlers may write.
+    # Calling the model would run the project's defaults and signal handlers, which may write.
     instance = model.__new__(model)
     instance._state = ModelState()
     for field in model._meta.concrete_fields:
@@ -254,7 +255,8 @@ def _traced_instance(model: Model, prefix: str, depth: int) -> models.Model:
 
 @contextmanager
 def _no_queries() -> Iterator[None]:
-    """Let a query raise before the database sees it: one that fails ends its transaction."""
+    """Make every query raise before it reaches the database. A query that fails there would break
+    the transaction."""
 
     def refuse(*_: object) -> NoReturn:
         raise RuntimeError("a natural key that asks the database can't be traced")
@@ -266,11 +268,11 @@ def _no_queries() -> Iterator[None]:
 
 
 def _traced_paths(model: Model) -> Paths | None:
-    """Return the paths that a model's own `natural_key()` returns the values of.
+    """Return the paths of the fields whose values a model's own `natural_key()` returns.
 
-    The method is called on an instance whose fields hold marks. None if it computes something
-    else from them, returns a foreign key's raw value, or can't be called this way: such a key can't
-    be read set-wise, and may not be one (EVIDENCE.md T20).
+    The method is called on an instance whose fields hold traced values. The result is None if the
+    method computes something else from them, returns the raw value of a foreign key, or raises: the
+    database can't read such a key for many rows, and it may not be unique (EVIDENCE.md T20).
     """
     try:
         with _no_queries():
@@ -278,6 +280,6 @@ def _traced_paths(model: Model) -> Paths | None:
         parts = list(key)
         paths = tuple(part.path for part in parts)
         plain = all(not _field_at(model, path).is_relation for path in paths)
-    except Exception:  # noqa: BLE001  # foreign code out of its context: any failure means no
+    except Exception:  # noqa: BLE001  # the project's code may raise anything
         return None
     return paths if plain and paths and paths != (model._meta.pk.name,) else None

@@ -1,6 +1,6 @@
-"""Reads models: their rows, and what in them leads nowhere. Several at a time where it pays.
+"""The parallel dump: several models are read at a time, each with its rows and dangling references.
 
-Helpers see the very state of the database which this process sees (PostgreSQL exports a snapshot).
+All workers read the same state of the database: they join the snapshot that this process exports.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ class Job:
 
     codec: RowCodec
     member: Path | None = None
-    """Where the lines are written to; None: only the figures are wanted."""
+    """The file that gets the lines; None computes the figures only."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DumpedModel:
-    """What was found."""
+    """The figures of one model."""
 
     dumped: Dumped
     dangling: Mapping[str, int]
-    """Of `integrity.dangling`."""
+    """Number of dangling references by key, from `integrity.dangling`."""
 
 
 def dump_one(job: Job, progress: Rows) -> DumpedModel:
-    """Read one model, here. Raises what `dump_model` raises."""
+    """Read one model in this process. Raises what `dump_model` raises."""
     with job.member.open("wb") if job.member else nullcontext() as target:
         dumped = dump_model(job.codec, target, progress)
     return DumpedModel(dumped=dumped, dangling=dangling(job.codec.connection, job.codec.model))
@@ -47,9 +47,10 @@ def dump_one(job: Job, progress: Rows) -> DumpedModel:
 def dump_all(
     engine: Engine, jobs: Sequence[Job], progress: Count, *, schema: str | None = None
 ) -> list[DumpedModel]:
-    """Read all the models; return what was found, in the order of the jobs.
+    """Read all the models; return their figures in the order of the jobs.
 
-    The alias leads to `place` (None: live), in a transaction. Raises what `dump_model` raises.
+    The alias leads to `schema` (None: live) and is in a transaction. Raises what `dump_model`
+    raises.
     """
     exported = task = None
     codecs = [job.codec for job in jobs]
@@ -73,7 +74,7 @@ def dump_all(
 
 @contextmanager
 def worker_side(engine: Engine, token: str, schema: str | None) -> Iterator[Perform]:
-    """The helper's side."""
+    """What a worker of the pool does."""
 
     def do(codec: RowCodec, order: Mapping[str, Any], progress: Rows) -> dict[str, Any]:
         member = None if order["member"] is None else Path(order["member"])

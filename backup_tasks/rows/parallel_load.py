@@ -1,4 +1,4 @@
-"""Loads the members of a package, each into its table. Several at a time where it pays."""
+"""The parallel load: several members of a package are loaded at a time, each into its table."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ def load_all(
     schema: str,
     token: str | None,
 ) -> int:
-    """Load all the models into `place`, where the alias leads to; return the number of rows.
+    """Load all the models into `schema`, to which the alias leads; return the number of rows.
 
-    Inside the engine's `loading`, which gave the token. Raises HandoverChanged, LoadFailed.
+    Called inside the engine's `loading`, which gave the token; without a token there are no
+    workers. Raises HandoverChanged, LoadFailed.
     """
     task = None
     if token and can_use_workers([job.codec for job in jobs]):
@@ -57,7 +58,7 @@ def load_all(
 
 @contextmanager
 def worker_side(engine: Engine, token: str, schema: str) -> Iterator[Perform]:
-    """The helper's side."""
+    """What a worker of the pool does."""
 
     def do(codec: RowCodec, order: Mapping[str, Any], progress: Rows) -> dict[str, Any]:
         job = Job(codec=codec, member=Path(order["member"]), sha256=order["sha256"])
@@ -85,7 +86,8 @@ def _load_one(engine: Engine, job: Job, progress: Rows) -> int:
 
 
 def _verified_lines(job: Job, progress: Rows) -> Iterator[bytes]:
-    """Yield the lines; raise HandoverChanged if they are not those that were unpacked."""
+    """Yield the lines of the member. Raises HandoverChanged, after the last one, if the member is
+    not what was unpacked."""
     hashed = sha256()
     with job.member.open("rb") as member:
         while lines := member.readlines(BATCH_BYTES):

@@ -24,37 +24,37 @@ class Column:
     """`alias.column`, quoted."""
     field: Field
     read: Read | None
-    """Turns what the database driver returns, other than None, into the wire form."""
+    """Encodes what the database driver returns, unless that is None. None: it needs no encoding."""
 
 
 class Query:
-    """Collects the columns to read, and the joins that lead to them."""
+    """Collects the columns to read and the joins that reach them."""
 
     def __init__(
         self, model: Model, connection: BaseDatabaseWrapper, table_prefix: str = ""
     ) -> None:
-        """`table_prefix` is the prefix of the tables' names, where they are not live's."""
+        """`table_prefix` stands before the names of tables outside live: `"staging_x".`"""
         self.connection = connection
         self._table_prefix = table_prefix
         self.columns: list[Column] = []
         self._quote = connection.ops.quote_name
         self._joins: dict[tuple[str, str], str] = {}
         self.source = f"{self._table(model._meta.db_table)} t"
-        """What stands behind FROM, but for `filter_join`."""
+        """What follows FROM, except `filter_join`."""
         self.filter_join = ""
-        """A join that leaves rows of `t` out, after all others."""
+        """A last join, which restricts the rows of `t`."""
 
     def _table(self, name: str) -> str:
         return self._table_prefix + self._quote(name)
 
     def add(self, alias: str, field: Field) -> int:
-        """Read a column; return its place in the row."""
+        """Read a column; return its index in the row."""
         sql = f"{alias}.{self._quote(field.column)}"
         self.columns.append(Column(sql=sql, field=field, read=self._reader(alias, field)))
         return len(self.columns) - 1
 
     def add_text(self, alias: str, field: Field) -> int:
-        """Read the text that the database has for a column's value; return its place in the row."""
+        """Read the database's text of a column's value; return its index in the row."""
         sql = f"{alias}.{self._quote(field.column)}::text"
         self.columns.append(Column(sql=sql, field=field, read=None))
         return len(self.columns) - 1
@@ -78,10 +78,11 @@ class Query:
     ) -> str:
         """Return the condition that a row of `alias` refers by the field to the key `referred`.
 
-        PostgreSQL may hash the rows that refer. Those with NULL would all be in one batch, which
-        it parts in vain until there are 131,072: 170,000 rows took 25 s instead of 0.3. So NULLs
-        get hash values of their own, by primary key; which rows match stays the same. Where few
-        rows can be referred to, it hashes those instead.
+        PostgreSQL may hash the referring rows for the join. All rows with NULL have the same hash
+        value, so they are in one batch, which PostgreSQL splits in vain until there are 131,072
+        batches: 170,000 rows took 25 s instead of 0.3. So the condition gives NULLs different hash
+        values, by primary key. The same rows match. With `few` rows to refer to, PostgreSQL hashes
+        those instead, and the plain condition is enough.
         """
         column = f"{alias}.{self._quote(field.column)}"
         equal = f"{column} = {referred}"
@@ -95,7 +96,7 @@ class Query:
         )
 
     def add_path(self, alias: str, model: Model, path: str) -> int:
-        """Read the value at the end of a path of foreign keys; return its place in the row."""
+        """Read the value at the end of a path of foreign keys; return its index in the row."""
         *through, last = path.split("__")
         for name in through:
             alias, field = self._table_of(alias, model, name)
@@ -103,7 +104,8 @@ class Query:
         return self.add(*self._table_of(alias, model, last))
 
     def _table_of(self, alias: str, model: Model, name: str) -> tuple[str, Field]:
-        """Go to the table, of the model or of a parent of it, that has the field's column."""
+        """Return the alias of the table that has the field's column, which may be a parent's, and
+        the field."""
         field = cast(Field, model._meta.get_field(name))
         owner = cast(Model, field.model._meta.concrete_model)
         model = cast(Model, model._meta.concrete_model)
@@ -132,7 +134,7 @@ class Query:
         return read
 
     def sql(self) -> str:
-        """Return the statement. JSON comes as text, which tells more than its parsed form."""
+        """Return the statement. JSON is read as text, since parsing loses some of it."""
         postgresql = self.connection.vendor == "postgresql"
         columns = [
             f"{column.sql}::text"
@@ -148,7 +150,7 @@ def key_query(
 ) -> tuple[list[str], str]:
     """Return the SQL of the columns at the end of the paths, and of the joins that reach them.
 
-    `table_prefix` is the prefix of the tables' names, where they are not live's."""
+    `table_prefix` stands before the names of tables outside live."""
     query = Query(model, connection, table_prefix)
     for path in paths:
         query.add_path("t", model, path)

@@ -1,4 +1,4 @@
-"""Which models a package holds, and for each other one why not."""
+"""The scope: which models a package holds, and the reason why each other one is left out."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.query import Field
 
 CONTROL_APPS = frozenset({"backup_tasks", "django_celery_results", "sessions"})
-"""Never in a package and never replaced: the ledger survives what it records."""
+"""Apps that are never in a package and never replaced, so that the ledger survives a restore."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """Every installed model is in one of the two."""
+    """Every installed model is either included or excluded."""
 
     included: tuple[Model, ...]
-    """Each comes after the models that it refers to, cycles aside."""
+    """Sorted so that each comes after the models that it refers to, except in a cycle."""
     excluded: tuple[tuple[str, str], ...]
     """(label, reason) pairs."""
 
@@ -36,14 +36,14 @@ def label(model: Model) -> str:
 
 
 def names_of(model: Model) -> set[str]:
-    """Return the names that mean the model: its app's, its own, and for the table of a
-    many-to-many field that of the model that has the field."""
+    """Return the names by which an option selects the model: its app label, its own label, and for
+    the table of a many-to-many field the label of the model that has the field."""
     owner = model._meta.auto_created
     return {model._meta.app_label, label(model), label(cast(Model, owner or model))}
 
 
 def full_scope(settings: BackupSettings, *, users: bool = True) -> Scope:
-    """Return what a package of this project holds. `users=False` leaves the users out."""
+    """Return the scope of a full package of this project. `users=False` leaves the users out."""
     installed = apps.get_models(include_auto_created=True, include_swapped=True)
     _refuse_unknown_names(settings.exclude, installed)
     with connections[settings.database].cursor() as cursor:
@@ -83,7 +83,7 @@ def _exclusion_reason(
 
 
 def columns_left_out(connection: BaseDatabaseWrapper, models: Iterable[Model]) -> tuple[str, ...]:
-    """Return a warning for each column, added by hand perhaps, that no field of the model has."""
+    """Return a warning for each column that belongs to no field, such as one added by hand."""
     warnings = []
     with connection.cursor() as cursor:
         for model in models:
@@ -119,7 +119,7 @@ def refers_to(model: Model) -> list[Model]:
 
 
 def by_dependency(models: Sequence[Model]) -> list[Model]:
-    """Sort models so that each comes after those that it refers to; a cycle is cut anywhere."""
+    """Sort models so that each comes after those that it refers to. In a cycle any may be first."""
     ordered: dict[Model, None] = {}
     wanted = set(models)
     started: set[Model] = set()

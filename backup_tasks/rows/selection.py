@@ -1,13 +1,14 @@
-"""A part of the models: what was asked for by name, and what that needs beside it.
+"""The selection: the models that `--include` and `--exclude` name, and the closure of those.
 
-Asked for are apps and models to include or to exclude; a model brings along
+The options name apps and models. The closure of a model adds
 
 - the models that its foreign keys refer to, content types among them,
 - the tables of its many-to-many fields,
-- with multi-table inheritance its parents and children: an object's rows stand or fall together.
+- with multi-table inheritance its parents and children, since their rows make one object.
 
-What is excluded by name stays out. A package without it can't stand alone if an included row must
-refer to it; a restore leaves such references to live's rows, and proves that they are there.
+A model that is excluded by name stays out of the closure. If rows of the selection must refer to
+it, no package is made of the selection. A restore proves that live has the rows that are referred
+to.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from backup_tasks.rows.scope import Scope, by_dependency, label, names_of, targe
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFilter:
-    """Which part of the models was asked for: app labels, or app.Model. Nothing named: all."""
+    """The app labels and app.Model names of the options. Without any, all models are selected."""
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
     @classmethod
     def by(cls, params: Mapping[str, Any]) -> ModelFilter:
-        """Return what a run's parameters `include` and `exclude` ask for."""
+        """Return the filter that a run's parameters `include` and `exclude` make."""
         return cls(
             include=tuple(params.get("include") or ()), exclude=tuple(params.get("exclude") or ())
         )
@@ -43,19 +44,19 @@ class ModelFilter:
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """A part of a scope."""
+    """Some models of a scope."""
 
     scope: Scope
-    """What else the whole holds is excluded, with the option as the reason."""
+    """The selected models are included. The others are excluded, with the option as the reason."""
     added: Mapping[str, str]
-    """Label of each model that was not named → what needs it."""
+    """Label of each model that the closure added → why it is needed."""
 
 
 def selection_of(whole: Scope, model_filter: ModelFilter) -> Selection:
-    """Return the part that was asked for, with all that it needs.
+    """Return the models that the filter selects, with their closure.
 
-    Raises Misconfigured for a name that is unknown, or that leaves nothing; DoesNotFit, naming the
-    models, for one half of an object.
+    Raises Misconfigured for an unknown name, or if no model is left; DoesNotFit, which names the
+    models, if a parent or child of multi-table inheritance is excluded alone.
     """
     dropped = _models_named(model_filter.exclude, "--exclude", whole)
     chosen = (
@@ -93,8 +94,8 @@ def selection_of(whole: Scope, model_filter: ModelFilter) -> Selection:
 
 
 def refuse_dependent(selection: Selection, whole: Scope) -> None:
-    """Raise DoesNotFit, naming the fields, if rows of the part can't be without rows that were left
-    out: a package of it would not stand alone."""
+    """Raise DoesNotFit, which names the fields, if rows of the selection must refer to rows outside
+    of it: a package of the selection could not be restored alone."""
     left = set(whole.included) - set(selection.scope.included)
     fields = [
         f"{label(model)}.{field.name} ({label(target)})"
@@ -111,7 +112,8 @@ def refuse_dependent(selection: Selection, whole: Scope) -> None:
 
 
 def _models_named(names: Sequence[str], option: str, whole: Scope) -> set[Model]:
-    """Return the models of the whole that the names mean. One that means none is refused."""
+    """Return the models that the names select. Raises Misconfigured for a name that selects
+    none."""
     found: set[Model] = set()
     for name in names:
         models = {model for model in whole.included if name.lower() in names_of(model)}
@@ -134,7 +136,7 @@ def _excluded_because(name: str, whole: Scope) -> str:
 
 
 def _required_models(model: Model, known: Collection[Model]) -> Iterator[tuple[Model, str, bool]]:
-    """Yield what a model needs beside it, why, and whether the two are halves of one object."""
+    """Yield each model that the model needs, why, and whether the rows of both make one object."""
     parents = set(model._meta.get_parent_list())
     for field in model._meta.local_concrete_fields:
         if target := target_of(field):

@@ -1,18 +1,18 @@
-"""Values on their way between a column and a line of a dump.
+"""The value encoding: from the value of a column to its JSON form in a line, and back.
 
-A value is written so that Django's `loaddata` reads it, that nothing of it is lost, and that the
-same value gives the same bytes on every database:
+Django's `loaddata` reads the encoded values, they lose nothing, and the same value has the same
+bytes on every database:
 
     bool, int, text         JSON's own
-    float                   JSON number, shortest that reads back; "NaN", "Infinity", "-Infinity"
+    float                   shortest JSON number that reads back; "NaN", "Infinity", "-Infinity"
     Decimal                 string with the field's scale: "12.50"
     datetime                "2026-11-22T22:33:55.123456+00:00", UTC, always six digits (T3)
     date, time, duration    ISO; Django's "1 02:03:04.000005"
     UUID                    canonical string
     binary                  base64
-    JSON                    JSON itself, keys sorted; its stored text goes along when that says more
-    anything else           what the field's `value_to_string` makes of it; the text that PostgreSQL
-                            has for arrays, ranges and the like goes along
+    JSON                    JSON itself, keys sorted; the line has the stored text too, in `_raw`,
+    if that says more anything else           what the field's `value_to_string` returns; for
+    arrays, ranges and the like the line has PostgreSQL's text too, in `_raw`
 """
 
 from __future__ import annotations
@@ -55,13 +55,14 @@ def plain_field(field: models.Field[Any, Any]) -> models.Field[Any, Any]:
 
 
 def is_json(field: models.Field[Any, Any]) -> bool:
-    """Whether the column holds JSON, which travels as text to keep what Python would lose."""
+    """Whether the column holds JSON. It is read and written as text, since parsing loses some of
+    it."""
     return isinstance(plain_field(field), models.JSONField)
 
 
 def needs_stored_text(field: models.Field[Any, Any]) -> bool:
-    """Whether PostgreSQL's text of a value tells more than what Python reads: an array knows bounds
-    and NULL, a range infinity, an interval months."""
+    """Whether PostgreSQL's text of a value says more than the Python value: bounds and NULLs of an
+    array, infinity in a range, months of an interval."""
     field = plain_field(field)
     return isinstance(field, models.DurationField) or any(
         kind.__module__.startswith("django.contrib.postgres.") for kind in type(field).__mro__
@@ -69,9 +70,9 @@ def needs_stored_text(field: models.Field[Any, Any]) -> bool:
 
 
 def encoder(field: models.Field[Any, Any]) -> Encode | None:
-    """Return what turns a value that was read into its encoded form; None if it needs nothing.
+    """Return the function that encodes a value of the field; None if the value is encoded as it is.
 
-    JSON columns are read as text and encoded by `json_wire` instead.
+    JSON columns are read as text, which `encode_json` encodes.
     """
     field = plain_field(field)
     for kind, encode in _ENCODERS:
@@ -83,7 +84,8 @@ def encoder(field: models.Field[Any, Any]) -> Encode | None:
 
 
 def decoder(field: models.Field[Any, Any], connection: BaseDatabaseWrapper) -> Decode | None:
-    """Return what turns a encoded value into a parameter; None if it needs nothing."""
+    """Return the function that makes a query parameter of an encoded value; None if none is
+    needed."""
     field = plain_field(field)
     if isinstance(field, models.BinaryField):
         return base64.b64decode
@@ -94,7 +96,7 @@ def decoder(field: models.Field[Any, Any], connection: BaseDatabaseWrapper) -> D
     return lambda encoded: field.get_db_prep_save(field.to_python(encoded), connection)
 
 
-# COPY sends text, and PostgreSQL reads these encoded forms as they are.
+# COPY sends text, and PostgreSQL reads the encoded values of these fields as they are.
 _TEXT_ON_POSTGRESQL = (
     models.DateTimeField,
     models.DateField,
@@ -106,20 +108,20 @@ _TEXT_ON_POSTGRESQL = (
 
 
 def encode_json(text: str | bytes, vendor: str) -> tuple[bytes, str | None]:
-    """Return a JSON column's canonical JSON, and its text where that does not tell it all.
+    """Return the canonical JSON of a JSON column's text, and the text itself where that says more.
 
-    The canonical form has its keys sorted and no white space, so that it is the same for the same
-    value on every database. The text goes along for JSON's null (which a fixture can't tell from
-    SQL's), for numbers that Python would round, and for the order of keys where the database keeps
-    it. Raises ValueError for text that is no JSON, or not Unicode.
+    Canonical JSON has sorted keys and no white space, so the same value has the same bytes on every
+    database. The text is returned for JSON's null (which a fixture can't tell from SQL's NULL), for
+    numbers that Python would round, and for an order of keys that the database keeps. Raises
+    ValueError for text that is not JSON, or not Unicode.
     """
-    # The usual case first, ten times faster than the standard library.
+    # orjson handles the usual case, ten times faster than the standard library.
     parsed: Any = None
-    with suppress(orjson.JSONDecodeError):  # NaN, say, which the standard library reads and writes
+    with suppress(orjson.JSONDecodeError):  # NaN, which the standard library reads and writes
         parsed = orjson.loads(text)
     if parsed is not None:
         canonical = orjson.dumps(parsed, option=orjson.OPT_SORT_KEYS)
-        # PostgreSQL has an order of keys of its own, which says nothing.
+        # PostgreSQL sorts the keys in its own way, so their order has no meaning.
         expected = orjson.dumps(parsed) if vendor == "postgresql" else canonical
         compact = _without_spaces(text)
         if compact == expected or compact == _without_spaces(expected):
@@ -131,7 +133,7 @@ def encode_json(text: str | bytes, vendor: str) -> tuple[bytes, str | None]:
         if vendor == "postgresql"
         else json_text(value, vendor)
     )
-    with suppress(TypeError):  # integers beyond 64 bits, of which the parsed one makes floats
+    with suppress(TypeError):  # integers beyond 64 bits, which orjson reads as floats
         canonical = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
         if parsed == value:
             return canonical, None if value is not None and stored == text else text
@@ -140,17 +142,17 @@ def encode_json(text: str | bytes, vendor: str) -> tuple[bytes, str | None]:
 
 
 _SEPARATOR = "\0"
-"""What PostgreSQL's parsed JSON can't hold."""
+"""A string that jsonb can't hold."""
 
 
 def encode_json_column(texts: Sequence[bytes]) -> list[bytes] | None:
-    """Return the canonical JSON of each of PostgreSQL's texts of parsed JSON (nothing: NULL); None
-    if one of them needs `json_wire`.
+    """Return the canonical JSON of each text of a jsonb column (an empty text is NULL); None if one
+    of the texts needs `encode_json`.
 
-    All at once: a call for each takes three to five times as long, most of it for the page of
-    memory that each result of orjson's fills.
+    One call encodes all of them. A call for each takes three to five times as long, mostly for the
+    page of memory that each result of orjson fills.
     """
-    if b"null" in texts:  # JSON's
+    if b"null" in texts:  # JSON's null
         return None
     block = b"[" + b",".join([text or b"null" for text in texts]) + b"]"
     try:
@@ -166,15 +168,17 @@ def encode_json_column(texts: Sequence[bytes]) -> list[bytes] | None:
 
 
 def _without_spaces(text: bytes | str) -> bytes:
-    """Both sides hold the same strings, so what is left to differ is how numbers are written."""
+    """Return JSON without the spaces that PostgreSQL and `json` write. Strings lose spaces too, but
+    in the two texts that are compared they are the same; only the way to write numbers can
+    differ."""
     data = text.encode() if isinstance(text, str) else text
     return data.replace(b", ", b",").replace(b": ", b":")
 
 
 def json_text(encoded: Any, vendor: str) -> str:
-    """Return the text that a JSON column gets for a encoded form that came without its text.
+    """Return the text that is stored in a JSON column for a value whose line has no text in `_raw`.
 
-    PostgreSQL parses it and keeps the value; elsewhere it is what Django writes, keys sorted.
+    PostgreSQL parses the text. Elsewhere it is what Django would store, with sorted keys.
     """
     if vendor == "postgresql":
         with suppress(TypeError):  # an integer beyond 64 bits
@@ -183,7 +187,8 @@ def json_text(encoded: Any, vendor: str) -> str:
 
 
 def _has_default_conversion(field: models.Field[Any, Any]) -> bool:
-    """A subclass with its own conversion is left to its own methods."""
+    """Whether the field has no conversion of its own, so that the Python value is what is
+    stored."""
     own = type(field)
     return (
         not hasattr(own, "from_db_value") and own.get_db_prep_save is models.Field.get_db_prep_save

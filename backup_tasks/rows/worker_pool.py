@@ -1,10 +1,10 @@
-"""Does the same for many models, several at a time where it pays.
+"""The worker pool: several processes do the same for many models, where there are many rows.
 
-Python's work for a row takes longer than the server's. So where there are many rows, helpers work
-along: processes, each over a connection of its own.
+Python's work for a row takes longer than the server's, so one process leaves the other processors
+idle. Each worker is a process with a connection of its own.
 
-Helpers only ever help. What one does not do, whatever the reason, is done here; if that is an
-error, it is this process's. A helper that is asked by nobody any more ends.
+A model that a worker does not finish, for any reason, is done by this process. So every error that
+a caller sees is raised here. A worker whose pipe is closed ends.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ from backup_tasks.rows.scope import label
 logger = logging.getLogger(__name__)
 
 BYTES_PER_WORKER = 128 << 20
-"""Bytes of rows for each helper: it takes a second or so to start."""
+"""Bytes of rows for each worker. A worker takes about a second to start."""
 
 _PAUSE = 0.2
-"""Seconds between two looks at how far helpers are."""
+"""Seconds between two looks at the progress of the workers."""
 _TO_STOP = 2.0
-"""Seconds that a helper is given to end its statement, before it is killed."""
+"""Seconds that a worker is given to end its statement, before it is killed."""
 
-# What the project prints while it starts must not come between the answers.
+# The project may print while it starts: that must not get in between the answers.
 _PROGRAM = (
     "import os, sys; answers = os.fdopen(os.dup(1), 'w', buffering=1); os.dup2(2, 1);"
     " import django; django.setup();"
@@ -55,45 +55,45 @@ _PROGRAM = (
 )
 
 Count = Callable[[int, str], None]
-"""Is called with the number of rows that were done so far, and what is being done."""
+"""Is called with the number of rows done so far, and the label of the model."""
 
 Rows = Callable[[int], None]
-"""Is called with a number of rows that were done since the last call."""
+"""Is called with the number of rows done since the last call."""
 
 
 class Job(Protocol):
-    """What is done for one model."""
+    """The work for one model."""
 
     @property
     def codec(self) -> RowCodec: ...
 
     @property
     def member(self) -> Path | None:
-        """The file of the model's lines."""
+        """The file with the model's lines."""
 
 
 J = TypeVar("J", bound=Job)
 T = TypeVar("T")
 
 Perform = Callable[[RowCodec, Mapping[str, Any], Rows], dict[str, Any]]
-"""Does what an order asks of a helper; returns its answer, as JSON has it."""
+"""Executes an order in a worker. Returns the answer, which is sent as JSON."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerTask(Generic[J, T]):
-    """What helpers are told, and how their answers are read."""
+    """What workers are told, and how their answers are read."""
 
     worker_side: str
-    """Dotted path of a context manager, called with the engine, the token and the place, which
-    gives an `Asked`: the helper's side."""
+    """Dotted path of the `WorkerSide`: a context manager that is called in the worker with the
+    engine, the token and the schema, and gives a `Perform`."""
     token: str
-    """Lets a helper join."""
+    """Lets a worker join the snapshot or the load."""
     schema: str | None
-    """Where the alias leads to; None: live."""
+    """The schema to which the alias leads; None: live."""
     order: Callable[[J], dict[str, Any]]
-    """What an order says, as JSON, besides the model and its file."""
+    """Returns what an order has besides the model and its file."""
     read: Callable[[Mapping[str, Any]], T]
-    """Makes an answer what this process would have found."""
+    """Makes a result of an answer, equal to what this process would have returned."""
 
 
 WorkerSide = Callable[[Engine, str, str | None], AbstractContextManager[Perform]]
@@ -101,7 +101,7 @@ WorkerSide = Callable[[Engine, str, str | None], AbstractContextManager[Perform]
 
 @contextmanager
 def gc_disabled() -> Iterator[None]:
-    """Python's collector of cycles stays out: millions of values are made here, and no cycle."""
+    """Switch the garbage collector off: millions of values are created, and no reference cycles."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -112,9 +112,9 @@ def gc_disabled() -> Iterator[None]:
 
 
 def can_use_workers(codecs: Sequence[RowCodec]) -> bool:
-    """Whether others may help with these models: more than one connection is allowed, and another
-    process has the settings and the models. It has not those of a past state, nor settings that
-    were made or changed in this process."""
+    """Whether workers can do these models: more than one connection is allowed, and a new process
+    has the same settings and models. It does not have models of a past state of migrations, or
+    settings that were changed in this process."""
     return (
         _connections() > 1
         and bool(django_settings.SETTINGS_MODULE)
@@ -134,10 +134,12 @@ def run_all(
     sizes: Sequence[int],
     task: WorkerTask[J, T] | None,
 ) -> list[T]:
-    """Do all the jobs, `do` being called for those that are done here; return what came of them, in
-    their order. `sizes` says how many bytes of rows each has. Raises what `do` raises.
+    """Do all the jobs; return the results in the order of the jobs.
+
+    `do` does a job in this process. `sizes` has the bytes of rows of each job. Without a `task`
+    there are no workers. Raises what `do` raises.
     """
-    # The largest first: none of them should be all that is left at the end.
+    # The largest come first, so that no long job is left at the end.
     left = deque(sorted(range(len(jobs)), key=lambda at: -sizes[at]))
     found: dict[int, T] = {}
     workers: list[_PoolWorker[J, T]] = []
@@ -155,13 +157,14 @@ def run_all(
                     workers.append(_PoolWorker(engine.alias, task, jobs, left, found))
                 except OSError as error:
                     _log_failure(error)
-        # In this order: a helper that fails gives its job back, and then is not busy any more.
+        # Workers are asked before `left`: one that fails puts its job back before it stops being
+        # busy.
         while any(worker.is_busy() for worker in workers) or left:
             try:
                 at = left.popleft()
             except IndexError:
                 time.sleep(_PAUSE)
-                # A server may end a transaction that says nothing for long.
+                # A query keeps the transaction from being ended by the server as idle.
                 connections[engine.alias].is_usable()
                 count(0)
                 continue
@@ -180,17 +183,19 @@ def _log_failure(error: Exception) -> None:
 
 
 def _connections() -> int:
-    """Return how many may work at a time, this process included."""
+    """Return the number of processes, this one included."""
     return min(backup_settings().connections, os.cpu_count() or 1)
 
 
 def _columns(codec: RowCodec) -> list[list[str]]:
-    """Return what a helper's code must agree on with this one's, which may be older."""
+    """Return the columns as the code defines them. A worker's must be equal: the code on disk may
+    be newer than the code of this process."""
     return [[field.name, *field.deconstruct()[1:2], field.column] for field in codec.written]
 
 
 class _PoolWorker(Generic[J, T]):
-    """A process that helps, and the thread that asks it. Raises OSError if there is none."""
+    """A worker process, and the thread that sends it orders. Raises OSError if it can't be
+    started."""
 
     def __init__(
         self,
@@ -213,7 +218,7 @@ class _PoolWorker(Generic[J, T]):
                 "DJANGO_SETTINGS_MODULE": str(django_settings.SETTINGS_MODULE),
                 "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
             },
-            # Ctrl-C is for this process, which then stops it.
+            # Ctrl-C reaches this process only, which then stops the worker.
             start_new_session=True,
         )
         start = _start(alias, task, jobs[0].codec.identities)
@@ -221,12 +226,12 @@ class _PoolWorker(Generic[J, T]):
         self._thread.start()
 
     def is_busy(self) -> bool:
-        """Whether it may still bring something."""
+        """Whether it may still return a result."""
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """End it, whatever it is at. One that is killed leaves a statement that its server goes on
-        with, so it is interrupted first: then the driver lets the server end the statement."""
+        """End the process, whatever it is doing. The server goes on with the statement of one that
+        is killed, so it is interrupted first: then the driver lets the server end the statement."""
         self._stopped = True
         if self.is_busy():
             self._process.send_signal(signal.SIGINT)
@@ -239,14 +244,14 @@ class _PoolWorker(Generic[J, T]):
         try:
             with self._process:
                 self._send(start)
-                self._receive()  # that it is where this process is
+                self._receive()  # "ready": the worker has joined
                 while True:
                     try:
                         at = self._left.popleft()
                     except IndexError:
                         return
                     self._do(at)
-        except Exception as error:  # noqa: BLE001 - this process tells what is wrong with a row
+        except Exception as error:  # noqa: BLE001 - this process does the job, and raises what is wrong with it
             if not self._stopped:
                 _log_failure(error)
 
@@ -257,7 +262,7 @@ class _PoolWorker(Generic[J, T]):
         except Exception:
             self.rows = rows
             self._process.kill()
-            self._process.wait()  # two must not write to one file
+            self._process.wait()  # so that two processes never write to the same file
             self._left.append(at)
             raise
 
@@ -285,7 +290,7 @@ class _PoolWorker(Generic[J, T]):
 
 
 def _start(alias: str, task: WorkerTask[Any, Any], identities: Mapping[Model, Identity]) -> str:
-    """Return the line that tells a helper what it needs to know for all models."""
+    """Return the first line that a worker gets: what it needs for all models."""
     return json.dumps(
         {
             "alias": alias,
@@ -298,7 +303,7 @@ def _start(alias: str, task: WorkerTask[Any, Any], identities: Mapping[Model, Id
 
 
 def serve(orders: TextIO, answers: TextIO) -> None:
-    """Be a helper: do what is asked for on `orders`, one line of JSON each, until it ends."""
+    """Run as a worker: execute the orders, one line of JSON each, until the pipe is closed."""
 
     def answer(**values: Any) -> None:
         answers.write(json.dumps(values) + "\n")
@@ -307,9 +312,9 @@ def serve(orders: TextIO, answers: TextIO) -> None:
         with gc_disabled():
             for found in _serve(orders, lambda rows: answer(rows=rows)):
                 answer(**found)
-    except (BrokenPipeError, KeyboardInterrupt):  # nobody listens any more
+    except (BrokenPipeError, KeyboardInterrupt):  # the process that sent the orders is gone
         return
-    except Exception as error:  # noqa: BLE001 - who asked tells it
+    except Exception as error:  # noqa: BLE001 - the process that sent the order logs it
         answer(error=f"{type(error).__name__}: {error}")
 
 
