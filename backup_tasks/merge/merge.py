@@ -1,4 +1,4 @@
-"""A merge from its beginning to its proof; a rehearsal of one ends with the plan."""
+"""The steps of a merge: match, plan, write, prove. A rehearsal ends with the plan."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class ModelPlan(TypedDict):
     update: int
     unchanged: int
     kept: int
-    """Rows of the package that give way to the target's."""
+    """Rows of the package that are not written, since the target's row stays."""
     renumbered: int
-    """Of those inserted: they get another primary key than they had."""
+    """Inserted rows that get another primary key than they have in the package."""
     only_in_target: int
     conflicts: list[Conflict]
 
@@ -48,7 +48,7 @@ class Plan(TypedDict):
 
 
 class Merge:
-    """Made for one transaction, in which `ground` stands."""
+    """One merge, in the transaction of `dialect`."""
 
     def __init__(
         self,
@@ -70,7 +70,8 @@ class Merge:
         }
 
     def plan(self) -> Plan:
-        """Make the mapping tables; nothing of live is changed, but for placeholders of users."""
+        """Make the mapping tables, and return the plan. Changes nothing in live, except that it
+        inserts placeholder users if the policy asks for them."""
         dialect, policy = self.dialect, self._policy
         missing = self._match()
         warnings = [*self._keep_dangling()]
@@ -139,13 +140,13 @@ class Merge:
         )
 
     def write(self) -> None:
-        """Write what the plan says. Raises django.db errors."""
+        """Update and insert the rows as planned. Raises django.db errors."""
         for number, (mapped, rows) in enumerate(self._rows.items()):
             self._progress(number, len(self._rows), f"merging {mapped.label}")
             write(self.dialect, mapped, rows)
 
     def unequal(self) -> list[str]:
-        """Return what is not in live as it was to be."""
+        """Return a message for each model whose merged rows are not in live as planned."""
         return [
             problem
             for mapped, rows in self._rows.items()
@@ -154,7 +155,7 @@ class Merge:
 
 
 def refusals(plan: Plan) -> list[str]:
-    """Return what stands against the merge, in words."""
+    """Return a message for each reason to refuse the merge."""
     found = [
         f"{label}: {conflict['what']} ({conflict['rows']} rows: {_some(conflict)})"
         for label, of_model in plan["models"].items()

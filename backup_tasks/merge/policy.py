@@ -1,4 +1,4 @@
-"""What an operator decided beforehand, for what a merge does not decide by itself."""
+"""The policy of a merge: the operator's decisions on conflicts and missing users."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ MISSING_USERS = ("null", "placeholder")
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """The decisions. By default there are none, and what would need one is refused."""
+    """The decisions. Without a decision, a merge that needs it is refused."""
 
     on_conflict: str = ""
-    """package: take the package's row. target: keep the target's."""
+    """package: the package's row is written. target: the target's row stays."""
     map_users: Mapping[str, str] = field(default_factory=dict)
-    """Natural keys of users: the package's → the target's, who stays as he is."""
+    """Natural key of a user in the package → of a user in the target, whose row stays as it is."""
     missing_users: str = ""
-    """For users that are on neither side. null: references become empty. placeholder: users who
-    can't sign in are made."""
+    """For users whom neither side has. null: references become NULL. placeholder: users who can't
+    sign in are created."""
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Policy:
-        """Return what the run's parameters say. Raises Misconfigured for what a merge alone can do,
-        in a run that does not merge."""
+        """Return the policy in a run's parameters. Raises Misconfigured if there is one, and the
+        run is no merge."""
         policy = cls(
             on_conflict=str(params.get("on_conflict") or ""),
             map_users=dict(params.get("map_users") or {}),

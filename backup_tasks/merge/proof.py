@@ -1,4 +1,4 @@
-"""Proves, within the transaction, that live holds what was merged."""
+"""The proof of a merge: compares live with the package before the transaction commits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Dangling = Mapping[Model, Mapping[str, int]]
 
 
 def unequal(dialect: Dialect, mapped: MappedModel, rows: Translation) -> Iterator[str]:
-    """Yield what is wrong if a row of the package is not in live as it should be."""
+    """Yield a message if a row of the package is not in live as it should be."""
     live = f"{dialect.quote(mapped.table)} l"
     taken = "x.merge_action IN ('insert', 'update', 'same')"
     there = dialect.value(
@@ -40,9 +40,11 @@ def digests_equal(
     entries: Sequence[ModelEntry],
     mapped_models: Mapping[Model, MappedModel],
 ) -> tuple[dict[str, bool | None], list[str]]:
-    """Read the merged rows of live as the dump would, and compare with the package's manifest.
+    """Read the merged rows of live with the dump's code; compare their digests with the manifest.
 
-    None where they differ, and may: live's version of something stayed, a generic key changed.
+    Return, per label, True if they are equal, and None if they may differ, since a row of live
+    stayed or a generic key changed. Return also a message for each model that may not differ but
+    does.
     """
     may_differ = _may_differ(dialect, codecs, mapped_models)
     equal: dict[str, bool | None] = {}
@@ -95,14 +97,14 @@ def _may_differ(
 
 
 def dangling_in(connection: BaseDatabaseWrapper, models: Sequence[Model]) -> Dangling:
-    """Return how many references of live lead nowhere."""
+    """Return the number of dangling references of live, by model and key."""
     return {model: dangling(connection, model) for model in models}
 
 
 def more_dangling(
     before: Dangling, after: Dangling, package: Mapping[str, Mapping[str, int]]
 ) -> Iterator[str]:
-    """Yield what refers to nothing now, and did in neither live nor the package."""
+    """Yield a message for each key with more dangling references than live and package had."""
     for model, counts in after.items():
         label = model._meta.label_lower
         for name, count in counts.items():
@@ -112,8 +114,8 @@ def more_dangling(
 
 
 def check_constraints(connection: BaseDatabaseWrapper) -> None:
-    """Let PostgreSQL check now what it would check at the end; elsewhere `dangling_in` counts every
-    foreign key. Raises ValidationFailed."""
+    """Check PostgreSQL's deferred constraints now instead of at the commit. On other databases
+    `dangling_in` checks the foreign keys. Raises ValidationFailed."""
     try:
         if connection.vendor == "postgresql":
             connection.check_constraints()

@@ -1,7 +1,8 @@
-"""What a package says of rows that it does not hold: the natural keys that its rows refer to.
+"""The referenced keys: natural keys of rows that a package refers to but does not hold.
 
-A package made without users names them, wherever it refers to one. Staging gets these keys, so that
-what is loaded there can be proven, and so that a merge finds the users in live by them.
+A package without users has the natural key of each user that a row refers to. These keys are loaded
+into staging, so that the digests of what is loaded can be proven, and so that a merge finds the
+users in live.
 """
 
 from __future__ import annotations
@@ -26,15 +27,16 @@ Rows = Iterator[list[Any]]
 
 
 def is_named(model: Model, identities: Identities) -> bool:
-    """Whether rows that refer to the model give its natural key."""
+    """Whether lines that refer to the model have its natural key."""
     return model in identities and identities[model].loadable
 
 
 def keys_of(
     model: Model, codecs: Sequence[tuple[RowCodec, Path | None]], identities: Identities
 ) -> tuple[list[str], Rows]:
-    """Return the columns of the primary key and the natural key, and the rows, each once, that the
-    package's members refer to. Raises DoesNotFit for a natural key that is not of the row alone."""
+    """Return the columns of the primary key and the natural key, and the values of each row that
+    the members refer to, once. Raises DoesNotFit for a natural key that leads through foreign
+    keys."""
     paths = identities[model].paths
     if any("__" in path for path in paths):
         raise DoesNotFit(
@@ -53,7 +55,7 @@ def _rows(
 ) -> Rows:
     connection = codecs[0][0].connection
     decoders = [value_encoding.decoder(field, connection) for field in fields]
-    with closing(sqlite3.connect("")) as scratch:  # a temporary file of SQLite's own
+    with closing(sqlite3.connect("")) as scratch:  # in a temporary file: flat memory
         scratch.execute("CREATE TABLE named (pk PRIMARY KEY, key)")
         for codec, member in codecs:
             names = [

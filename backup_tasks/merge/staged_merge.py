@@ -1,4 +1,4 @@
-"""Merges what a run has in staging, rows and files, into live; or rehearses it."""
+"""Merges the rows and files that a run has in staging into live, or rehearses that."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from backup_tasks.storage.files import project_trees
 
 
 class StagedMerge:
-    """One merge of a run's staging into live."""
+    """The merge of one run's staging into live."""
 
     def __init__(
         self, run_id: str, folder: Path, params: Mapping[str, Any], progress: Progress
@@ -58,11 +58,11 @@ class StagedMerge:
 
     @property
     def tables(self) -> list[str]:
-        """The tables of live that rows go into."""
+        """The tables of live to which rows are written."""
         return sorted(model._meta.db_table for model in self._models)
 
     def rehearse(self, folders: Sequence[RunFolder]) -> dict[str, Any]:
-        """Return the plan. Live's tables are read, and nothing is changed."""
+        """Return the plan, and why it would be refused. Live is read and not changed."""
         with self._engine.merge_transaction(self._schema, writing=None) as staging:
             plan = self._new_merge(staging).plan()
             transaction.set_rollback(True, using=self._engine.alias)
@@ -75,12 +75,11 @@ class StagedMerge:
         record: Callable[[dict[str, Any]], None],
         certain: Callable[[], None],
     ) -> dict[str, Any]:
-        """Merge and prove; return the plan, and what was proven.
+        """Merge and prove in one transaction; return the plan and the proof.
 
-        In one transaction, in which `record` is called with the result. The run's folders are those
-        of `trees`; for `certain`, see `placement.added`. Raises DoesNotFit for what
-        no policy decides, ValidationFailed if live is not what it was to become; live is as it was
-        then.
+        `record` is called with the result before the commit. `folders` are the run's, of `trees`;
+        for `certain`, see `file_swap.added`. Raises DoesNotFit for what the policy does not decide,
+        ValidationFailed if the proof fails. After an error live is unchanged.
         """
         files = self._plan_files(folders)
         with (
@@ -117,7 +116,7 @@ class StagedMerge:
         )
 
     def _refuse_other_migrations(self, dialect: Dialect) -> None:
-        """Staging's tables and live's must have been made by the same migrations."""
+        """Raise DoesNotFit unless the tables of staging and live are at the same migrations."""
         labels = {model._meta.app_label for model in self._models}
         live = set(MigrationRecorder(self._connection).applied_migrations())
         record = dialect.staged("django_migrations")
@@ -139,7 +138,7 @@ class StagedMerge:
         known = {entry.label: entry.dangling for entry in self._manifest.models}
         problems += proof.more_dangling(before, after, known)
         equal: dict[str, bool | None] = {}
-        if not self._older:  # the rows of an older package have changed since its manifest
+        if not self._older:  # migrations have changed an older package's rows since its manifest
             codecs = [RowCodec(model, self._identities, self._connection) for model in self._models]
             equal, other = proof.digests_equal(
                 merge.dialect, codecs, self._manifest.models, merge.mapped_models
@@ -197,7 +196,7 @@ def _refuse(found: Sequence[str], manifest: Manifest) -> None:
 
 @contextmanager
 def _constraint_errors_explained(manifest: Manifest) -> Iterator[None]:
-    """Say what it means that the database refuses a row."""
+    """Raise DoesNotFit, with a hint, for a row that the database refuses."""
     try:
         yield
     except IntegrityError as error:

@@ -1,4 +1,5 @@
-"""The package's rows in live's keys: a SELECT over staging, joined to the mapping tables."""
+"""The translation: a SELECT of the package's rows with live's keys, by joins to the mapping
+tables."""
 
 from __future__ import annotations
 
@@ -13,14 +14,15 @@ from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.query import Field
 
 GENERIC = "merge_generic"
-"""Table in staging: kind (a content type's id), old, new: a generic key that changes, as text."""
+"""Table in staging of the generic keys that change: kind (id of the content type), old, new
+(text)."""
 
 KEPT = "('keep', 'mapped')"
-"""What happens to rows of which live's version stays."""
+"""Actions of rows for which live's row stays as it is."""
 
 
 class Translation:
-    """Puts the rows of one model into live's keys."""
+    """Translates the rows of one model."""
 
     def __init__(
         self, dialect: Dialect, mapped: MappedModel, mapped_models: Mapping[Model, MappedModel]
@@ -34,10 +36,10 @@ class Translation:
         }
 
     def select(self) -> str:
-        """Return the SELECT: each column under its own name; merge_p0…, merge_action and
-        merge_conflict of the mapping table.
+        """Return the SELECT: the model's columns, and merge_p0…, merge_action and merge_conflict
+        from the mapping table.
 
-        A row whose primary key is not decided yet has NULL there.
+        The primary key is NULL where it is not decided yet.
         """
         quote, mapped = self._dialect.quote, self._mapped_model
         pairs = list(zip(mapped.pk, mapped.columns("p"), mapped.columns("t"), strict=True))
@@ -54,7 +56,7 @@ class Translation:
         return f"SELECT {', '.join(columns)} FROM {source}"
 
     def value(self, field: Field, alias: str) -> tuple[str, str]:
-        """Return the value that a field of the row `s` has in live, and the joins that it takes."""
+        """Return the SQL of the value that a field of row `s` has in live, and the joins for it."""
         dialect = self._dialect
         stored = f"s.{dialect.quote(field.column)}"
         other = self._mapped_models.get(cast(Model, target_of(field)))
@@ -71,7 +73,7 @@ class Translation:
         if refers_by_pk(field):
             joins = f" LEFT JOIN {mapping} {alias} ON {alias}.p0 = {stored}"
             return f"CASE WHEN {alias}.p0 IS NULL THEN {stored} ELSE {alias}.t0 END", joins
-        # It holds another column of the other row: the package's, unless live's version stays.
+        # The key holds another unique column: live's value if live's row stays, else the package's.
         pk, column = (dialect.quote(f.column) for f in (other.pk[0], cast(Any, field).target_field))
         joins = (
             f" LEFT JOIN {dialect.staged(other.table)} {alias}o ON {alias}o.{column} = {stored}"
@@ -82,12 +84,12 @@ class Translation:
         return f"CASE WHEN {alias}.{pk} IS NULL THEN {stored} ELSE {alias}.{column} END", joins
 
     def is_live_row(self, alias: str, row: str) -> str:
-        """Return the condition that `alias` is the row of live that the translated `row` is."""
+        """Return the condition that `alias` is live's row of the translated `row`."""
         pairs = (self._dialect.quote(field.column) for field in self._mapped_model.pk)
         return " AND ".join(f"{alias}.{column} = {row}.{column}" for column in pairs)
 
     def changed(self, row: str, alias: str) -> str:
-        """Return the condition that a translated row and a row of live are not the same."""
+        """Return the condition that a translated row and a row of live differ in a column."""
         quote = self._dialect.quote
         conditions = [
             self._dialect.differ(f, f"{row}.{quote(f.column)}", f"{alias}.{quote(f.column)}")

@@ -1,5 +1,5 @@
-"""References to what is not there: users that a package was made without, and rows that were gone
-when it was made."""
+"""Unresolved references: to users whom a package does not hold, and to rows that did not exist when
+it was made."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ References = list[tuple[MappedModel, Field]]
 
 
 def references_to(mapped: MappedModel, every: Sequence[MappedModel]) -> References:
-    """Return the foreign keys of merged models that hold the model's primary key."""
+    """Return the foreign keys of merged models that refer to the model by its primary key."""
     return [
         (other, field)
         for other in every
@@ -36,8 +36,7 @@ def references_to(mapped: MappedModel, every: Sequence[MappedModel]) -> Referenc
 
 
 def map_users(dialect: Dialect, users: MappedModel, policy: Policy) -> None:
-    """Let package's users be the target's that were named for them. Raises DoesNotFit for a user
-    that is not there."""
+    """Map users as `--map-user` says. Raises DoesNotFit for a user who does not exist."""
     mapping = dialect.staged(users.mapping)
     for old, new in policy.map_users.items():
         pks = []
@@ -61,9 +60,9 @@ def map_users(dialect: Dialect, users: MappedModel, policy: Policy) -> None:
 def resolve_missing(
     dialect: Dialect, outside: MappedModel, every: Sequence[MappedModel], policy: Policy
 ) -> list[str]:
-    """Decide what becomes of references to rows that neither side has.
+    """Apply the policy to references to rows that neither side has.
 
-    Return what is refused, in words: who is missing, and what refers to him.
+    Return a message for each missing row that the policy does not decide, with what refers to it.
     """
     mapping = dialect.staged(outside.mapping)
     if not dialect.value(f"SELECT count(*) FROM {mapping} WHERE action = 'unmatched'"):
@@ -118,7 +117,7 @@ def _set_null(dialect: Dialect, outside: MappedModel, references: References) ->
 
 
 def make_placeholders(dialect: Dialect, users: MappedModel) -> None:
-    """Make users that nobody can sign in as, by the names that are missing; no signal is sent."""
+    """Create the missing users in live, inactive and without a password. No signal is sent."""
     columns, source = key_query(users.model, users.paths, dialect.connection, dialect.staging)
     pk, mapping = dialect.quote(users.pk[0].column), dialect.staged(users.mapping)
     manager: Any = users.model._base_manager.using(dialect.connection.alias)
@@ -142,10 +141,10 @@ def make_placeholders(dialect: Dialect, users: MappedModel) -> None:
 
 
 def keep_dangling(dialect: Dialect, mapped: MappedModel, every: Sequence[MappedModel]) -> int:
-    """Let references that led nowhere in the package lead nowhere in live too.
+    """Make references that dangle in the package dangle in live too.
 
-    They keep their number where no row has it, else take its negative, which no row ever gets.
-    Return how many numbers are replaced.
+    A reference keeps its number if no row of live has that primary key. Otherwise it gets the
+    negative number, which no row ever gets. Return how many numbers were replaced.
     """
     if not mapped.has_auto_pk:
         return 0
@@ -166,7 +165,7 @@ def keep_dangling(dialect: Dialect, mapped: MappedModel, every: Sequence[MappedM
 
 
 def _is_taken(dialect: Dialect, mapped: MappedModel, value: str) -> str:
-    """Return the condition that a row of live has this primary key, or is going to."""
+    """Return the condition that a row of live has this primary key, or will get it."""
     pk = dialect.quote(mapped.pk[0].column)
     return (
         f"EXISTS (SELECT 1 FROM {dialect.quote(mapped.table)} l WHERE l.{pk} = {value})"
@@ -175,8 +174,8 @@ def _is_taken(dialect: Dialect, mapped: MappedModel, value: str) -> str:
 
 
 def map_generic_keys(dialect: Dialect, mapped_models: Mapping[Model, MappedModel]) -> None:
-    """Make the table of generic keys that change: those whose row gets another primary key, and
-    those that lead nowhere but would lead somewhere."""
+    """Make the table of generic keys that change: those whose target gets another primary key, and
+    dangling ones whose number is a row's primary key in live."""
     kinds = _content_types(mapped_models)
     text = dialect.text("''")
     columns = f"0 AS kind, {text} AS old, {text} AS new"
@@ -208,7 +207,7 @@ def map_generic_keys(dialect: Dialect, mapped_models: Mapping[Model, MappedModel
 def _add_dangling(
     dialect: Dialect, table: str, target: MappedModel, number: int, rows: str, id_column: str
 ) -> None:
-    """`rows` is what stands behind FROM: those with this content type."""
+    """Add dangling generic keys. `rows` follows FROM: the rows with this content type."""
     old = dialect.text(id_column)
     ids = dialect.make(
         "merge_ids",
@@ -237,7 +236,7 @@ def _add_moved(dialect: Dialect, table: str, target: MappedModel, number: int) -
 def _content_types(
     mapped_models: Mapping[Model, MappedModel],
 ) -> dict[tuple[str, str], MappedModel]:
-    """Return the models, proxies too, by what a content type calls them."""
+    """Return the models, proxies included, by app label and model name of their content type."""
     return {
         (model._meta.app_label, cast(str, model._meta.model_name)): mapped
         for model in apps.get_models(include_auto_created=True)

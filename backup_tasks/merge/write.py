@@ -1,4 +1,4 @@
-"""Writes the translated rows to live's tables: changed ones first, then new ones."""
+"""Writes the translated rows to live's tables: updates first, then inserts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from backup_tasks.merge.translation import Translation
 
 
 def write(dialect: Dialect, mapped: MappedModel, rows: Translation) -> None:
-    """Update and insert, in two statements. Raises django.db errors."""
+    """Update and insert the rows of a model with one statement each. Raises django.db errors."""
     table, quote = dialect.quote(mapped.table), dialect.quote
     columns = [quote(field.column) for field in mapped.written]
     changing = [quote(field.column) for field in mapped.written if field not in mapped.pk]

@@ -1,8 +1,8 @@
-"""MariaDB: a place is a second database on the same server.
+"""MariaDB: staging and undo are databases on the same server.
 
-DDL is in no transaction here. What makes a promote atomic is that one RENAME TABLE moves all tables
-or none, whatever dies meanwhile (MariaDB 10.6 and later). The table `django_migrations` goes with
-them, so a kept place that holds it tells that the promote happened: docs/adr/0013.
+MariaDB commits DDL by itself. A promote is atomic because one RENAME TABLE moves all tables or
+none, also if client or server die (MariaDB 10.6 and later). It moves the table `django_migrations`
+too, so an undo database that has this table shows that the promote happened: docs/adr/0013.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _OLDEST = (10, 6)
 _NAME_LENGTH = 64
 
 _LOCK_SECONDS = 1
-"""For each table; whole seconds are what the server counts in."""
+"""Lock timeout per table. The server accepts whole seconds only."""
 _LOCK_TRIES = 10
 _LOCK_ERRORS = frozenset({1205, 1213})
-"""A lock that was not granted in time, a deadlock."""
+"""Server errors: lock wait timeout, deadlock."""
 _ACCESS_DENIED = frozenset({1044, 1142})
 
 
 class MariaDB(Engine):
-    """Promote renames tables: its time does not depend on how much they hold."""
+    """The engine for MariaDB. The time of a promote does not depend on the number of rows."""
 
     isolation: ClassVar[str] = "repeatable read, read only"
 
@@ -61,8 +61,8 @@ class MariaDB(Engine):
             (self._database,) = cursor.fetchone()
 
     def _connection(self, database: str | None = None) -> BaseDatabaseWrapper:
-        """A new connection like the live one, to another database if one is given, that reads long
-        results row by row: Django's own would hold a whole table in memory."""
+        """Return a new connection like live's, to another database if one is given. Its chunked
+        cursor streams; Django's own would hold a whole table in memory."""
         connection = self.live.copy()
         if database:
             connection.settings_dict["NAME"] = database
@@ -76,12 +76,13 @@ class MariaDB(Engine):
             finally:
                 driver.cursorclass = default_class
 
-        connection.chunked_cursor = streaming  # type: ignore[method-assign]  # of this one only
+        connection.chunked_cursor = streaming  # type: ignore[method-assign]  # on this connection only
         return connection
 
     @contextmanager
     def _ddl_cursor(self, database: str | None = None) -> Iterator[Any]:
-        """A cursor for DDL, which would end a transaction that the alias is in."""
+        """Give a cursor on a connection of its own, since DDL would commit the alias's
+        transaction."""
         connection = self._connection(database)
         try:
             with connection.cursor() as cursor:
@@ -104,7 +105,7 @@ class MariaDB(Engine):
             yield
 
     def schema_name(self, purpose: str, run_id: str) -> str:
-        """It starts with the name of live's database, so that one GRANT is enough for all."""
+        """Return a name that starts with live's, so that one GRANT with a pattern is enough."""
         name = f"{self._database}_{identifier(purpose, run_id)}"
         if len(name) <= _NAME_LENGTH:
             return name
@@ -121,7 +122,8 @@ class MariaDB(Engine):
             return [name for (name,) in cursor.fetchall()]
 
     def _database_comment(self) -> str:
-        """What tells our databases from everybody else's, another project's included (P2)."""
+        """Return the comment that marks databases which this project made (P2). Servers have this
+        text: with another one, existing databases would not be found any more."""
         return f"place of backup_tasks for database {self._database}"
 
     def create(self, schema: str) -> None:
@@ -170,7 +172,7 @@ class MariaDB(Engine):
             triggers = triggers_of(cursor, self._database, names)
         return [
             *(
-                f"{name}: made otherwise: {made[name]}"
+                f"{name}: created differently: {made[name]}"
                 for name in names
                 if made[name] != wanted[name]
             ),
@@ -195,16 +197,16 @@ class MariaDB(Engine):
             cursor.execute("SELECT DATABASE()")
             (schema,) = cursor.fetchone()
             refuse_triggers(cursor, schema, tables)
-            # Else a primary key of 0 would become the next number.
+            # Without this mode a primary key of 0 would become the next number.
             cursor.execute("SET sql_mode = concat(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')")
             for table in tables:
-                # TRUNCATE would be faster, and can't be rolled back.
+                # TRUNCATE would be faster, but it commits the transaction.
                 cursor.execute(f"DELETE FROM {quoted(table)}")
             yield
         connection.enable_constraint_checking()
 
     def write(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
-        # The driver makes statements of many rows of these.
+        # The driver combines the rows of a batch into multi-row statements.
         return insert(connections[self.alias], quoted(table), map(quoted, columns), rows)
 
     def copy_from_live(self, tables: Sequence[str]) -> None:
@@ -227,7 +229,7 @@ class MariaDB(Engine):
             return bool(tables_in(cursor, schema, [MIGRATIONS_TABLE]))
 
     def _advance_sequence(self, table: str, column: str) -> None:
-        """MariaDB counts on from the highest number that was inserted."""
+        """Nothing to do: MariaDB continues after the highest number that was inserted."""
 
     def promote(
         self,
@@ -251,9 +253,9 @@ class MariaDB(Engine):
                 self.drop(keep)
 
     def _merge_migrations(self, schema: str, apps: Sequence[str]) -> None:
-        """Give the place's table of migrations live's rows for all other apps."""
+        """Copy live's rows of all other apps into staging's table of migrations."""
         others = f"app NOT IN ({', '.join(['%s'] * (len(apps) + 1))})"
-        given = [*apps, ""]  # a list of none would be no SQL
+        given = [*apps, ""]  # an empty list would be invalid SQL
         with self._ddl_cursor(schema) as cursor:
             cursor.execute(f"DELETE FROM {MIGRATIONS_TABLE} WHERE {others}", given)
             cursor.execute(
@@ -263,9 +265,10 @@ class MariaDB(Engine):
             )
 
     def _swap_with_retries(self, swap: RenameSwap, record: Callable[[], None]) -> float:
-        """Exchange the tables, and commit what is recorded, as soon as others let us.
+        """Swap the tables and commit the record, with a lock retry; return the seconds of the swap.
 
-        The record's transaction is open meanwhile: whoever has lost the step renames nothing.
+        `record` checks the lease in a transaction that stays open during the swap, so an attempt
+        that lost its lease renames nothing.
         """
 
         def attempt() -> float:
@@ -285,13 +288,14 @@ class MariaDB(Engine):
 
 
 def _streaming_cursor(connection: BaseDatabaseWrapper) -> Any:
-    """The driver's class of cursors that leave the rows with the server until they are wanted."""
+    """Return the driver's class of unbuffered cursors, which fetch rows from the server as
+    needed."""
     return cast(Any, connection).Database.cursors.SSCursor
 
 
 def _create_statements(cursor: Any, database: str, tables: Sequence[str]) -> dict[str, str]:
-    """Return by table the statement that makes it, foreign keys and comments included, without the
-    number that its next row would get."""
+    """Return the CREATE TABLE statement of each table, with foreign keys and comments, but without
+    the AUTO_INCREMENT counter."""
     statements = {}
     for name in tables:
         cursor.execute(f"SHOW CREATE TABLE {qualified(database, name)}")

@@ -1,9 +1,9 @@
-"""Foreign keys between MariaDB tables that are exchanged and those that stay.
+"""Foreign keys across the swap: between MariaDB tables that are swapped and tables that stay.
 
-A foreign key follows its tables wherever they are renamed to. So after an exchange a table that
-stayed refers to a kept one, and a new one to what staging had beside it: each of these is repointed
-anew, to live's table of that name. The server does it without reading the rows, which are compared
-here, before and after.
+A foreign key follows its tables when they are renamed. So after the swap a table that stayed refers
+to a table in the undo database, and a new table may refer to one in staging. Each such key is
+replaced by one that refers to live's table of the same name. The server does not check the rows
+when it replaces a key, so they are checked here, before and after.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 _TEMPORARY_SUFFIX = "_moved"
-"""Ends the name of a foreign key between the two statements that fasten it anew: one statement
+"""Suffix of a foreign key's name between the two statements that replace it, since one statement
 can't drop and add the same name."""
 _NAME_LENGTH = 64
 
@@ -25,7 +25,7 @@ def quoted(name: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ForeignKey:
-    """A foreign key, between databases perhaps."""
+    """A foreign key. Its tables may be in different databases."""
 
     name: str
     database: str
@@ -38,17 +38,17 @@ class ForeignKey:
     """ON DELETE and ON UPDATE, where they are not the default."""
 
     def add(self) -> str:
-        """What adds it to its table."""
+        """Return the statement that adds it to its table."""
         return f"ALTER TABLE {qualified(self.database, self.table)} {self._addition()}"
 
     def drop(self) -> str:
-        """What drops it."""
+        """Return the statement that drops it."""
         table = qualified(self.database, self.table)
         return f"ALTER TABLE {table} DROP FOREIGN KEY {quoted(self.name)}"
 
     def repoint(self, database: str) -> list[str]:
-        """What makes it refer to the table of the same name in another database; there is no moment
-        without it."""
+        """Return the statements that make it refer to the table of the same name in another
+        database. The table has the foreign key at every moment."""
         temporary = replace(
             self,
             name=self.name[: _NAME_LENGTH - len(_TEMPORARY_SUFFIX)] + _TEMPORARY_SUFFIX,
@@ -68,7 +68,8 @@ class ForeignKey:
         )
 
     def dangling_rows(self, cursor: Any, database: str, parent_database: str) -> int:
-        """Return how many rows it would refuse between the tables of that name there."""
+        """Return how many rows of the table in `database` refer to no row of the parent table in
+        `parent_database`."""
         pairs = zip(self.columns, self.parent_columns, strict=True)
         match = " AND ".join(f"t.{quoted(ours)} = o.{quoted(theirs)}" for ours, theirs in pairs)
         given = " AND ".join(f"t.{quoted(column)} IS NOT NULL" for column in self.columns)
@@ -90,7 +91,7 @@ def _listed(columns: Iterable[str]) -> str:
 
 
 def keys_between(cursor: Any, databases: Sequence[str]) -> list[ForeignKey]:
-    """Return the foreign keys of, and to, the tables of the databases."""
+    """Return the foreign keys that tables of the databases have, and those that refer to them."""
     listed = ", ".join(["%s"] * len(databases))
     cursor.execute(
         "SELECT k.constraint_name, k.table_schema, k.table_name, k.column_name,"
@@ -124,12 +125,12 @@ def keys_between(cursor: Any, databases: Sequence[str]) -> list[ForeignKey]:
 def keys_after_swap(
     keys: Sequence[ForeignKey], live: str, schemas: Sequence[str], tables: Sequence[str]
 ) -> tuple[list[ForeignKey], list[str]]:
-    """Return, for the keys as an exchange of the tables left them, those that live is to have
-    between the tables and what stayed, and the statements that make it so.
+    """Return the foreign keys that live must have between the swapped `tables` and those that
+    stayed, and the statements that create them. `keys` is what the rename leaves.
 
-    No table outside a place may refer to one inside, and none inside to live, where it would keep
-    clients from deleting rows. A kept table gives its keys to the one that replaced it, unless that
-    brought its own.
+    No table of live may refer to a table in `schemas` (staging and undo). No table there may refer
+    to live, since it would keep clients from deleting rows. A table in the undo database passes its
+    keys on to the table that replaced it, unless the new table has keys of its own.
     """
     wanted: list[ForeignKey] = []
     statements: list[str] = []

@@ -1,4 +1,5 @@
-"""One RENAME TABLE that puts the MariaDB tables of a place into live, and live's into another."""
+"""The rename swap: one RENAME TABLE moves staging's tables to live, and live's to the undo
+database."""
 
 from __future__ import annotations
 
@@ -15,15 +16,16 @@ from backup_tasks.engines.mariadb.foreign_keys import (
 from backup_tasks.errors import DoesNotFit, HandoverChanged
 
 MIGRATIONS_TABLE = "django_migrations"
-"""Goes with the tables, and so tells where they are."""
+"""It is renamed with the other tables, so its database shows whether the swap happened."""
 
 _FOREIGN_KEY_LOCK_SECONDS = 10
-"""How long a table that stayed is waited for, once the others are renamed."""
+"""How long the statements that replace foreign keys, after the rename, wait for the lock of a table
+that stayed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RenameSwap:
-    """Which tables go where."""
+    """The databases and tables of a swap: from `schema` to `live`, and from `live` to `keep`."""
 
     live: str
     schema: str
@@ -31,11 +33,11 @@ class RenameSwap:
     tables: Sequence[str]
 
     def happened(self, cursor: Any) -> bool:
-        """Whether the tables were renamed: all of them were, or none."""
+        """Whether the tables were renamed."""
         return bool(tables_in(cursor, self.keep, [MIGRATIONS_TABLE]))
 
     def refuse_what_does_not_fit(self, cursor: Any) -> None:
-        """Raise HandoverChanged or DoesNotFit for what can't be exchanged; nothing has changed."""
+        """Raise HandoverChanged or DoesNotFit if the tables can't be swapped. Changes nothing."""
         there = tables_in(cursor, self.schema, self.tables)
         if self.happened(cursor):
             if there:
@@ -60,10 +62,11 @@ class RenameSwap:
         self._refuse_dangling_rows(cursor, wanted, new=self.schema)
 
     def run(self, cursor: Any) -> None:
-        """Do it, or finish what was begun. Outside a transaction, with foreign_key_checks off.
+        """Swap the tables, or complete a swap that happened. Called outside a transaction, with
+        foreign_key_checks off.
 
-        Once sent, the statements are run to their end by the server, whether this program lives or
-        not. Raises DoesNotFit, everything as before, for rows that would refer to nothing.
+        The server finishes the statements even if this process dies. If rows would have dangling
+        references, the tables are renamed back and DoesNotFit is raised.
         """
         if self.happened(cursor):
             _, statements = self._keys_after_swap(self._keys(cursor))
@@ -75,7 +78,7 @@ class RenameSwap:
         try:
             self._refuse_dangling_rows(cursor, wanted, new=self.live)
         except DoesNotFit:
-            # Somebody wrote them since they were looked for.
+            # A client wrote these rows after refuse_what_does_not_fit looked for them.
             replace(self, schema=self.keep, keep=self.schema)._rename(cursor)
             raise
 
@@ -91,7 +94,7 @@ class RenameSwap:
         cursor.execute("BEGIN NOT ATOMIC " + "".join(f"{each}; " for each in block) + "END")
 
     def _renames(self, cursor: Any) -> list[tuple[str, str, str]]:
-        """Source, table and target of each renaming, in their order."""
+        """Return source database, table and target database of each rename, in order."""
         tables = [*self.tables, MIGRATIONS_TABLE]
         return [
             *((self.live, name, self.keep) for name in tables_in(cursor, self.live, tables)),
@@ -102,7 +105,7 @@ class RenameSwap:
         return keys_between(cursor, (self.live, self.schema, self.keep))
 
     def _keys_after_rename(self, cursor: Any) -> list[ForeignKey]:
-        """What the foreign keys will be when the tables are renamed."""
+        """Return the foreign keys as the rename will leave them."""
         new_database = {(source, name): target for source, name, target in self._renames(cursor)}
 
         def new(database: str, table: str) -> str:
@@ -121,7 +124,8 @@ class RenameSwap:
         return keys_after_swap(keys, self.live, (self.schema, self.keep), self.tables)
 
     def _refuse_dangling_rows(self, cursor: Any, wanted: Iterable[ForeignKey], *, new: str) -> None:
-        """Raise DoesNotFit for rows that refer to nothing, the new tables being in `new`."""
+        """Raise DoesNotFit for rows with dangling references. `new` is the database that has the
+        new tables."""
 
         def where(table: str) -> str:
             return new if table in self.tables else self.live
@@ -142,7 +146,7 @@ class RenameSwap:
 
 
 def tables_in(cursor: Any, database: str, tables: Sequence[str]) -> list[str]:
-    """Return those of the tables that the database has."""
+    """Return the tables that exist in the database."""
     if not tables:
         return []
     cursor.execute(
@@ -165,7 +169,8 @@ def triggers_of(cursor: Any, database: str, tables: Sequence[str]) -> list[tuple
 
 
 def refuse_triggers(cursor: Any, database: str, tables: Sequence[str]) -> None:
-    """Raise DoesNotFit for triggers: MariaDB renames no table with one to another database."""
+    """Raise DoesNotFit for triggers: MariaDB can't rename a table with triggers to another
+    database."""
     if found := triggers_of(cursor, database, tables):
         named = ", ".join(f"{trigger} (of {table})" for table, trigger in found)
         raise DoesNotFit(
@@ -177,7 +182,8 @@ def refuse_triggers(cursor: Any, database: str, tables: Sequence[str]) -> None:
 
 
 def refuse_other_storage(cursor: Any, database: str, tables: Sequence[str]) -> None:
-    """Raise DoesNotFit for tables that are not InnoDB's: they know no transactions."""
+    """Raise DoesNotFit for tables of other storage engines than InnoDB: they have no
+    transactions."""
     cursor.execute(
         "SELECT table_name, engine FROM information_schema.tables WHERE table_schema = %s"
         " AND table_type = 'BASE TABLE' AND engine <> 'InnoDB' ORDER BY table_name",
@@ -194,7 +200,8 @@ def refuse_other_storage(cursor: Any, database: str, tables: Sequence[str]) -> N
 
 
 def refuse_references_from_elsewhere(keys: Iterable[ForeignKey], swap: RenameSwap) -> None:
-    """Raise DoesNotFit for foreign keys of other databases that would lead to a kept table."""
+    """Raise DoesNotFit for foreign keys of other databases that would refer to a table in the undo
+    database."""
     known = (swap.live, swap.schema, swap.keep)
     found = [
         f"{key.name} of {key.database}.{key.table}"
