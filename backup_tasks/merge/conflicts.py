@@ -145,7 +145,7 @@ def _description(reason: str) -> str:
         "content": "the same primary key, other content",
         "column": f"the same natural key, another {names}",
         "unique": f"another natural key, but a row of the target has the same {names}",
-        "taken": f"a further row of the target has the same {names}",
+        "taken": f"another row of the target has the same {names}",
     }[kind]
 
 

@@ -88,7 +88,7 @@ class KeyMatching:
             (pk,) = found
             other = "package" if side == "the target" else "target"
             raise DoesNotFit(
-                f"several rows of {side} are, by what tells them apart, the {other}'s row with the "
+                f"several rows of {side} have the natural key of the {other}'s row with the "
                 f"primary key {', '.join(map(str, pk))}",
                 obj=mapped.label,
                 hint="Make the natural key unique in both, or name another one in NATURAL_KEYS.",

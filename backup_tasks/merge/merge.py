@@ -86,7 +86,7 @@ class Merge:
     def _match(self) -> list[str]:
         if self._policy.map_users and not any(map(is_user_model, self.mapped_models)):
             raise DoesNotFit(
-                "--map-user was said, and the package has no users, nor refers to any",
+                "--map-user is given, but the package neither holds users nor refers to any",
                 hint="Leave it out.",
             )
         matching = KeyMatching(self.dialect, self.mapped_models)
@@ -110,9 +110,9 @@ class Merge:
         for mapped in self._order:
             if mapped.merged and (count := keep_dangling(self.dialect, mapped, self._order)):
                 yield (
-                    f"{mapped.label}: {count} rows that were gone when the package was made are "
-                    "still referred to; since the target has other rows with their numbers, the "
-                    "references keep leading nowhere under the negative of these"
+                    f"{mapped.label}: the package refers to {count} rows that did not exist when "
+                    "it was made; the target has other rows with these numbers, so the references "
+                    "get the negative numbers, and stay dangling"
                 )
 
     def _model_plan(self, mapped: MappedModel) -> ModelPlan:

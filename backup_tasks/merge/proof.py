@@ -31,7 +31,7 @@ def unequal(dialect: Dialect, mapped: MappedModel, rows: Translation) -> Iterato
     )
     expected = dialect.value(f"SELECT count(*) FROM ({rows.select()}) x WHERE {taken}")
     if there != expected:
-        yield f"{mapped.label}: {expected} rows were merged, {there} of them are in live as such"
+        yield f"{mapped.label}: {expected} rows were merged, {there} of them are in live as planned"
 
 
 def digests_equal(

@@ -40,8 +40,8 @@ def keys_of(
     paths = identities[model].paths
     if any("__" in path for path in paths):
         raise DoesNotFit(
-            f"the package is without it, and its natural key ({', '.join(paths)}) leads through "
-            "other models",
+            f"the package does not hold this model, and its natural key ({', '.join(paths)}) leads "
+            "through other models",
             obj=model._meta.label_lower,
             hint="Merge a package that holds it.",
         )

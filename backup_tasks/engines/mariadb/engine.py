@@ -52,7 +52,8 @@ class MariaDB(Engine):
         if not server.mysql_is_mariadb or server.mysql_version < _OLDEST:
             raise Misconfigured(
                 f"{server.display_name} {'.'.join(map(str, server.mysql_version))} is not "
-                "supported: it does not rename many tables as one, or has no comments on databases",
+                "supported: it can't rename several tables atomically, or has no comments on "
+                "databases",
                 obj=f"database {alias}",
                 hint=f"MariaDB {'.'.join(map(str, _OLDEST))} and later are.",
             )

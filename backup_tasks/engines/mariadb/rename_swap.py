@@ -42,7 +42,7 @@ class RenameSwap:
         if self.happened(cursor):
             if there:
                 raise HandoverChanged(
-                    f"the old tables are there already, and so are new ones in {self.schema}",
+                    f"the swap has happened already, and there are new tables in {self.schema}",
                     obj=f"database {self.keep}",
                     hint="Start a new run.",
                 )
@@ -137,8 +137,8 @@ class RenameSwap:
         ]
         if dangling_rows:
             raise DoesNotFit(
-                "rows of tables that the package does not hold, or rows that refer to such, would "
-                f"refer to nothing: {', '.join(dangling_rows)}",
+                "after the swap rows would refer to rows that do not exist: "
+                f"{', '.join(dangling_rows)}",
                 obj=f"database {self.live}",
                 hint="Restore a package that holds these rows, or remove the rows that refer to "
                 "them.",
