@@ -1,4 +1,4 @@
-"""A small database per engine, and a project whose work is shared with workers."""
+"""A small live database per engine, and a project whose models a worker pool reads and loads."""
 
 import os
 import time
@@ -20,7 +20,7 @@ After = Callable[[ModuleType, str, Callable[[], bool]], None]
 
 @pytest.fixture(params=EVERY_ENGINE)
 def engine(request: pytest.FixtureRequest) -> str:
-    """Runs a test once per engine that there is."""
+    """Run a test once per engine."""
     name: str = request.param
     return name
 
@@ -32,7 +32,7 @@ def database(
     request: pytest.FixtureRequest,
     django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[LiveDatabase]:
-    """Live with two tables and some outside, once per engine."""
+    """A live database with two tables to promote and others outside, once per engine."""
     server: Server | None = None if engine == "sqlite" else request.getfixturevalue(engine)
     name = server.new_name() if server else ""
     url = server.create_database(name) if server else ""
@@ -50,7 +50,7 @@ def demo(
     monkeypatch: pytest.MonkeyPatch,
     settings: Settings,
 ) -> Iterator[Project]:
-    """A project on PostgreSQL, whose few rows are worth a worker."""
+    """A project on PostgreSQL for which a pool is started although it has few rows."""
     project = make_project("postgres", demo=True)
     settings.SETTINGS_MODULE = "edms.settings"  # workers don't have the settings of a test
     monkeypatch.setattr(worker_pool, "BYTES_PER_WORKER", 1)
@@ -63,7 +63,7 @@ def demo(
 
 @pytest.fixture
 def done_by_workers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The models that workers did."""
+    """The labels of the models that workers have finished."""
     names: list[str] = []
     ask = worker_pool._PoolWorker._request
 
@@ -78,7 +78,7 @@ def done_by_workers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def kill_workers(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """From the call on, workers are killed as soon as they are asked for a model."""
+    """Call it to kill each worker from then on as soon as it gets an order for a model."""
     say = worker_pool._PoolWorker._send
 
     def killed(worker: Any, line: str) -> None:
@@ -91,8 +91,8 @@ def kill_workers(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 @pytest.fixture
 def after(monkeypatch: pytest.MonkeyPatch) -> After:
-    """Let this process do nothing until something has happened: workers take a second to start,
-    and there is little to do. Called with what it would do, and when it may."""
+    """Make this process wait for the workers: they take a second to start, and there is little to
+    do. Call it with the function that has to wait, and the condition to wait for."""
 
     def wait(module: ModuleType, name: str, happened: Callable[[], bool]) -> None:
         do = getattr(module, name)

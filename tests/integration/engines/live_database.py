@@ -1,4 +1,4 @@
-"""A small database of a test's own, and what can be asked about it without an engine's help.
+"""A small live database of a test's own, and ways to look at it without an engine.
 
 planet ← moon        the tables that are promoted, each row marked with its generation
 probe → moon         a table outside, with a foreign key into them
@@ -49,7 +49,7 @@ SCHEMA = {
 
 
 class MariaDBClient:
-    """PyMySQL's connection with the manners of the others."""
+    """PyMySQL's connection with an `execute` method like psycopg's and sqlite3's."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -61,7 +61,7 @@ class MariaDBClient:
 
 
 class ListCursor(pymysql.cursors.Cursor):  # type: ignore[misc]  # it ships no types
-    """Returns rows in a list."""
+    """A cursor whose rows are a list."""
 
     def fetchall(self) -> Any:
         return list(super().fetchall())
@@ -131,7 +131,7 @@ class LiveDatabase:
         return self.engine.promote(schema, tables=TABLES, apps=["space"], keep=keep, record=record)
 
     def note(self) -> None:
-        """What a promote records."""
+        """Insert a row into the ledger, as the `record` of a promote."""
         run_all("INSERT INTO ledger (entry) VALUES ('promoted')")
 
 

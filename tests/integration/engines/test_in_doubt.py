@@ -1,4 +1,4 @@
-"""A run that died between the exchange of the tables and its record."""
+"""A run that died between the swap and the commit of its record."""
 
 from datetime import timedelta
 

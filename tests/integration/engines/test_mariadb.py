@@ -1,4 +1,4 @@
-"""What only MariaDB refuses, and what it needs."""
+"""What MariaDB alone refuses or needs."""
 
 import pymysql.cursors
 import pytest
@@ -85,7 +85,7 @@ def test_a_row_that_is_written_at_the_last_moment_and_would_be_lost_stops_the_pr
 
 
 def test_a_kept_table_holds_nothing_in_live_back(database: LiveDatabase) -> None:
-    """A kept table that referred to a live one would keep clients from deleting its rows."""
+    """A table in the undo database that referred to live would keep clients from deleting rows."""
     outward = (
         "CREATE TABLE owner (id bigint PRIMARY KEY); INSERT INTO owner VALUES (1);"
         "ALTER TABLE moon ADD COLUMN owner_id bigint DEFAULT 1;"

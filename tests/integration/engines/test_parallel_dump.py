@@ -1,4 +1,4 @@
-"""Workers read along: what is found is what one process finds alone."""
+"""The parallel dump: a pool of workers finds what one process finds alone."""
 
 import json
 import os
@@ -106,7 +106,7 @@ def test_workers_read_staging_too(demo: Project, done_by_workers: list[str], aft
     "elsewhere",
     ["another database", "another kind", "another schema", "nowhere", "no settings", "other code"],
 )
-def test_what_workers_can_not_read_is_read_here(
+def test_what_workers_can_not_read_is_read_by_this_process(
     demo: Project,
     make_project: MakeProject,
     monkeypatch: pytest.MonkeyPatch,
@@ -141,7 +141,7 @@ def test_what_workers_can_not_read_is_read_here(
     assert [read.dumped.digest for read in found] == [read.dumped.digest for read in alone]
 
 
-def test_where_no_process_can_be_started_all_is_read_here(
+def test_without_any_worker_this_process_reads_all(
     demo: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
@@ -152,7 +152,7 @@ def test_where_no_process_can_be_started_all_is_read_here(
     assert sum(read.dumped.count for read in found) > 100
 
 
-def test_what_a_killed_worker_was_at_is_read_here(
+def test_the_model_of_a_killed_worker_is_read_by_this_process(
     demo: Project,
     kill_workers: Callable[[], None],
     caplog: pytest.LogCaptureFixture,
@@ -190,8 +190,8 @@ def test_no_worker_outlives_a_cancelled_run(demo: Project, monkeypatch: pytest.M
     assert [process.poll() is None for process in started] == [False]
 
 
-def test_a_worker_ends_with_the_process_that_it_helps(demo: Project) -> None:
-    """However that ended: nothing is left but the closed ends of two pipes."""
+def test_a_worker_ends_with_the_process_that_started_it(demo: Project) -> None:
+    """However that process ended: its pipes are closed."""
     engine = engine_for("default")
     with engine.snapshot():
         shared = engine.export_snapshot([], least=0)

@@ -1,4 +1,4 @@
-"""Workers load along: what is loaded is what one process loads alone."""
+"""The parallel load: a pool of workers loads what one process loads alone."""
 
 import hashlib
 import os
@@ -28,7 +28,7 @@ def _figures(job: parallel_dump.Job) -> Figures:
 
 
 class Package:
-    """The rows of live, and how they are loaded into staging."""
+    """A dump of live, which can be loaded into staging."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -41,7 +41,7 @@ class Package:
             path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()
         }
         self.seen: list[int] = []
-        """The rows that were reported while they were loaded."""
+        """The numbers of rows that the progress callback got."""
 
     def load(self) -> int:
         engine = engine_for("default")
@@ -64,7 +64,7 @@ class Package:
             )
 
     def staged(self) -> list[Figures]:
-        """What staging holds."""
+        """Return the figures of staging."""
         with engine_for("default").at(STAGING), transaction.atomic():
             return [_figures(job) for job in all_to_read()]
 
@@ -87,7 +87,7 @@ def test_workers_load_the_same(
 
 
 @pytest.mark.parametrize("why", ["another database", "other code", "killed"])
-def test_what_workers_can_not_load_is_loaded_here(
+def test_what_workers_can_not_load_is_loaded_by_this_process(
     package: Package,
     make_project: MakeProject,
     monkeypatch: pytest.MonkeyPatch,

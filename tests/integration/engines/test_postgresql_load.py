@@ -1,4 +1,4 @@
-"""A load of PostgreSQL is many transactions: what may happen between them."""
+"""The load on PostgreSQL, which is many transactions: what may happen between them."""
 
 import threading
 from collections.abc import Iterator
@@ -40,14 +40,14 @@ def engine() -> str:
 
 @pytest.fixture
 def several(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
-    """Little is worth another connection."""
+    """Use several connections although there are few rows."""
     monkeypatch.setattr(bulk_load, "_WORTH_A_CONNECTION", 1)
     settings.BACKUP = {**settings.BACKUP, "CONNECTIONS": 3}
 
 
 @pytest.fixture
 def cloned(database: LiveDatabase) -> LiveDatabase:
-    """Live has all kinds of things that a load puts aside; staging is its clone."""
+    """Live has every kind of object that a load defers; staging is its clone."""
     with database.client() as client:
         client.execute(ADDED)
     assert database.engine.clone(database.staging, [*TABLES, "probe"]) == []
@@ -72,7 +72,7 @@ def unequal(database: LiveDatabase) -> list[str]:
 
 
 @pytest.mark.usefixtures("several")
-def test_all_that_was_put_aside_comes_back_as_it_was(cloned: LiveDatabase) -> None:
+def test_deferred_objects_are_built_again_as_they_were(cloned: LiveDatabase) -> None:
     with cloned.engine.at(cloned.staging), cloned.engine.loading(TABLES, attempt=1):
         write(cloned)
 
@@ -81,7 +81,7 @@ def test_all_that_was_put_aside_comes_back_as_it_was(cloned: LiveDatabase) -> No
 
 @pytest.mark.usefixtures("several")
 @pytest.mark.parametrize("died", ["begun", "half", "written", "unchecked"])
-def test_what_a_dead_attempt_put_aside_comes_back_with_the_next(
+def test_what_a_dead_attempt_deferred_is_built_again_by_the_next(
     cloned: LiveDatabase, died: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Foreign keys are gone for other connections too, or are back and unchecked."""
@@ -109,7 +109,7 @@ def test_what_a_dead_attempt_put_aside_comes_back_with_the_next(
 
 
 def test_an_attempt_that_lost_its_step_changes_nothing(cloned: LiveDatabase) -> None:
-    """It was stopped for a while, and does not know that a later one has come."""
+    """It was stopped for a while, and another attempt has begun since."""
     late, current = BulkLoad("default", cloned.staging, 1), BulkLoad("default", cloned.staging, 2)
     with cloned.engine.at(cloned.staging):
         late.begin(TABLES)
@@ -213,7 +213,7 @@ def test_foreign_keys_are_checked_over_several_connections(cloned: LiveDatabase)
 
 
 @pytest.mark.usefixtures("several")
-def test_foreign_keys_are_checked_here_where_no_other_connection_is_to_be_had(
+def test_foreign_keys_are_checked_over_one_connection_where_there_is_no_other(
     cloned: LiveDatabase,
 ) -> None:
     load = BulkLoad("default", cloned.staging, 1)

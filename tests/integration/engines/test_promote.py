@@ -1,4 +1,4 @@
-"""Promote: all of it or nothing, with everything that belongs to the tables."""
+"""Promote is atomic, and brings along everything that belongs to the tables."""
 
 import sqlite3
 

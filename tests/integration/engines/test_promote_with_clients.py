@@ -89,8 +89,8 @@ def test_a_transaction_that_began_before_the_load_finds_no_empty_table(
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_without_a_write_ahead_log_readers_wait_and_see_no_error(database: LiveDatabase) -> None:
-    """The delete journal is Django's default: whoever writes more than fits in memory, or commits,
-    waits for the readers to leave, and lets no new one in."""
+    """With the delete journal, Django's default, a writer that commits, or writes more than fits in
+    memory, waits until the readers are done, and lets no new reader in."""
     connection = connections["default"]
     connection.close()
     connection.settings_dict["OPTIONS"].pop("init_command")
@@ -161,7 +161,7 @@ def holding(database: LiveDatabase, seconds: float) -> Iterator[threading.Event]
         thread.join(30)
 
 
-def impatient(database: LiveDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+def short_lock_timeout(database: LiveDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for locks a fifth of a second."""
     monkeypatch.setattr(swap, "LOCK_TIMEOUT_MS", 200)
     if database.project.engine == "sqlite":
@@ -184,7 +184,7 @@ def test_a_lock_that_is_never_given_back_is_an_error_that_says_so(
 ) -> None:
     before = database.live()
     database.make_staging(generation=2)
-    impatient(database, monkeypatch)
+    short_lock_timeout(database, monkeypatch)
     for engine in (postgresql, mariadb):
         monkeypatch.setattr(engine, "_LOCK_TRIES", 2)
     with holding(database, seconds=60), pytest.raises(LockNotGranted):

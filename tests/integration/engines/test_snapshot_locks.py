@@ -1,4 +1,4 @@
-"""A snapshot of PostgreSQL does not know the rows that TRUNCATE took, however old it is."""
+"""Locks of a snapshot on PostgreSQL: without them it loses rows that others TRUNCATE later."""
 
 import threading
 import time
@@ -27,7 +27,7 @@ def test_nobody_empties_a_table_that_a_backup_has_not_read_yet(database: LiveDat
 
 
 def test_a_snapshot_is_taken_after_a_table_was_emptied_not_while(database: LiveDatabase) -> None:
-    """Its locks come first: else it would see neither the old rows nor the new one."""
+    """It locks before it sees: otherwise it would have neither the old rows nor the new one."""
     seen: list[int] = []
 
     def look() -> None:

@@ -1,4 +1,4 @@
-"""Snapshot, places, and what happens in them: one suite over every engine."""
+"""Snapshots and staging schemas: one conformance suite over every engine."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -165,7 +165,7 @@ def test_a_row_that_the_table_refuses_loads_nothing(database: LiveDatabase) -> N
 
 
 def _assert_nothing_was_loaded(database: LiveDatabase) -> None:
-    """Staging is what it was, or, where a load is many transactions, it can't be promoted."""
+    """Staging is unchanged, or, where a load is many transactions, can't be promoted."""
     if database.project.engine == "postgres":
         with pytest.raises(DoesNotFit, match="did not come to its end"):
             database.promote(database.staging, database.undo)

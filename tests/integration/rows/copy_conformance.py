@@ -1,4 +1,4 @@
-"""The two ways to read the rows of a model on PostgreSQL."""
+"""Compares the two ways to read the lines of a model on PostgreSQL: by COPY, and row by row."""
 
 from collections.abc import Iterator
 
@@ -7,11 +7,11 @@ from backup_tasks.rows.copy_dump import copy_lines
 
 
 def copy_gives_the_same(codec: RowCodec) -> bool:
-    """Hold the lines of both ways to each other; False if the server does not send the model's."""
-    by_server = copy_lines(codec)
-    if by_server is None:
+    """Assert that COPY gives the same lines. Return False if COPY can't send the model."""
+    by_copy = copy_lines(codec)
+    if by_copy is None:
         return False
-    assert _all(by_server) == _all(codec.read_lines()), codec.label
+    assert _all(by_copy) == _all(codec.read_lines()), codec.label
     return True
 
 

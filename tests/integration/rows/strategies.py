@@ -1,4 +1,4 @@
-"""Values for columns, by the kind of column, as hypothesis draws them."""
+"""Strategies of hypothesis for values, by the kind of column."""
 
 import datetime as dt
 import math

@@ -1,4 +1,4 @@
-"""The lines made of what PostgreSQL sends, and those that Python writes, are the same bytes."""
+"""COPY conformance: COPY and the codec give the same bytes."""
 
 import datetime as dt
 import json
@@ -36,7 +36,7 @@ MUST_BE_FAST = {
 
 
 def codecs() -> list[RowCodec]:
-    """How the rows of every model in scope are read, now."""
+    """Return the codecs of all models in scope."""
     found = backup_settings()
     connection = connections["default"]
     included = full_scope(found).included
@@ -60,7 +60,7 @@ def postgres_zoo(
 
 
 @pytest.mark.usefixtures("demo")
-def test_both_ways_give_the_same_bytes_for_the_demonstration_data() -> None:
+def test_copy_and_codec_give_the_same_bytes_for_the_demonstration_data() -> None:
     with engine_for("default").snapshot():
         fast = {codec.label for codec in codecs() if copy_gives_the_same(codec)}
 
@@ -68,7 +68,7 @@ def test_both_ways_give_the_same_bytes_for_the_demonstration_data() -> None:
 
 
 @pytest.mark.usefixtures("postgres_zoo")
-def test_both_ways_give_the_same_bytes_for_every_awkward_row() -> None:
+def test_copy_and_codec_give_the_same_bytes_for_every_awkward_row() -> None:
     with engine_for("default").snapshot():
         fast = {codec.label for codec in codecs() if copy_gives_the_same(codec)}
 
@@ -113,7 +113,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 
 
 def _model(*, null: bool) -> Model:
-    """A model with one field of each kind that the server sends; only this file knows it.
+    """Return a model, local to this file, with one field of each type that COPY sends.
 
     A column that may hold NULL is sent in another form than one that may not.
     """
@@ -162,7 +162,7 @@ def written(database: None) -> Model:
 
 @pytest.mark.parametrize("null", [True, False])
 @pytest.mark.usefixtures("database")
-def test_both_ways_give_the_same_bytes_for_any_value(null: bool) -> None:
+def test_copy_and_codec_give_the_same_bytes_for_any_value(null: bool) -> None:
     model = _model(null=null)
     codec = _created(model)
     values = st.fixed_dictionaries({}, optional=VALUES)
@@ -251,7 +251,7 @@ def test_columns_of_other_types_than_the_model_says_are_read_as_they_are() -> No
 
 
 @pytest.mark.usefixtures("database")
-def test_json_that_the_server_has_not_parsed_is_left_to_python() -> None:
+def test_a_json_column_that_is_not_jsonb_is_not_sent_by_copy() -> None:
     codec = _created(_model(null=True))
     with connections["default"].cursor() as cursor:
         cursor.execute("ALTER TABLE written ALTER data TYPE json")
@@ -296,9 +296,7 @@ def test_settings_of_the_role_change_nothing(written: Model) -> None:
         ("hour", "24:00"),
     ],
 )
-def test_moments_that_python_lacks_are_left_to_python_to_refuse(
-    written: Model, column: str, value: str
-) -> None:
+def test_dates_and_times_beyond_python_are_refused(written: Model, column: str, value: str) -> None:
     codec = RowCodec(written, {written: Identity()}, connections["default"])
     with connections["default"].cursor() as cursor:
         cursor.execute(f"INSERT INTO {written._meta.db_table} ({column}) VALUES (%s)", [value])
@@ -309,8 +307,8 @@ def test_moments_that_python_lacks_are_left_to_python_to_refuse(
         dump_model(codec, None, lambda rows: None)
 
 
-def test_what_the_server_says_instead_of_an_end_is_raised(written: Model) -> None:
-    """After thousands of rows, the last one can't be written."""
+def test_an_error_after_the_last_row_is_raised(written: Model) -> None:
+    """The server fails after thousands of rows."""
     codec = RowCodec(written, {written: Identity()}, connections["default"])
     with connections["default"].cursor() as cursor:
         cursor.execute(

@@ -1,4 +1,4 @@
-"""Whatever models a project has: fields, names, keys and references are drawn, as the rows are."""
+"""Round trips of models that hypothesis generates: fields, names, keys, references, and rows."""
 
 import io
 import uuid
@@ -149,7 +149,7 @@ def _stored(tables: Sequence[Model]) -> list[list[Any]]:
 
 
 def _dumped(tables: Sequence[Model]) -> tuple[list[tuple[Any, ...]], list[tuple[RowCodec, bytes]]]:
-    """What is made known of the tables, and each one's lines."""
+    """Return the figures of each table, and its lines."""
     figures, lines = [], []
     with transaction.atomic():
         identities, _ = settled_identities(connection, tables, {})

@@ -1,4 +1,4 @@
-"""Rows that refer to nothing: many of them must not make the server's join a matter of hours."""
+"""Many NULL foreign keys must not make the join slow."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,7 +25,7 @@ SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off
 def test_a_join_takes_few_batches_though_most_rows_refer_to_nothing(
     awkward_project: Callable[..., Project], django_db_blocker: DjangoDbBlocker
 ) -> None:
-    """NULLs have one hash value: PostgreSQL parts their batch until there are 131,072."""
+    """NULLs have one hash value: PostgreSQL splits their batch until there are 131,072."""
     project = awkward_project("postgres", populated=False)
     with django_db_blocker.unblock(), as_default_database(project), transaction.atomic():
         query = Query(Headquarters, connections["default"])

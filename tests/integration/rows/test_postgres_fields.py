@@ -22,7 +22,7 @@ from backup_tasks.errors import Permanent
 from backup_tasks.rows.natural_keys import NaturalKeyModel
 from tests.acceptance.merging import working_on
 from tests.integration.rows.copy_conformance import copy_gives_the_same
-from tests.integration.rows.test_round_trip import codec_of, dumped, there_and_back
+from tests.integration.rows.test_round_trip import codec_of, dumped, round_trip
 from tests.integration.rows.transfer import run
 from tests.services import Project
 from tests.testapp.zoo import add
@@ -137,7 +137,7 @@ def held() -> list[str]:
         return sorted(row for (row,) in cursor.fetchall())
 
 
-def there_and_back_in_a_package(folder: Path) -> None:
+def round_trip_in_a_package(folder: Path) -> None:
     run("backup", output=str(folder / "x.tar"))
     run("restore", package=str(folder / "x.tar"), safety=False)
 
@@ -147,14 +147,14 @@ def test_rows_survive_a_backup_and_a_restore(tmp_path: Path) -> None:
     with connection.cursor() as cursor:
         cursor.execute(SQL)
     before = held()
-    there_and_back_in_a_package(tmp_path)
+    round_trip_in_a_package(tmp_path)
     assert held() == before
 
 
 @pytest.mark.parametrize("key", [0, -5])
 def test_primary_keys_may_be_below_those_that_the_database_gives(key: int, tmp_path: Path) -> None:
     add(Tag(pk=key, text="x"))
-    there_and_back_in_a_package(tmp_path)
+    round_trip_in_a_package(tmp_path)
     assert Tag._base_manager.create(text="y").pk > key
 
 
@@ -163,7 +163,7 @@ def test_a_key_that_differs_in_case_from_what_it_refers_to_is_refused(tmp_path: 
     add(ROWS[0], Book(pk=1, words=[], signed_id="mixed"))
     before = held()
     with pytest.raises(Permanent, match=r"fields\.book: .* with other content"):
-        there_and_back_in_a_package(tmp_path)
+        round_trip_in_a_package(tmp_path)
     assert held() == before
 
 
@@ -172,4 +172,4 @@ def test_text_that_ignores_case_keeps_its_case() -> None:
     with transaction.atomic():
         assert b'"author":["MiXed"]' in dumped(Book)[0][0]
         assert copy_gives_the_same(codec_of(Tag))
-        there_and_back(Tag)
+        round_trip(Tag)

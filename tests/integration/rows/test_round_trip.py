@@ -1,4 +1,4 @@
-"""What goes into a line comes out of it: values of every kind, without the way around a package."""
+"""Round trips of values of every type through lines, without a package."""
 
 import datetime as dt
 import decimal
@@ -48,13 +48,13 @@ def codec_of(model: type[models.Model]) -> RowCodec:
 
 
 def dumped(model: type[models.Model]) -> tuple[list[bytes], Dumped]:
-    """The model's lines, and what was made known of them."""
+    """Return the model's lines and figures."""
     target = io.BytesIO()
     figures = dump_model(codec_of(model), target, lambda rows: None)
     return target.getvalue().splitlines(), figures
 
 
-def there_and_back(model: type[models.Model]) -> None:
+def round_trip(model: type[models.Model]) -> None:
     """Dump the table, empty it, load it, dump it again: nothing may differ."""
     lines, before = dumped(model)
     codec, engine = codec_of(model), engine_for("default")
@@ -74,7 +74,7 @@ def test_what_only_this_database_can_hold_comes_back(scratch: str) -> None:
         stored = f"SELECT * FROM {Everything._meta.db_table} ORDER BY id"
         cursor.execute(stored)
         before = repr(cursor.fetchall())
-        there_and_back(Everything)
+        round_trip(Everything)
         cursor.execute(stored)
         assert repr(cursor.fetchall()) == before
 
@@ -91,14 +91,14 @@ VALUES = st.fixed_dictionaries({}, optional=KINDS)
 )
 @given(batch=st.lists(VALUES, min_size=1, max_size=6))
 def test_whatever_the_columns_hold_comes_back(scratch: str, batch: list[dict[str, Any]]) -> None:
-    """T3, T10, and whatever nobody thought of."""
+    """T3, T10, and values that hypothesis finds."""
     rows_of(Everything)._raw_delete("default")
     if scratch == "mariadb":
         batch = [as_mariadb_has(values) for values in batch]
     add(*(Everything(pk=number, **values) for number, values in enumerate(batch, start=1)))
     before = list(rows_of(Everything).order_by("pk").values())
 
-    there_and_back(Everything)
+    round_trip(Everything)
 
     after = list(rows_of(Everything).order_by("pk").values())
     assert list(map(plainly, after)) == list(map(plainly, before))

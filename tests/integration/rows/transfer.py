@@ -1,4 +1,5 @@
-"""Takes every awkward row from one database to another, through a package and the real steps."""
+"""Transfers every awkward row from one database to another, through a package and the real
+steps."""
 
 import json
 from collections.abc import Mapping
@@ -34,7 +35,7 @@ class Silent:
 
 
 def run(kind: str, **params: Any) -> Run:
-    """Start a run of that kind in this process, and see it through."""
+    """Execute a run of that kind in this process."""
     return run_here(chains.start(kind, trigger="command", params=params), watcher=Silent())
 
 
@@ -53,7 +54,7 @@ def of_project(project: Project) -> override_settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Transfer:
-    """What was there, what was in the package, and what arrived."""
+    """The rows of the source, the package, and the rows of the target."""
 
     source: str
     target: str

@@ -1,4 +1,4 @@
-"""A part of the models: what was named, and what that needs beside it."""
+"""The selection: the models that options name, and their closure."""
 
 import pytest
 from django.apps import apps
@@ -20,7 +20,7 @@ def whole() -> Scope:
     )
 
 
-def part(whole: Scope, *include: str, exclude: tuple[str, ...] = ()) -> Selection:
+def selected(whole: Scope, *include: str, exclude: tuple[str, ...] = ()) -> Selection:
     return selection_of(whole, ModelFilter(include=include, exclude=exclude))
 
 
@@ -29,7 +29,7 @@ def labels(found: Selection) -> set[str]:
 
 
 def test_a_model_brings_what_its_foreign_keys_refer_to_and_says_why(whole: Scope) -> None:
-    found = part(whole, "workflows.AllowedTransition")
+    found = selected(whole, "workflows.AllowedTransition")
 
     assert labels(found) == {
         "workflows.allowedtransition",
@@ -42,7 +42,7 @@ def test_a_model_brings_what_its_foreign_keys_refer_to_and_says_why(whole: Scope
 
 
 def test_the_tables_of_many_to_many_fields_and_content_types_come_along(whole: Scope) -> None:
-    found = part(whole, "auth.group")
+    found = selected(whole, "auth.group")
 
     assert labels(found) == {
         *("auth.group", "auth.group_permissions", "auth.permission"),
@@ -52,8 +52,8 @@ def test_the_tables_of_many_to_many_fields_and_content_types_come_along(whole: S
 
 
 def test_both_halves_of_an_inherited_object_come_along(whole: Scope) -> None:
-    parents = part(whole, "documents.externaldocument")
-    children = part(whole, "documents.document")
+    parents = selected(whole, "documents.externaldocument")
+    children = selected(whole, "documents.document")
 
     assert parents.added["documents.document"] == (
         "documents.externaldocument extends documents.document"
@@ -64,19 +64,19 @@ def test_both_halves_of_an_inherited_object_come_along(whole: Scope) -> None:
 @pytest.mark.parametrize("half", ["documents.document", "documents.externaldocument"])
 def test_one_half_of_an_inherited_object_can_not_be_left_out(whole: Scope, half: str) -> None:
     with pytest.raises(DoesNotFit, match="halves of the same objects") as refused:
-        part(whole, exclude=(half,))
+        selected(whole, exclude=(half,))
     assert half in refused.value.hint
 
 
 def test_what_is_excluded_stays_out_although_it_is_needed(whole: Scope) -> None:
-    found = part(whole, "documents", exclude=("users", "workflows"))
+    found = selected(whole, "documents", exclude=("users", "workflows"))
 
     assert not [name for name in labels(found) if name.startswith(("users.", "workflows."))]
     assert labels(found) >= {"documents.document", "documents.document_tags"}
 
 
 def test_every_model_is_included_or_excluded_with_the_reason(whole: Scope) -> None:
-    found = part(whole, "notices", exclude=("documents",))
+    found = selected(whole, "notices", exclude=("documents",))
 
     reasons = dict(found.scope.excluded)
     assert {*labels(found), *reasons} == {
@@ -92,25 +92,25 @@ def test_a_package_without_rows_that_others_need_is_refused_naming_each_field(
     whole: Scope,
 ) -> None:
     with pytest.raises(DoesNotFit) as refused:
-        refuse_dependent(part(whole, "documents", exclude=("users",)), whole)
+        refuse_dependent(selected(whole, "documents", exclude=("users",)), whole)
     assert "documents.document.author (users.user)" in refused.value.what
     assert "documents.document.reviewer" not in refused.value.what  # it may be empty
 
 
 def test_a_package_without_rows_that_nobody_must_refer_to_is_not_refused(whole: Scope) -> None:
-    refuse_dependent(part(whole, exclude=("notices", "documents.comment")), whole)
+    refuse_dependent(selected(whole, exclude=("notices", "documents.comment")), whole)
 
 
 def test_a_name_that_means_nothing_is_refused(whole: Scope) -> None:
     with pytest.raises(Misconfigured, match=r"--include documents\.documnet"):
-        part(whole, "documents.documnet")
+        selected(whole, "documents.documnet")
 
 
 def test_a_name_that_can_not_be_chosen_is_refused_with_the_reason(whole: Scope) -> None:
     with pytest.raises(Misconfigured, match=f"backup_tasks.* is {CONTROL}"):
-        part(whole, "backup_tasks")
+        selected(whole, "backup_tasks")
 
 
 def test_nothing_left_is_refused(whole: Scope) -> None:
     with pytest.raises(Misconfigured, match="leave no model"):
-        part(whole, "notices", exclude=("notices",))
+        selected(whole, "notices", exclude=("notices",))

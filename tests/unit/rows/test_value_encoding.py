@@ -1,4 +1,5 @@
-"""JSON's canonical form, many values at once; the conformance suite compares it row by row."""
+"""Canonical JSON of a whole column. The conformance suite compares it with that of single
+values."""
 
 import pytest
 
