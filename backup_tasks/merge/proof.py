@@ -13,10 +13,10 @@ from backup_tasks.merge.mapped_models import MappedModel, target_of
 from backup_tasks.merge.translation import GENERIC, Translation, generic_keys
 from backup_tasks.package.manifest import ModelEntry
 from backup_tasks.rows.codec import RowCodec
-from backup_tasks.rows.copy_dump import copy_lines
 from backup_tasks.rows.digest import Digests
 from backup_tasks.rows.integrity import dangling
 from backup_tasks.rows.natural_keys import Model
+from backup_tasks.rows.read import read_lines
 
 Dangling = Mapping[Model, Mapping[str, int]]
 
@@ -59,7 +59,7 @@ def digests_equal(
         mapping = dialect.staged(mapped.mapping)
         codec.query.filter_join = f" JOIN {mapping} m ON {on} AND m.action IN {actions}"
         digests, count = Digests(), 0
-        for prefixes, suffixes in copy_lines(codec) or codec.read_lines():
+        for prefixes, suffixes in read_lines(codec):
             digests.add(prefixes, suffixes)
             count += len(prefixes)
         same = (digests.digest, count) == (entry.digest, entry.count)

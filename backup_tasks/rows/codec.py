@@ -13,7 +13,7 @@ The line without its `_` members is the canonical row: its digest is the same on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, cast
@@ -37,7 +37,6 @@ Lines = tuple[Sequence[bytes], Sequence[bytes]]
 
 BATCH_BYTES = 1 << 16
 """The approximate size of a batch of lines."""
-_BATCH_ROWS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +63,7 @@ class LineColumn:
 
 
 class RowCodec:
-    """Reads, encodes and decodes the rows of one model in one database."""
+    """Encodes and decodes the rows of one model, as one database has them."""
 
     def __init__(
         self, model: Model, identities: Identities, connection: BaseDatabaseWrapper
@@ -132,18 +131,6 @@ class RowCodec:
     def columns(self) -> list[str]:
         """The table's columns that a load writes, in the order of `row()`."""
         return [field.column for field in self.written]
-
-    def read_lines(self) -> Iterator[Lines]:
-        """Read all rows and yield their lines in batches. Raises DumpFailed, django.db errors."""
-        with self.connection.chunked_cursor() as cursor:
-            cursor.execute(self.query.sql())
-            batch_rows = 1
-            while rows := cursor.fetchmany(batch_rows):
-                prefixes, suffixes = zip(*map(self.encode, rows), strict=True)
-                yield prefixes, suffixes
-                # Rows differ in size, so the size of this batch decides how many rows the next has.
-                fitting_rows = BATCH_BYTES * len(rows) // sum(map(len, (*prefixes, *suffixes)))
-                batch_rows = max(1, min(fitting_rows, 10 * batch_rows, _BATCH_ROWS))
 
     def encode(self, row: Sequence[Any]) -> Line:
         """Return the line of a row. Raises DumpFailed, which names the row, for invalid Unicode."""

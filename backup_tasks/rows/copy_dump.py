@@ -1,4 +1,4 @@
-"""Reads the lines of a model by COPY: the same bytes as `RowCodec.read_lines`, several times
+"""Reads the lines of a model by COPY: the same bytes as `read.encoded_lines`, several times
 faster.
 
 There is one COPY per model. The server joins the natural keys and sends the values of each row. The
@@ -6,7 +6,7 @@ text that is the same in all lines is added here. Many rows at a time are split 
 column is decoded as a whole (`copy_decoding`), and the columns are put together to lines.
 
 A model with a field that has no COPY format (a duration, an array, a custom field) is read by
-`RowCodec.read_lines`. One conformance suite holds both to the same output.
+`read.encoded_lines`. One conformance suite holds both to the same output.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.errors import DumpFailed
 from backup_tasks.rows.codec import RowCodec
-from backup_tasks.rows.copy_dump import copy_lines
 from backup_tasks.rows.digest import Digests
+from backup_tasks.rows.read import encoded_lines, read_lines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ def dump_model(codec: RowCodec, target: BinaryIO | None, progress: Callable[[int
     digests, member = Digests(), sha256()
     count = size = 0
     try:
-        for prefixes, suffixes in copy_lines(codec) or codec.read_lines():
+        for prefixes, suffixes in read_lines(codec):
             digests.add(prefixes, suffixes)
             if target is not None:
                 block = _as_block(prefixes, suffixes)
@@ -87,7 +87,7 @@ def _refuse_undecodable_row(codec: RowCodec) -> None:
     text, and its own error does not name the row."""
     codec.connection.connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
     try:
-        for _ in codec.read_lines():
+        for _ in encoded_lines(codec):
             pass
     finally:
         codec.connection.connection.text_factory = str

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from backup_tasks.rows.codec import Line, Lines, RowCodec
 from backup_tasks.rows.copy_dump import copy_lines
+from backup_tasks.rows.read import encoded_lines
 
 
 def copy_gives_the_same(codec: RowCodec) -> bool:
@@ -11,7 +12,7 @@ def copy_gives_the_same(codec: RowCodec) -> bool:
     by_copy = copy_lines(codec)
     if by_copy is None:
         return False
-    assert _all(by_copy) == _all(codec.read_lines()), codec.label
+    assert _all(by_copy) == _all(encoded_lines(codec)), codec.label
     return True
 
 

@@ -208,7 +208,7 @@ def test_fewer_rows_than_the_table_has_are_refused(
 ) -> None:
     """P7: a dump that lost rows on the way is no dump."""
     codec = codec_of(UniqueOnly)
-    monkeypatch.setattr("backup_tasks.rows.dump.copy_lines", lambda codec: None)
+    monkeypatch.setattr("backup_tasks.rows.read.copy_lines", lambda codec: None)
     codec.query.source += " JOIN (SELECT 1) none_at_all ON 1 = 0"
 
     with pytest.raises(DumpFailed) as refused:
