@@ -16,7 +16,7 @@ conflict    the kind of conflict, see `conflicts`
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, cast
 
 from django.contrib.contenttypes.models import ContentType
@@ -32,9 +32,10 @@ from backup_tasks.rows.query import Field, key_query
 class KeyMatching:
     """Makes the mapping tables, one model after the other."""
 
-    def __init__(self, dialect: Dialect, mapped_models: Mapping[Model, MappedModel]) -> None:
-        self._dialect, self._mapped_models = dialect, mapped_models
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
         self._mapped: dict[Model, MappedModel] = {}
+        """The models that are matched so far."""
 
     def match(self, mapped: MappedModel) -> None:
         """Make the table, and match rows by natural key. Raises DoesNotFit for a key that several

@@ -89,7 +89,7 @@ class Merge:
                 "--map-user is given, but the package neither holds users nor refers to any",
                 hint="Leave it out.",
             )
-        matching = KeyMatching(self.dialect, self.mapped_models)
+        matching = KeyMatching(self.dialect)
         missing: list[str] = []
         for number, mapped in enumerate(self._order):
             self._progress(number, len(self._order), f"matching {mapped.label}")
