@@ -20,7 +20,7 @@ from backup_tasks.models import Run, UndoPoint
 from backup_tasks.restore import file_swap, undo_points
 from backup_tasks.restore.run_folder import Ask, RunFolder, held, runs_with_folder, with_folder
 from backup_tasks.storage import workspace
-from backup_tasks.storage.files import project_trees
+from backup_tasks.storage.file_storages import project_trees
 
 RESUMABLE = timedelta(days=1)
 """How long what a failed run needs to be resumed is kept."""

@@ -15,7 +15,7 @@ from backup_tasks.errors import BackupError
 from backup_tasks.models import Package, Step
 from backup_tasks.package.reader import read_manifest
 from backup_tasks.restore.plan import live_counts
-from backup_tasks.storage.files import storage_for
+from backup_tasks.storage.file_storages import storage_for
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ from backup_tasks.errors import BackupError
 from backup_tasks.models import Package, Run
 from backup_tasks.restore.plan import rows_at_stake
 from backup_tasks.storage import catalogue, last_good, verdicts
-from backup_tasks.storage.files import storage_for
+from backup_tasks.storage.file_storages import storage_for
 from backup_tasks.storage.last_good import Candidate
 
 _ERRORS = (BackupError, DatabaseError, InterfaceError)

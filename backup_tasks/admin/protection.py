@@ -12,7 +12,7 @@ from django.db.models import Max
 from backup_tasks.admin.words import ago
 from backup_tasks.models import Package
 from backup_tasks.storage import last_good
-from backup_tasks.storage.files import storage_for
+from backup_tasks.storage.file_storages import storage_for
 from backup_tasks.storage.last_good import Candidate
 
 

@@ -35,13 +35,8 @@ from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import HandoverChanged, Misconfigured
 from backup_tasks.package import keys
-from backup_tasks.package.manifest import (
-    Exclusion,
-    FieldEntry,
-    Manifest,
-    ModelEntry,
-    PackageType,
-)
+from backup_tasks.package.facts import PackageType
+from backup_tasks.package.manifest import Exclusion, FieldEntry, Manifest, ModelEntry
 from backup_tasks.package.names import (
     INDEX,
     MANIFEST,
@@ -59,7 +54,7 @@ from backup_tasks.rows.parallel_dump import Job, dump_all
 from backup_tasks.rows.scope import Scope, columns_left_out, full_scope, label
 from backup_tasks.rows.selection import ModelFilter, Selection, refuse_dependent, selection_of
 from backup_tasks.storage import catalogue
-from backup_tasks.storage.files import project_trees
+from backup_tasks.storage.file_storages import project_trees
 from backup_tasks.storage.folder import publish_to_path, sidecar_beside
 from backup_tasks.storage.installation import this_installation
 

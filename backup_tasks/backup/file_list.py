@@ -15,7 +15,7 @@ from backup_tasks.package.manifest import Manifest
 from backup_tasks.package.names import INDEX
 from backup_tasks.printable import printable
 from backup_tasks.progress import Progress
-from backup_tasks.storage.files import project_trees
+from backup_tasks.storage.file_storages import project_trees
 from backup_tasks.storage.folder_scan import Found
 
 _NAMED = 10

@@ -11,7 +11,7 @@ from backup_tasks.conf import BackupSettings
 from backup_tasks.errors import KeyMissing, Misconfigured, NotEncrypted
 from backup_tasks.package import keys
 from backup_tasks.package.compression import Compression
-from backup_tasks.package.manifest import LABEL_LIMIT, PROJECT_LIMIT
+from backup_tasks.package.facts import LABEL_LIMIT, PROJECT_LIMIT
 from backup_tasks.package.names import is_file_name
 from backup_tasks.package.strict import is_line
 from backup_tasks.printable import shown

@@ -20,7 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from backup_tasks.backup.completeness import Figures
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.scope import label
-from backup_tasks.storage.files import project_trees
+from backup_tasks.storage.file_storages import project_trees
 
 _FILE = "references.jsonl"
 _NAMED = 10

@@ -24,8 +24,10 @@ from backup_tasks.backup import referenced_files
 from backup_tasks.conf import backup_settings
 from backup_tasks.errors import BackupError, HandoverChanged, Misconfigured, StorageRefused
 from backup_tasks.models import Run, StorageId
+from backup_tasks.package.names import RESERVED
 from backup_tasks.rows.scope import full_scope
-from backup_tasks.storage.files import RESERVED, Tree, project_trees
+from backup_tasks.storage.file_storages import project_trees
+from backup_tasks.storage.files import Tree
 
 logger = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ W004  models are kept in a database that is not backed up
 W005  NATURAL_KEYS names a model that has natural_key_fields of its own
 W006  a storage keeps the whole of a file that is read in memory
 W007  packages, files or the workspace are among installed code
-W010  a restore could not be built (with `--database` only)
-W020  a recipient, a trusted key or the content of a key file is no key
-W021  encryption is required, and there is nobody to encrypt to
+W008  a restore could not be built (with `--database` only)
+W009  a recipient, a trusted key or the content of a key file is no key
+W010  encryption is required, and there is nobody to encrypt to
 I001  models have no natural key
 I002  packages are encrypted, but nobody signs them
 """

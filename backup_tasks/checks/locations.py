@@ -21,7 +21,7 @@ from backup_tasks.engines import engine_class, engine_for
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError, KeyMissing, Misconfigured
 from backup_tasks.package import keys
-from backup_tasks.storage.files import is_unset, misplaced, perishable
+from backup_tasks.storage.file_storages import is_unset, misplaced, perishable
 
 _OTHERS = stat.S_IROTH | stat.S_IWOTH
 
@@ -63,7 +63,7 @@ def check_engine(settings: BackupSettings) -> Iterator[CheckMessage]:
 
 @with_sound_settings
 def check_keys(settings: BackupSettings) -> Iterator[CheckMessage]:
-    """W001, W020, W021, I002: warnings, so that commands which need no key go on."""
+    """W001, W009, W010, I002: warnings, so that commands which need no key go on."""
     named = [("IDENTITIES", path) for path in settings.identities]
     named += [("SIGNING_KEY", settings.signing_key)] if settings.signing_key else []
     yield from _wrong_keys(settings, readable=[path for _, path in named if _is_readable(path)])
@@ -102,12 +102,12 @@ def _wrong_keys(settings: BackupSettings, readable: Sequence[str | Path]) -> Ite
         try:
             read()
         except KeyMissing as error:
-            yield Warning(f"{error.obj}: {error.what}", hint=error.hint, id="backup_tasks.W020")
+            yield Warning(f"{error.obj}: {error.what}", hint=error.hint, id="backup_tasks.W009")
     if settings.require_encryption and not settings.recipients:
         yield Warning(
             "BACKUP['REQUIRE_ENCRYPTION'] is set, and there is no public key to encrypt to",
             hint="Name an age public key in BACKUP['RECIPIENTS'].",
-            id="backup_tasks.W021",
+            id="backup_tasks.W010",
         )
 
 
@@ -170,7 +170,7 @@ def check_wal(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMes
 
 
 def check_staging(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """W010. Asks the database, so it runs with `check --database` and `migrate` only."""
+    """W008. Asks the database, so it runs with `check --database` and `migrate` only."""
     if check_settings():
         return []
     alias = backup_settings().database
@@ -184,7 +184,7 @@ def check_staging(databases: Sequence[str] | None = None, **_: Any) -> list[Chec
             Warning(
                 f"database {alias}: a drill or a restore would be refused: {told.what}",
                 hint=told.hint or "It needs connections of its own, beside the project's.",
-                id="backup_tasks.W010",
+                id="backup_tasks.W008",
             )
         ]
     return []

@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, Error
 
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.errors import Misconfigured
-from backup_tasks.package.manifest import PROJECT_LIMIT
+from backup_tasks.package.facts import PROJECT_LIMIT
 from backup_tasks.package.strict import is_line
 
 _LISTS = (

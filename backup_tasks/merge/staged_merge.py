@@ -33,7 +33,7 @@ from backup_tasks.restore.contents import (
 from backup_tasks.restore.run_folder import RunFolder
 from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.natural_keys import Model, identity_of
-from backup_tasks.storage.files import project_trees
+from backup_tasks.storage.file_storages import project_trees
 
 
 class StagedMerge:

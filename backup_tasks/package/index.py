@@ -22,9 +22,10 @@ from typing import BinaryIO
 from backup_tasks.errors import DumpFailed
 from backup_tasks.package import names, strict
 from backup_tasks.package.damage import damaged
-from backup_tasks.package.manifest import FileIndex, without_empty
+from backup_tasks.package.facts import without_empty
+from backup_tasks.package.manifest import FileIndex
+from backup_tasks.package.names import RESERVED
 from backup_tasks.package.streams import written_whole
-from backup_tasks.storage.files import RESERVED
 
 _MODE = re.compile("0[0-7]{3}")
 _LINE_LIMIT = 1 << 16

@@ -11,15 +11,20 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypedDict, cast, get_args
+from typing import Literal, cast, get_args
 
-from backup_tasks.errors import DoesNotFit
 from backup_tasks.package import names, strict
 from backup_tasks.package.damage import damaged
+from backup_tasks.package.facts import (
+    FORMAT,
+    PackageType,
+    Totals,
+    read_facts,
+    read_format,
+    read_totals,
+    without_empty,
+)
 from backup_tasks.printable import printable
-
-FORMAT = 1
-"""Version of the package format that this code writes, and the newest that it reads."""
 
 MANIFEST_LIMIT = 16 << 20
 """Bytes of the largest manifest that is read. One of 1,000 models of 20 fields has 4 MB."""
@@ -31,17 +36,9 @@ its room; 1,000 models of 20 fields have 120,000."""
 _SMALL = 1 << 20
 _RATIO = 100
 
-LABEL_LIMIT = 64
-"""Characters of the longest label."""
 
-PROJECT_LIMIT = 100
-"""Characters of the longest project name."""
-
-_HOST_LIMIT = 255
 _LABEL_OF_MODEL = 200
 
-PackageType = Literal["full", "database", "files", "export", "partial"]
-"""partial: some of the models, and of the files those that their rows refer to, if any."""
 
 Identity = Literal["natural", "primary key"]
 
@@ -115,28 +112,6 @@ class FileIndex:
 
     size: int
     """Bytes of the index."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Totals:
-    """What the parts of a package add up to."""
-
-    models: int
-    rows: int
-    files: int
-    content_size: int
-    """Bytes of all rows and files, unpacked. Progress of packing and unpacking adds up to it."""
-
-
-class Facts(TypedDict):
-    """What both the manifest and the sidecar say of a package, beside format and totals."""
-
-    id: str
-    label: str
-    type: PackageType
-    created_at: str
-    host: str
-    project: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,11 +210,6 @@ class Manifest:
         return manifest
 
 
-def without_empty(values: dict[str, Any], *optional: str) -> dict[str, Any]:
-    """Leave optional keys out that have nothing to say: an older version can read the rest."""
-    return {key: value for key, value in values.items() if value or key not in optional}
-
-
 def largest_in(package_size: int) -> int:
     """Return how many bytes the manifest of a package of so many bytes can have.
 
@@ -255,32 +225,6 @@ def _sha256(values: Mapping[str, object]) -> str:
     """
     compact = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(compact.encode()).hexdigest()
-
-
-def read_format(record: strict.Record) -> int:
-    """Take the version of the package format. Raises DoesNotFit if it is newer than this code."""
-    found = record.count("format")
-    if found > FORMAT:
-        raise DoesNotFit(
-            f"the package has format {found}, this version reads up to format {FORMAT}",
-            obj=record.where,
-            hint="Install a newer version of backup_tasks, then try again.",
-        )
-    if found < 1:
-        raise record.wrong("format", "a version from 1 up")
-    return found
-
-
-def read_facts(record: strict.Record) -> Facts:
-    """Take what a manifest and a sidecar have in common. Raises PackageDamaged."""
-    return Facts(
-        id=record.id("id"),
-        label=record.line("label", LABEL_LIMIT),
-        type=cast("PackageType", record.one_of("type", get_args(PackageType))),
-        created_at=record.utc("created_at"),
-        host=record.line("host", _HOST_LIMIT),
-        project=record.line("project", PROJECT_LIMIT),
-    )
 
 
 def _model(record: strict.Record) -> ModelEntry:
@@ -336,18 +280,6 @@ def _file_index(record: strict.Record) -> FileIndex:
     )
     record.done()
     return index
-
-
-def read_totals(record: strict.Record) -> Totals:
-    """Take all keys of a record of totals."""
-    totals = Totals(
-        models=record.count("models"),
-        rows=record.count("rows"),
-        files=record.count("files"),
-        content_size=record.count("content_size"),
-    )
-    record.done()
-    return totals
 
 
 def _check_labels(manifest: Manifest) -> None:

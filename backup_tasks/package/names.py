@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 
 from backup_tasks.package.compression import Compression
 
+RESERVED = ".backup_tasks"
+"""Folder in each storage of files that is ours: staged and kept files, never part of a package."""
+
 MANIFEST = "manifest.json"
 INDEX = "files.jsonl"
 

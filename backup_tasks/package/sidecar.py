@@ -16,10 +16,9 @@ from backup_tasks.errors import SignatureInvalid
 from backup_tasks.package import names, signature, strict
 from backup_tasks.package.compression import Compression
 from backup_tasks.package.damage import damaged
-from backup_tasks.package.manifest import (
+from backup_tasks.package.facts import (
     FORMAT,
     Facts,
-    Manifest,
     PackageType,
     Totals,
     read_facts,
@@ -27,6 +26,7 @@ from backup_tasks.package.manifest import (
     read_totals,
     without_empty,
 )
+from backup_tasks.package.manifest import Manifest
 from backup_tasks.package.streams import Written
 
 SIDECAR_LIMIT = 1 << 20

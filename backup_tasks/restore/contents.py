@@ -30,7 +30,8 @@ from backup_tasks.rows.scope import Scope, full_scope, label, refers_to
 from backup_tasks.rows.selection import ModelFilter, selection_of
 from backup_tasks.storage import disk_space
 from backup_tasks.storage.disk_space import Need
-from backup_tasks.storage.files import Entry, project_trees
+from backup_tasks.storage.file_storages import project_trees
+from backup_tasks.storage.files import Entry
 
 
 def require_room(folder: Path, manifest: Manifest) -> None:

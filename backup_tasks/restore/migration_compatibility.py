@@ -25,7 +25,7 @@ from backup_tasks.errors import DoesNotFit, HandoverChanged, ValidationFailed
 from backup_tasks.package.manifest import FieldEntry, Manifest
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.scope import full_scope, label
-from backup_tasks.storage.files import project_trees
+from backup_tasks.storage.file_storages import project_trees
 
 Migration = tuple[str, str]
 

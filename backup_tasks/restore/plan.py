@@ -18,7 +18,7 @@ from backup_tasks.restore.contents import codecs_of, expected_files, select
 from backup_tasks.rows.dump import count_rows, dump_model
 from backup_tasks.rows.scope import full_scope, label
 from backup_tasks.storage import workspace
-from backup_tasks.storage.files import project_trees
+from backup_tasks.storage.file_storages import project_trees
 
 
 def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from typing import BinaryIO, Self
 from uuid import uuid4
 
 from backup_tasks.errors import HandoverChanged
-from backup_tasks.storage.files import RESERVED, Tree
+from backup_tasks.package.names import RESERVED
+from backup_tasks.storage.files import Tree
 
 ANSWER_HOLDS = 0.1
 """Seconds for which the ledger's answer is relied upon."""

@@ -8,7 +8,7 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.restore.run_folder import Ask, held, with_folder
 from backup_tasks.steps import Work
-from backup_tasks.storage.files import project_trees
+from backup_tasks.storage.file_storages import project_trees
 
 
 def discard(work: Work) -> dict[str, Any]:

@@ -32,7 +32,8 @@ from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.parallel_load import Job, load_all
 from backup_tasks.steps import Work
-from backup_tasks.storage.files import Tree, project_trees
+from backup_tasks.storage.file_storages import project_trees
+from backup_tasks.storage.files import Tree
 
 
 @test_results.judged("restore")

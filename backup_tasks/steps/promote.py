@@ -19,7 +19,8 @@ from backup_tasks.restore.run_folder import Ask, RunFolder, held
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.scope import full_scope
 from backup_tasks.steps import Work
-from backup_tasks.storage.files import Tree, project_trees
+from backup_tasks.storage.file_storages import project_trees
+from backup_tasks.storage.files import Tree
 
 
 def promote(work: Work) -> dict[str, Any]:

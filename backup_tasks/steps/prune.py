@@ -16,7 +16,7 @@ from backup_tasks.restore import undo_points
 from backup_tasks.restore.run_folder import Ask, held, with_folder
 from backup_tasks.steps import Work
 from backup_tasks.storage import expiry
-from backup_tasks.storage.files import project_trees
+from backup_tasks.storage.file_storages import project_trees
 
 
 def prune(work: Work) -> dict[str, Any]:

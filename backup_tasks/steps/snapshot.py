@@ -17,7 +17,7 @@ from backup_tasks.rows.dump import count_rows
 from backup_tasks.rows.scope import full_scope, label
 from backup_tasks.rows.selection import ModelFilter, Selection
 from backup_tasks.steps import Work
-from backup_tasks.storage.files import perishable, project_trees
+from backup_tasks.storage.file_storages import perishable, project_trees
 
 
 def snapshot(work: Work) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from backup_tasks.models import UndoPoint
 from backup_tasks.restore import file_swap, undo_points
 from backup_tasks.restore.run_folder import Ask, RunFolder, held, with_folder
 from backup_tasks.steps import Work
-from backup_tasks.storage.files import project_trees
+from backup_tasks.storage.file_storages import project_trees
 
 
 def undo(work: Work) -> dict[str, Any]:

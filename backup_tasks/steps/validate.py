@@ -23,7 +23,7 @@ from backup_tasks.rows.integrity import dangling, taken_over
 from backup_tasks.rows.parallel_dump import Job, dump_all
 from backup_tasks.rows.scope import full_scope, label, refers_to
 from backup_tasks.steps import Work
-from backup_tasks.storage.files import project_trees
+from backup_tasks.storage.file_storages import project_trees
 
 _NAMED = 3
 """Examples of what is wrong with a model."""

@@ -19,7 +19,7 @@ from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.package.strict import is_id
 from backup_tasks.package.trust import is_trusted
 from backup_tasks.printable import shown
-from backup_tasks.storage.files import storage_for
+from backup_tasks.storage.file_storages import storage_for
 from backup_tasks.storage.store import Store
 
 

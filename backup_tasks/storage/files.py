@@ -1,4 +1,4 @@
-"""The project's files: which storages they are in, and what is there."""
+"""The files of one storage: read, listed, written and moved."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from shutil import copyfileobj
 from typing import BinaryIO, cast
 from uuid import uuid4
 
-from django.conf import settings as django_settings
 from django.core.files import File
-from django.core.files.storage import FileSystemStorage, Storage, storages
+from django.core.files.storage import FileSystemStorage, storages
 
-from backup_tasks.conf import backup_settings, default_store_folder
+from backup_tasks.conf import backup_settings
 from backup_tasks.error_classification import STORAGE_HINT, storage_failed, vendor_errors
 from backup_tasks.errors import (
     Misconfigured,
@@ -27,6 +26,7 @@ from backup_tasks.errors import (
     StorageRefused,
     StorageUnavailable,
 )
+from backup_tasks.package.names import RESERVED
 from backup_tasks.storage.folder_scan import FolderScan, Found, in_order
 from backup_tasks.storage.on_disk import (
     give_to_owner_above,
@@ -35,10 +35,7 @@ from backup_tasks.storage.on_disk import (
     remove_empty,
 )
 
-RESERVED = ".backup_tasks"
-"""Folder in each storage that is ours: staged and kept files, never part of a package."""
 _CHUNK = 1 << 20
-_OF_INSTALLED_CODE = {"site-packages", "dist-packages"}
 _NOT_OPENED = "It was not opened. A backup that finds it when it lists the storage leaves it out."
 
 
@@ -51,79 +48,6 @@ class Entry:
     sha256: str
     mode: int | None = field(default=None, compare=False)
     """Permissions, on a file system. A file of the same content is the same file."""
-
-
-def storage_for(alias: str) -> Storage:
-    """Return the storage behind an alias of `STORAGES`; for a store that is not defined there, the
-    folder beside the database."""
-    if alias in django_settings.STORAGES:
-        return storages[alias]
-    return FileSystemStorage(location=default_store_folder())
-
-
-def project_trees() -> list[Tree]:
-    """Return the storages whose files belong into a package.
-
-    A storage without a folder of its own (`MEDIA_ROOT` is not set) holds no files: Django would
-    take the current folder for it. Raises Misconfigured for a folder that a restore must not
-    replace, since something else than files is in it.
-    """
-    settings = backup_settings()
-    trees = [Tree(alias) for alias in settings.file_storages if not is_unset(alias)]
-    for tree in trees:
-        if problem := misplaced(tree.alias):
-            raise Misconfigured(
-                problem,
-                obj=f"storage {tree.alias}",
-                hint="Give the files a folder of their own (MEDIA_ROOT).",
-            )
-    return trees
-
-
-def is_unset(alias: str) -> bool:
-    """Whether the alias is a file system storage that was given no folder."""
-    storage = storages[alias]
-    return isinstance(storage, FileSystemStorage) and not str(storage.base_location)
-
-
-def misplaced(alias: str) -> str:
-    """Return what is wrong with the folder of a file system storage, or nothing."""
-    storage = storages[alias]
-    if not isinstance(storage, FileSystemStorage):
-        return ""
-    folder = Path(storage.location).resolve()
-    settings = backup_settings()
-    others = {"the workspace": settings.workspace}
-    for store in settings.stores:
-        found = storage_for(store)
-        if isinstance(found, FileSystemStorage):
-            others[f"the store {store}"] = Path(found.location)
-    for name, other in others.items():
-        if folder.is_relative_to(other.resolve()):
-            return f"its folder {folder} lies within {name}"
-    if base := getattr(django_settings, "BASE_DIR", None):
-        others["the project"] = Path(base)
-    database = django_settings.DATABASES[settings.database]
-    if "sqlite" in database["ENGINE"]:
-        others["the database"] = Path(database["NAME"])
-    for name, other in others.items():
-        if other.resolve().is_relative_to(folder):
-            return f"its folder {folder} contains {name} ({other})"
-    return ""
-
-
-def perishable() -> Iterator[str]:
-    """Yield which folders of packages, files and steps are gone with the next build: those inside
-    installed code, where `BASE_DIR` of a project that was installed is."""
-    settings = backup_settings()
-    folders = {"the workspace (BACKUP['WORKSPACE'])": settings.workspace}
-    for alias in (*settings.stores, *settings.file_storages):
-        storage = storage_for(alias)
-        if isinstance(storage, FileSystemStorage) and str(storage.base_location):
-            folders[f"the storage {alias} (STORAGES, MEDIA_ROOT)"] = Path(storage.location)
-    for what, folder in folders.items():
-        if _OF_INSTALLED_CODE & set(folder.absolute().parts):
-            yield f"{what} is among installed code, and gone with the next build: {folder}"
 
 
 class Tree:

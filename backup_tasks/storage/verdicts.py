@@ -34,7 +34,7 @@ from backup_tasks.package.standing import (
 )
 from backup_tasks.package.streams import written_whole
 from backup_tasks.package.trust import is_trusted
-from backup_tasks.storage.files import storage_for
+from backup_tasks.storage.file_storages import storage_for
 
 logger = logging.getLogger(__name__)
 

@@ -155,7 +155,7 @@ def _count_rows() -> dict[str, int]:
 
 def _hash_files(instance: Instance) -> dict[str, str]:
     """SHA-256 of each live file by name, read here and not by the run."""
-    from backup_tasks.storage.files import RESERVED
+    from backup_tasks.package.names import RESERVED
 
     names = (path.relative_to(instance.media) for path in instance.media.rglob("*"))
     return {

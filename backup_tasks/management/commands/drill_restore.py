@@ -20,7 +20,6 @@ class Command(RunCommand):
         parser.add_argument(
             "package",
             nargs="?",
-            default="",
             type=said,
             help="Name or path; default: the last good backup.",
         )

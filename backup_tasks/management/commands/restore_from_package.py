@@ -27,7 +27,6 @@ class Command(RunCommand):
         parser.add_argument(
             "package",
             nargs="?",
-            default="",
             type=said,
             help="Its name in the store, or its path; default: the last good backup.",
         )

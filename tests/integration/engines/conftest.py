@@ -110,9 +110,9 @@ def after(monkeypatch: pytest.MonkeyPatch) -> After:
 
 
 @pytest.fixture
-def walled(ground: Ground) -> Ground:
+def walled(database: LiveDatabase) -> LiveDatabase:
     """Live with functions and types, and a loaded staging."""
-    with ground.client() as admin:
+    with database.client() as admin:
         admin.execute(LIVE)
-    ground.make_staging()
-    return ground
+    database.make_staging()
+    return database

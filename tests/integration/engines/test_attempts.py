@@ -10,7 +10,7 @@ from django.db import OperationalError, connections
 
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import HandoverChanged
-from tests.integration.engines.ground import TABLES, Ground, run_all
+from tests.integration.engines.live_database import TABLES, LiveDatabase, run_all
 from tests.integration.engines.walled import look
 
 
@@ -22,7 +22,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 @contextmanager
-def zombie_in(walled: Ground) -> Iterator[Any]:
+def zombie_in(walled: LiveDatabase) -> Iterator[Any]:
     """The connection of an attempt that is stopped, and does not know that another one has come."""
     connection = engine_for("default")._connection(walled.staging)  # type: ignore[attr-defined]
     connection.ensure_connection()
@@ -33,7 +33,7 @@ def zombie_in(walled: Ground) -> Iterator[Any]:
 
 
 def test_an_attempt_that_lost_its_step_does_nothing_in_the_staging_of_the_next(
-    walled: Ground,
+    walled: LiveDatabase,
 ) -> None:
     with zombie_in(walled) as zombie:
         walled.engine.create(walled.staging)
@@ -56,7 +56,7 @@ def test_an_attempt_that_lost_its_step_does_nothing_in_the_staging_of_the_next(
     ],
 )
 def test_a_new_attempt_does_not_wait_for_one_that_is_stopped_in_a_transaction(
-    walled: Ground, text: str
+    walled: LiveDatabase, text: str
 ) -> None:
     with zombie_in(walled) as zombie:
         zombie.set_autocommit(False)
@@ -75,7 +75,7 @@ def test_a_new_attempt_does_not_wait_for_one_that_is_stopped_in_a_transaction(
 
 
 def test_an_attempt_stopped_before_it_migrates_does_not_go_on_in_the_schema_of_the_next(
-    walled: Ground,
+    walled: LiveDatabase,
 ) -> None:
     stopped, following = engine_for("default"), engine_for("default")
     stopped.create(walled.staging)

@@ -21,7 +21,7 @@ from backup_tasks.rows.worker_pool import Perform, Rows, WorkerTask, run_all
 from backup_tasks.runs import chains, execution
 from backup_tasks.steps import Work
 from tests.integration.celery.stage import until
-from tests.integration.engines.test_reading import jobs
+from tests.integration.engines.test_parallel_dump import jobs
 from tests.services import Project
 
 SECONDS = 5.0
@@ -225,7 +225,7 @@ def test_a_helper_that_is_stopped_leaves_no_statement_at_its_server(demo: Projec
         shared = engine.export_snapshot([job.codec.table for job in all_jobs], least=1)
         assert shared
         terms = WorkerTask[parallel_dump.Job, None](
-            worker_side=f"{__name__}.helping",
+            worker_side=f"{__name__}.worker_side",
             token=shared.token,
             schema=None,
             order=lambda job: {},

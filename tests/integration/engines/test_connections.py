@@ -11,7 +11,7 @@ from backup_tasks.engines import engine_for
 from backup_tasks.engines.base import connection_replaced
 from backup_tasks.errors import LeftStaging
 from backup_tasks.steps.snapshot import _unservable
-from tests.integration.engines.ground import Ground
+from tests.integration.engines.live_database import LiveDatabase
 from tests.integration.engines.walled import look
 
 
@@ -23,7 +23,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def second(walled: Ground) -> Iterator[str]:
+def second(walled: LiveDatabase) -> Iterator[str]:
     """Another alias of the same database (T19)."""
     alias = "second"
     connections.settings[alias] = {**connections.settings["default"]}
@@ -32,7 +32,7 @@ def second(walled: Ground) -> Iterator[str]:
     del connections[alias], connections.settings[alias]
 
 
-def test_another_alias_only_reads_while_staging_is_built(walled: Ground, second: str) -> None:
+def test_another_alias_only_reads_while_staging_is_built(walled: LiveDatabase, second: str) -> None:
     before = look(walled)
 
     def write(*, atomic: bool) -> None:
@@ -54,7 +54,7 @@ def test_another_alias_only_reads_while_staging_is_built(walled: Ground, second:
 
 
 def test_a_project_that_could_not_be_restored_is_told_by_check_and_by_a_backup(
-    walled: Ground,
+    walled: LiveDatabase,
 ) -> None:
     assert check_staging(databases=["default"]) == []
     walled.engine.probe()
@@ -66,7 +66,7 @@ def test_a_project_that_could_not_be_restored_is_told_by_check_and_by_a_backup(
     try:
         with connection_replaced("default", limited):
             (told,) = check_staging(databases=["default"])
-            assert told.id == "backup_tasks.W010"
+            assert told.id == "backup_tasks.W008"
             assert "too many connections" in told.msg
             (warning,) = _unservable(engine_for("default"))
             assert "too many connections" in warning

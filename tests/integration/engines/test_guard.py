@@ -12,7 +12,7 @@ from backup_tasks.errors import (
     LeftStaging,
     Misconfigured,
 )
-from tests.integration.engines.ground import Ground, run_all
+from tests.integration.engines.live_database import LiveDatabase, run_all
 from tests.integration.engines.walled import look
 
 
@@ -64,7 +64,7 @@ OUTSIDE = {
 }
 
 
-def test_what_would_change_something_outside_is_named_and_rolled_back(walled: Ground) -> None:
+def test_what_would_change_something_outside_is_named_and_rolled_back(walled: LiveDatabase) -> None:
     before = look(walled)
 
     def migrate(text: str) -> None:
@@ -120,7 +120,7 @@ def _executed_for_many(sql: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_there_is_no_way_around_it(walled: Ground, way: str) -> None:
+def test_there_is_no_way_around_it(walled: LiveDatabase, way: str) -> None:
     before = look(walled)
 
     def go() -> None:
@@ -143,7 +143,7 @@ def test_there_is_no_way_around_it(walled: Ground, way: str) -> None:
 )
 @pytest.mark.parametrize("atomic", [True, False])
 def test_sql_that_ends_a_transaction_is_not_even_sent(
-    walled: Ground, text: str, *, atomic: bool
+    walled: LiveDatabase, text: str, *, atomic: bool
 ) -> None:
     before = look(walled)
 
@@ -161,7 +161,7 @@ def test_sql_that_ends_a_transaction_is_not_even_sent(
 
 
 def test_a_refusal_that_code_of_the_project_swallows_is_raised_all_the_same(
-    walled: Ground,
+    walled: LiveDatabase,
 ) -> None:
     before = look(walled)
 
@@ -174,7 +174,7 @@ def test_a_refusal_that_code_of_the_project_swallows_is_raised_all_the_same(
     assert look(walled) == before
 
 
-def test_what_stays_inside_is_no_alarm_whatever_others_do_to_live(walled: Ground) -> None:
+def test_what_stays_inside_is_no_alarm_whatever_others_do_to_live(walled: LiveDatabase) -> None:
     with walled.engine.at(walled.staging), walled.client() as other:
         run_all("""
             CREATE TABLE comet (id bigserial PRIMARY KEY, planet bigint REFERENCES planet (id));
@@ -197,7 +197,7 @@ def test_what_stays_inside_is_no_alarm_whatever_others_do_to_live(walled: Ground
 
 
 def test_numbers_that_a_sequence_of_live_was_set_back_to_are_not_given_again(
-    walled: Ground,
+    walled: LiveDatabase,
 ) -> None:
     """No rollback brings a sequence back."""
     with walled.client() as client:
@@ -214,7 +214,9 @@ def test_numbers_that_a_sequence_of_live_was_set_back_to_are_not_given_again(
         assert client.execute("SELECT nextval('planet_id_seq')").fetchone()[0] > 30
 
 
-def test_rows_of_staging_are_streamed_inside_of_a_transaction_and_outside(walled: Ground) -> None:
+def test_rows_of_staging_are_streamed_inside_of_a_transaction_and_outside(
+    walled: LiveDatabase,
+) -> None:
     with walled.engine.at(walled.staging):
         for atomic in (True, False):
             if atomic:
@@ -228,14 +230,14 @@ def test_rows_of_staging_are_streamed_inside_of_a_transaction_and_outside(walled
 
 
 def test_what_needs_to_be_outside_of_a_transaction_is_refused_by_the_server(
-    walled: Ground,
+    walled: LiveDatabase,
 ) -> None:
     with walled.engine.at(walled.staging), pytest.raises(DatabaseError, match="VACUUM"):
         run_all("VACUUM planet")
 
 
 def test_a_promote_looks_first_whether_it_has_two_schemas_and_all_the_tables(
-    walled: Ground,
+    walled: LiveDatabase,
 ) -> None:
     before = look(walled)
     for schema in ("public", "staging_gone"):
@@ -248,7 +250,7 @@ def test_a_promote_looks_first_whether_it_has_two_schemas_and_all_the_tables(
     assert look(walled) == before
 
 
-def test_a_promote_is_refused_where_the_path_is_now_this_and_now_that(walled: Ground) -> None:
+def test_a_promote_is_refused_where_the_path_is_now_this_and_now_that(walled: LiveDatabase) -> None:
     before = look(walled)
     run_all("SET search_path = theirs, public")
     with pytest.raises(Misconfigured, match="theirs"):

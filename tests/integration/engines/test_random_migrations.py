@@ -12,7 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import ProjectState
 
 from backup_tasks.errors import LeftStaging
-from tests.integration.engines.ground import Ground
+from tests.integration.engines.live_database import LiveDatabase
 from tests.integration.engines.walled import look
 
 INSIDE = (
@@ -89,7 +89,7 @@ def engine(request: pytest.FixtureRequest) -> str:
     return name
 
 
-def test_no_migration_changes_live(walled: Ground) -> None:
+def test_no_migration_changes_live(walled: LiveDatabase) -> None:
     chance = random.Random(11)
     before = look(walled)
     outcomes = Counter[str]()
@@ -116,7 +116,9 @@ def test_no_migration_changes_live(walled: Ground) -> None:
     assert outcomes["NoneType"] > 10
 
 
-def _applied(walled: Ground, migration: migrations.Migration) -> LeftStaging | DatabaseError | None:
+def _applied(
+    walled: LiveDatabase, migration: migrations.Migration
+) -> LeftStaging | DatabaseError | None:
     try:
         with walled.engine.at(walled.staging):
             executor = MigrationExecutor(connections["default"])

@@ -12,7 +12,7 @@ from backup_tasks.errors import StillReferenced
 from backup_tasks.models import Run, UndoPoint
 from backup_tasks.steps import Work
 from backup_tasks.steps.prune import prune
-from tests.integration.engines.ground import SCHEMA, Ground, run_all
+from tests.integration.engines.live_database import SCHEMA, LiveDatabase, run_all
 from tests.services import Project
 
 
@@ -78,35 +78,37 @@ HANGING = {
 
 @pytest.mark.parametrize("kind", HANGING)
 def test_what_hangs_on_kept_tables_is_named_and_nothing_is_dropped(
-    ground: Ground, kind: str
+    database: LiveDatabase, kind: str
 ) -> None:
     made, there, name = HANGING[kind]
-    ground.make_staging()
-    with ground.client() as admin:
+    database.make_staging()
+    with database.client() as admin:
         admin.execute(made)
-        ground.promote(ground.staging, ground.undo)
+        database.promote(database.staging, database.undo)
         if kind == "a partition":  # the parent leaves, its partitions stay where they are
-            admin.execute(f"ALTER TABLE orbit SET SCHEMA {ground.undo}")
+            admin.execute(f"ALTER TABLE orbit SET SCHEMA {database.undo}")
         before = admin.execute(there).fetchall()
         assert before != [(0,)]
 
         with pytest.raises(StillReferenced) as refusal:
-            ground.engine.drop(ground.undo)
+            database.engine.drop(database.undo)
 
         assert name in refusal.value.what
         assert len(str(refusal.value)) < 600
         assert admin.execute(there).fetchall() == before
-        assert ground.undo in ground.engine.schemas()
-        assert admin.execute(f"SELECT count(*) FROM ONLY {ground.undo}.planet").fetchall() == [(2,)]
+        assert database.undo in database.engine.schemas()
+        assert admin.execute(f"SELECT count(*) FROM ONLY {database.undo}.planet").fetchall() == [
+            (2,)
+        ]
 
 
-def test_what_is_inside_goes_whatever_uses_what(ground: Ground) -> None:
+def test_what_is_inside_goes_whatever_uses_what(database: LiveDatabase) -> None:
     """T24: statistics, functions, types and views, in any order, and tables that refer to each
     other."""
-    before, structure = ground.live(), ground.structure()
-    ground.make_staging()
-    with ground.client() as admin:
-        admin.execute(f"SET search_path = {ground.staging}")
+    before, structure = database.live(), database.structure()
+    database.make_staging()
+    with database.client() as admin:
+        admin.execute(f"SET search_path = {database.staging}")
         admin.execute("""
             CREATE VIEW seen AS SELECT * FROM planet;
             CREATE MATERIALIZED VIEW stored AS SELECT * FROM seen;
@@ -125,40 +127,40 @@ def test_what_is_inside_goes_whatever_uses_what(ground: Ground) -> None:
             CREATE TABLE early PARTITION OF part FOR VALUES FROM (0) TO (9);
         """)
 
-    ground.engine.drop(ground.staging)
+    database.engine.drop(database.staging)
 
-    assert ground.engine.schemas() == []
-    assert (ground.live(), ground.structure()) == (before, structure)
+    assert database.engine.schemas() == []
+    assert (database.live(), database.structure()) == (before, structure)
 
 
-def test_a_view_of_somebody_over_staging_is_not_dropped_with_it(ground: Ground) -> None:
-    ground.make_staging()
-    with ground.client() as admin:
-        admin.execute(f"CREATE VIEW peeping AS SELECT * FROM {ground.staging}.planet")
+def test_a_view_of_somebody_over_staging_is_not_dropped_with_it(database: LiveDatabase) -> None:
+    database.make_staging()
+    with database.client() as admin:
+        admin.execute(f"CREATE VIEW peeping AS SELECT * FROM {database.staging}.planet")
 
-        assert "view peeping" in " ".join(ground.engine.discard(ground.staging))
+        assert "view peeping" in " ".join(database.engine.discard(database.staging))
 
         assert admin.execute("SELECT count(*) FROM peeping").fetchall() == [(2,)]
         admin.execute("DROP VIEW peeping")
-    assert ground.engine.discard(ground.staging) == []
-    assert ground.engine.schemas() == []
+    assert database.engine.discard(database.staging) == []
+    assert database.engine.schemas() == []
 
 
 def test_a_load_empties_what_refers_to_its_tables_in_staging_and_nothing_elsewhere(
-    ground: Ground,
+    database: LiveDatabase,
 ) -> None:
-    ground.make_staging()
-    with ground.client() as admin:
+    database.make_staging()
+    with database.client() as admin:
         admin.execute(f"""
-            SET search_path = {ground.staging};
+            SET search_path = {database.staging};
             INSERT INTO probe (moon_id) VALUES (100);
             CREATE TABLE log (probe bigint REFERENCES probe (id)); INSERT INTO log VALUES (1);
             CREATE TABLE public.watch (moon bigint REFERENCES moon (id));
         """)
         with pytest.raises(Exception, match="watch"):
-            ground.load(generation=3, moons=1)
+            database.load(generation=3, moons=1)
         admin.execute("DROP TABLE public.watch")
-        ground.load(generation=3, moons=1)
+        database.load(generation=3, moons=1)
         assert admin.execute("SELECT count(*) FROM log").fetchall() == [(0,)]
 
 

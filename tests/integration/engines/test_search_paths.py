@@ -17,8 +17,14 @@ from backup_tasks.engines import engine_for
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import Misconfigured
 from edms.local.postgres import PostgresServer
-from tests.integration.engines.ground import RUN, TABLES, Ground, make_ground, run_all
-from tests.integration.engines.ground import server_or_file as project_on
+from tests.integration.engines.live_database import (
+    RUN,
+    TABLES,
+    LiveDatabase,
+    make_live_database,
+    run_all,
+)
+from tests.integration.engines.live_database import server_or_file as project_on
 from tests.integration.engines.own_path.base import DatabaseWrapper
 from tests.pgbouncer import pgbouncer
 from tests.services import as_default_database, given
@@ -42,47 +48,47 @@ def make(
 
 
 @contextmanager
-def ground_on(url: str, folder: Any, *, over: str = "", **changes: Any) -> Iterator[Ground]:
+def ground_on(url: str, folder: Any, *, over: str = "", **changes: Any) -> Iterator[LiveDatabase]:
     """Live on the database of the URL; this process reaches it over another one, with changed
     settings."""
     with as_default_database(project_on("postgres", folder, over or url)):
         settings = connections["default"].settings_dict
         settings["OPTIONS"] = {**settings["OPTIONS"], **changes.pop("OPTIONS", {})}
         settings.update(changes)
-        ground = make_ground(project_on("postgres", folder, url))
-        yield ground
+        database = make_live_database(project_on("postgres", folder, url))
+        yield database
         connections["default"].close()
         if connections["default"].settings_dict["OPTIONS"].get("pool"):
             connections["default"].close_pool()  # type: ignore[attr-defined]
 
 
-def goes_through(ground: Ground) -> None:
+def goes_through(database: LiveDatabase) -> None:
     """Build, load, drill, promote, undo."""
-    before = ground.live()
-    ground.make_staging(generation=2)
-    assert ground.live() == before
-    assert ground.engine.clone(ground.engine.schema_name("staging", "drill"), TABLES) == []
-    ground.engine.drop(ground.engine.schema_name("staging", "drill"))
-    assert ground.live() == before
-    with ground.engine.at(ground.staging), connections["default"].cursor() as cursor:
+    before = database.live()
+    database.make_staging(generation=2)
+    assert database.live() == before
+    assert database.engine.clone(database.engine.schema_name("staging", "drill"), TABLES) == []
+    database.engine.drop(database.engine.schema_name("staging", "drill"))
+    assert database.live() == before
+    with database.engine.at(database.staging), connections["default"].cursor() as cursor:
         cursor.execute("SELECT DISTINCT gen FROM planet")
         assert cursor.fetchall() == [(2,)]
         run_all("UPDATE moon SET gen = 3")
-    assert ground.live() == before
+    assert database.live() == before
 
-    ground.promote(ground.staging, ground.undo, ground.note)
-    after = ground.live()
+    database.promote(database.staging, database.undo, database.note)
+    after = database.live()
     assert {row[-1] for row in after["planet"]} == {2}
     assert {row[1] for row in after["moon"]} == {3}
     assert [row[1] for row in after["ledger"]] == ["promoted"]
 
     again = engine_for("default")
     second = again.schema_name("undo", RUN[:-1] + "f")
-    again.promote(ground.undo, tables=TABLES, apps=["space"], keep=second, record=ground.note)
-    undone = ground.live()
+    again.promote(database.undo, tables=TABLES, apps=["space"], keep=second, record=database.note)
+    undone = database.live()
     assert {name: undone[name] for name in TABLES} == {name: before[name] for name in TABLES}
-    assert again.discard(second) == again.discard(ground.undo) == []
-    assert again.discard(ground.staging) == []
+    assert again.discard(second) == again.discard(database.undo) == []
+    assert again.discard(database.staging) == []
 
 
 @pytest.mark.parametrize("ignored", ["options", ""])
@@ -90,14 +96,14 @@ def goes_through(ground: Ground) -> None:
 def test_behind_pgbouncer(make: Callable[[], str], tmp_path: Any, mode: str, ignored: str) -> None:
     url = make()
     for behind in given(pgbouncer(url, mode=mode, ignored=ignored)):
-        with ground_on(url, tmp_path, over=behind) as ground:
-            goes_through(ground)
+        with ground_on(url, tmp_path, over=behind) as database:
+            goes_through(database)
 
 
 def test_over_djangos_pool(make: Callable[[], str], tmp_path: Any) -> None:
     pytest.importorskip("psycopg_pool")
-    with ground_on(make(), tmp_path, OPTIONS={"pool": True}, CONN_MAX_AGE=0) as ground:
-        goes_through(ground)
+    with ground_on(make(), tmp_path, OPTIONS={"pool": True}, CONN_MAX_AGE=0) as database:
+        goes_through(database)
 
 
 def test_with_a_handler_that_sets_the_search_path(make: Callable[[], str], tmp_path: Any) -> None:
@@ -107,8 +113,8 @@ def test_with_a_handler_that_sets_the_search_path(make: Callable[[], str], tmp_p
 
     connection_created.connect(set_path)
     try:
-        with ground_on(make(), tmp_path) as ground:
-            goes_through(ground)
+        with ground_on(make(), tmp_path) as database:
+            goes_through(database)
     finally:
         connection_created.disconnect(set_path)
 
@@ -127,10 +133,10 @@ def test_with_a_search_path_of_the_projects_own(
         if way != "OPTIONS":
             admin.execute(f"ALTER {target} SET search_path = app, public")
     try:
-        with ground_on_app(url, tmp_path, options) as ground:
-            public = ground_rows(ground, "public")
-            goes_through(ground)
-            assert ground_rows(ground, "public") == public
+        with ground_on_app(url, tmp_path, options) as database:
+            public = ground_rows(database, "public")
+            goes_through(database)
+            assert ground_rows(database, "public") == public
     finally:
         if way != "OPTIONS":
             with plain.client() as admin:
@@ -138,15 +144,15 @@ def test_with_a_search_path_of_the_projects_own(
 
 
 @contextmanager
-def ground_on_app(url: str, folder: Any, options: dict[str, str]) -> Iterator[Ground]:
+def ground_on_app(url: str, folder: Any, options: dict[str, str]) -> Iterator[LiveDatabase]:
     """Live in the schema `app`; there are tables of the same names in `public`, too."""
-    with ground_on(url, folder, OPTIONS=options) as ground:
-        asked = {**ground.__dict__, "engine": engine_for("default")}
+    with ground_on(url, folder, OPTIONS=options) as database:
+        asked = {**database.__dict__, "engine": engine_for("default")}
         yield InApp(**asked)
 
 
-class InApp(Ground):
-    """A ground whose live is the schema `app`."""
+class InApp(LiveDatabase):
+    """A database whose live is the schema `app`."""
 
     @contextmanager
     def client(self) -> Iterator[Any]:
@@ -155,8 +161,8 @@ class InApp(Ground):
             yield client
 
 
-def ground_rows(ground: Ground, schema: str) -> list[Any]:
-    with ground.client() as client:
+def ground_rows(database: LiveDatabase, schema: str) -> list[Any]:
+    with database.client() as client:
         return [client.execute(f"SELECT * FROM {schema}.{t} ORDER BY 1").fetchall() for t in TABLES]
 
 
@@ -164,14 +170,14 @@ def test_with_a_backend_that_sets_the_path_before_each_use(
     make: Callable[[], str], tmp_path: Any
 ) -> None:
     """As django-tenants does."""
-    with ground_on(make(), tmp_path) as ground:
+    with ground_on(make(), tmp_path) as database:
         connections["default"].close()
         settings = {
             **connections["default"].settings_dict,
             "ENGINE": "tests.integration.engines.own_path",
         }
         connections["default"] = DatabaseWrapper(settings, "default")
-        goes_through(Ground(project=ground.project, engine=engine_for("default")))
+        goes_through(LiveDatabase(project=database.project, engine=engine_for("default")))
 
 
 def test_a_pooler_that_refuses_an_option_of_the_settings_is_not_tried_again(

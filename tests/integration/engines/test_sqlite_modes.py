@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.engines.ground import Ground, generations
+from tests.integration.engines.live_database import LiveDatabase, generations
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
@@ -16,16 +16,18 @@ def mode_of(path: str | Path) -> str:
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
-def test_staging_and_what_is_kept_for_undo_have_the_mode_of_live(ground: Ground, mode: int) -> None:
-    live = Path(ground.project.database)
+def test_staging_and_what_is_kept_for_undo_have_the_mode_of_live(
+    database: LiveDatabase, mode: int
+) -> None:
+    live = Path(database.project.database)
     live.chmod(mode)
     former = os.umask(0o022)
     try:
-        ground.make_staging()
-        staged = mode_of(ground.staging)
-        ground.promote(ground.staging, ground.undo)
+        database.make_staging()
+        staged = mode_of(database.staging)
+        database.promote(database.staging, database.undo)
     finally:
         os.umask(former)
 
-    assert generations(ground) == {2}
-    assert (staged, mode_of(ground.undo), mode_of(live)) == (oct(mode),) * 3
+    assert generations(database) == {2}
+    assert (staged, mode_of(database.undo), mode_of(live)) == (oct(mode),) * 3

@@ -1,6 +1,6 @@
 """Live with functions and types besides its tables, and all that another client sees of it."""
 
-from tests.integration.engines.ground import Ground
+from tests.integration.engines.live_database import LiveDatabase
 
 LIVE = """
     CREATE FUNCTION there() RETURNS int LANGUAGE sql AS 'SELECT 1';
@@ -27,8 +27,8 @@ CATALOGUE = """
 """
 
 
-def look(ground: Ground) -> list[object]:
+def look(database: LiveDatabase) -> list[object]:
     """All of live, as another client sees it."""
-    with ground.client() as client:
+    with database.client() as client:
         catalogue = client.execute(CATALOGUE).fetchall()
-    return [ground.live(), ground.structure(), catalogue]
+    return [database.live(), database.structure(), catalogue]

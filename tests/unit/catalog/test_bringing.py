@@ -23,7 +23,8 @@ from backup_tasks.errors import (
     StorageRefused,
 )
 from backup_tasks.package.cipher import generate_identity
-from backup_tasks.package.manifest import FileIndex, Totals
+from backup_tasks.package.facts import Totals
+from backup_tasks.package.manifest import FileIndex
 from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.package.signature import generate_key
 from backup_tasks.restore import open

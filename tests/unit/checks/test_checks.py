@@ -1,8 +1,7 @@
 """Each system check fires when it should, and says what to do; a sound project hears nothing."""
 
 import re
-import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.conf import settings as django_settings
-from django.core.checks import CheckMessage, run_checks
 from django.db import models
 from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.db.utils import ConnectionHandler
@@ -21,29 +19,8 @@ from backup_tasks.checks.locations import check_wal
 from backup_tasks.conf import Retention, backup_settings
 from backup_tasks.engines.base import connection_replaced
 from backup_tasks.errors import Misconfigured
-from backup_tasks.package.signature import generate_key
 from tests.s3 import Bucket
-
-Fired = Callable[..., CheckMessage]
-
-
-def messages() -> list[CheckMessage]:
-    """What the checks of backup_tasks say, as `manage.py check` runs them."""
-    return [m for m in run_checks() if str(m.id).startswith("backup_tasks.")]
-
-
-@pytest.fixture
-def fired(settings: Settings) -> Fired:
-    """Call it with an id and settings: the message that these settings make fire."""
-
-    def check(check_id: str, **changed: Any) -> CheckMessage:
-        settings.BACKUP = {**settings.BACKUP, **changed}
-        found = [message for message in messages() if message.id == f"backup_tasks.{check_id}"]
-        assert found, f"{check_id} did not fire; {messages()}"
-        assert found[0].hint
-        return found[0]
-
-    return check
+from tests.unit.checks.fired import Fired, messages
 
 
 def test_a_sound_project_hears_nothing() -> None:
@@ -205,60 +182,6 @@ def test_a_database_without_an_engine_is_an_error(fired: Fired, tmp_path: Path) 
     unsupported = Elsewhere(_sqlite(tmp_path)["default"].settings_dict)
     with connection_replaced("default", unsupported):
         assert "Elsewhere" in fired("E008").msg
-
-
-@pytest.mark.parametrize("name", ["IDENTITIES", "SIGNING_KEY"])
-def test_a_key_file_that_is_missing_is_named(fired: Fired, tmp_path: Path, name: str) -> None:
-    path = str(tmp_path / "no.key")
-
-    message = fired("W001", **{name: path if name == "SIGNING_KEY" else [path]})
-
-    assert path in message.msg
-    assert name in message.msg
-
-
-def test_a_key_file_that_others_can_read_is_named(
-    fired: Fired, settings: Settings, tmp_path: Path
-) -> None:
-    key = tmp_path / "signing.key"
-    key.write_text(generate_key()[0])
-    key.chmod(0o644)
-
-    assert str(key) in fired("W001", SIGNING_KEY=str(key)).msg
-
-    key.chmod(stat.S_IRUSR)
-    assert messages() == []
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("SIGNING_KEY", b"secret"),
-        ("SIGNING_KEY", b"\xff\xfe\x00"),
-        ("IDENTITIES", b"\x00\x9f\x92\x96"),
-        ("IDENTITIES", b"# no key in here\n"),
-    ],
-)
-def test_a_key_file_without_a_key_is_named(
-    fired: Fired, tmp_path: Path, name: str, content: bytes
-) -> None:
-    key = tmp_path / "some.key"
-    key.write_bytes(content)
-    key.chmod(stat.S_IRUSR)
-
-    message = fired("W020", **{name: str(key) if name == "SIGNING_KEY" else [str(key)]})
-
-    assert str(key) in message.msg
-
-
-@pytest.mark.parametrize("value", ["age1notakey", "", "ssh-rsa é", 7])
-@pytest.mark.parametrize("name", ["RECIPIENTS", "TRUSTED_KEYS"])
-def test_a_public_key_that_is_none_is_named(fired: Fired, name: str, value: object) -> None:
-    assert name in fired("W020", **{name: [value]}).msg
-
-
-def test_encryption_that_is_required_and_impossible_is_named(fired: Fired) -> None:
-    assert "RECIPIENTS" in str(fired("W021", REQUIRE_ENCRYPTION=True).hint)
 
 
 def test_sqlite_without_wal_is_a_warning_where_databases_are_asked(

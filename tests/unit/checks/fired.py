@@ -1,0 +1,13 @@
+"""What the system checks of backup_tasks say."""
+
+from collections.abc import Callable
+
+from django.core.checks import CheckMessage, run_checks
+
+Fired = Callable[..., CheckMessage]
+"""Of the fixture `fired`."""
+
+
+def messages() -> list[CheckMessage]:
+    """What the checks of backup_tasks say, as `manage.py check` runs them."""
+    return [m for m in run_checks() if str(m.id).startswith("backup_tasks.")]
