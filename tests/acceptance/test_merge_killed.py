@@ -8,7 +8,7 @@ from tests.services import Project
 
 _KILLED = """
 import os, signal
-from backup_tasks.merging import merge
+from backup_tasks.merge import merge
 def die(self): os.kill(os.getpid(), signal.SIGKILL)
 merge.Merge.unequal = die
 from django.core.management import call_command

@@ -16,7 +16,7 @@ def test_a_second_run_that_writes_to_live_is_refused_naming_the_first(
 ) -> None:
     """F12."""
     start = """
-from backup_tasks import chains
+from backup_tasks.runs import chains
 print(chains.start("reinit", trigger="command", params={}).pk)
 """
     active = project.succeed("shell", "--no-imports", "-c", start).stdout.strip()

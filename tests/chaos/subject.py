@@ -173,7 +173,7 @@ class Subject:
 
     def left_behind(self) -> list[str]:
         """What no run needs any more, and is there."""
-        kept = set(self.ask("SELECT place FROM backup_tasks_undopoint"))
+        kept = set(self.ask("SELECT schema FROM backup_tasks_undopoint"))
         points = {"id", *self.ask("SELECT run_id FROM backup_tasks_undopoint")}
         reserved = self.project.media / ".backup_tasks"
         workspace, store = self.project.workspace, self.project.store

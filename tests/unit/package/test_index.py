@@ -70,7 +70,7 @@ LINE = b'{"storage":"default","name":"%s","size":1,"sha256":"' + SHA.encode() + 
 
 
 @pytest.mark.parametrize(
-    ("content", "schema"),
+    ("content", "place"),
     [
         (LINE % b"a" + LINE % b"a", "line 2"),
         (LINE % b"b" + LINE % b"a", "line 2"),
