@@ -7,8 +7,9 @@ the public API, is added here when Sphinx reads them.
 import os
 import re
 import sys
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
+from types import ModuleType
 from typing import Any
 
 from pygments.lexers.data import JsonLexer
@@ -59,10 +60,11 @@ def _tree(caption: str, *pages: str) -> str:
 
 
 def _docstring(name: str) -> str:
-    module, _, attribute = name.rpartition(".")
-    value = getattr(import_module(module), attribute)
+    value = resolve_name(name)
     kind = "data"
-    if isinstance(value, type):
+    if isinstance(value, ModuleType):
+        kind = "module"
+    elif isinstance(value, type):
         kind = "exception" if issubclass(value, Exception) else "class"
     elif callable(value):
         kind = "function"
@@ -74,7 +76,7 @@ def _complete(app: Any, page: str, source: list[str]) -> None:
     """Add to a page what only the site needs."""
     if page == "index":
         trees = [_tree(caption, f"{folder}/*") for caption, folder in KINDS.items()]
-        more = _tree("More", "evidence", "performance", "scale")
+        more = _tree("More", "where-to-change", "evidence", "performance", "scale")
         source[0] += "\n\n".join(
             ["", _tree("Start", "tutorial"), *trees, more, _tree("Decisions", "adr/*")]
         )
