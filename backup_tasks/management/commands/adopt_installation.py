@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backup_tasks.management.base import Command as Base
-from backup_tasks.management.base import outcome
+from backup_tasks.management.base import outcome, said
 from backup_tasks.storage import installation
 
 
@@ -19,7 +19,9 @@ class Command(Base):
     )
 
     def add_options(self, parser: CommandParser) -> None:
-        parser.add_argument("installation", help="Its id; `prune_packages --dry-run` names it.")
+        parser.add_argument(
+            "installation", type=said, help="Its id; `prune_packages --dry-run` names it."
+        )
 
     def perform(self, options: Mapping[str, Any]) -> None:
         code = options["installation"]

@@ -10,13 +10,16 @@ from django.core.management.base import CommandParser
 from backup_tasks.backup import storage_ids
 from backup_tasks.errors import Misconfigured
 from backup_tasks.management.base import Command as BackupCommand
+from backup_tasks.management.base import said
 
 
 class Command(BackupCommand):
     help = "Expect from now on the storage, or the workspace, that this machine has."
 
     def add_options(self, parser: CommandParser) -> None:
-        parser.add_argument("storage", nargs="?", metavar="ALIAS", help="One of FILE_STORAGES.")
+        parser.add_argument(
+            "storage", nargs="?", type=said, metavar="ALIAS", help="One of FILE_STORAGES."
+        )
         parser.add_argument("--workspace", action="store_true", help="The workspace instead.")
 
     def perform(self, options: Mapping[str, Any]) -> None:

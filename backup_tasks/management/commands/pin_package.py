@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backup_tasks.management.base import Command as Base
-from backup_tasks.management.base import outcome
+from backup_tasks.management.base import outcome, said
 from backup_tasks.storage import catalogue, verdicts
 
 
@@ -18,7 +18,7 @@ class Command(Base):
     pinned = True
 
     def add_options(self, parser: CommandParser) -> None:
-        parser.add_argument("package", help="Its name in the store.")
+        parser.add_argument("package", type=said, help="Its name in the store.")
         parser.add_argument("--reason", default="", help="Why; shown with the package.")
 
     def perform(self, options: Mapping[str, Any]) -> None:

@@ -43,7 +43,7 @@ def test_what_is_no_sidecar_is_named_and_the_rest_is_listed(
     assert {broken.file_name for broken in listing.broken} == {
         *("pipe.json", "device.json", "folder.json", "circle.json", "nowhere.json"),
         *("deep.json", "two.json"),
-        *(r"\udcff.json", r"\x1b[2J.json", r"back\slash.json"),
+        *(r"\xff.json", r"\x1b[2J.json", r"back\slash.json"),
     }
     reasons = {broken.file_name: broken.error.what for broken in listing.broken}
     assert reasons["pipe.json"] == "this is no file but a pipe, a socket or a device"

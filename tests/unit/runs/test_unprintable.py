@@ -14,7 +14,7 @@ from tests.unit.package.test_bounds import manifest_with
 from tests.unit.runs.conftest import StartRun, again
 
 NAME = "default:\udcff\0\x1b[2J"
-SHOWN = r"default:\udcff\x00\x1b[2J"
+SHOWN = r"default:\xff\x00\x1b[2J"
 
 
 def test_an_error_about_a_name_that_is_no_text_is_kept_by_every_database(

@@ -20,23 +20,27 @@ from tests.unit.runs.test_commands import run_command
 OWN = sorted(name for name, app in get_commands().items() if app == "backup_tasks")
 WITHOUT_A_DATABASE = {"list_packages", "verify_package"}
 LIVE = {
+    "adopt_installation": ("0" * 16,),
+    "adopt_storage": ("default",),
     "backup_cycle": (),
     "cancel_run": ("RUN",),
     "create_backup": (),
     "drill_restore": (),
+    "pin_package": ("p.tar.zst",),
     "prune_packages": (),
     "restore_from_package": ("p.tar.zst", "--confirm"),
     "resume_run": ("RUN",),
     "runs": (),
     "system_reinit": ("--confirm",),
     "undo_restore": ("--confirm",),
+    "unpin_package": ("p.tar.zst",),
 }
 DRY = [
     ("system_reinit", "--dry-run"),
     ("restore_from_package", "p.tar.zst", "--dry-run"),
     ("prune_packages", "--dry-run"),
 ]
-PLAIN = {"name": "x", "run": "x", "package": "x"}
+PLAIN = {"name": "x", "run": "x", "package": "x", "installation": "x"}
 
 
 @pytest.fixture
