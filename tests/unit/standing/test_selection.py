@@ -41,6 +41,7 @@ def listed() -> dict[str, Any]:
         ({"type": "partial"}, "it is of type partial"),
         ({"created_at": NOW + timedelta(days=400)}, "it is dated in the future"),
         ({"installation": "0" * 16}, "installation 0000000000000000 made it"),
+        ({"incomplete": "storage default: 20 of 20 files"}, "it is incomplete: storage default"),
     ],
 )
 def test_the_newest_is_of_this_system_full_and_unlabelled_and_the_choice_is_said(
@@ -53,6 +54,16 @@ def test_the_newest_is_of_this_system_full_and_unlabelled_and_the_choice_is_said
     assert choice.sidecar.name == package
     assert f"the newest full package of project project: {package}" in choice.why
     assert f"{odd} ({why}" in choice.why
+
+
+def test_the_newest_is_that_of_the_latest_moment_not_of_the_greatest_text(
+    package: str, on_project: Project
+) -> None:
+    moment = LATER.replace(microsecond=0)
+    put(on_project, package, "edms-whole", created_at=moment)
+    newest = put(on_project, package, "edms-later", created_at=moment + timedelta(microseconds=1))
+
+    assert last_good.find("").sidecar.name == newest
 
 
 def test_the_choice_of_a_drill_is_said_and_recorded(package: str, on_project: Project) -> None:
