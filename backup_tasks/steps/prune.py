@@ -52,10 +52,11 @@ def _undo_points(work: Work, *, dry: bool) -> tuple[list[str], list[str]]:
     names, warnings = [], []
     with suppress(AnotherRunActive):
         for point in expired:
+            run_id = point.pk
             if told := _give_back(work, point):
                 warnings += told
             else:
-                names.append(point.pk)
+                names.append(run_id)
     return names, warnings
 
 

@@ -32,7 +32,6 @@ from backup_tasks.package.standing import (
     Verdict,
     standing_name,
 )
-from backup_tasks.package.streams import written_whole
 from backup_tasks.package.trust import is_trusted
 from backup_tasks.storage.file_storages import storage_for
 
@@ -253,7 +252,11 @@ def _write(storage: Storage, package: str, standing: Standing) -> None:
     content = standing.to_json(Path(key).read_text() if key else None)
     name = standing_name(package)
     if isinstance(storage, FileSystemStorage):
-        with written_whole(Path(storage.path(name))) as file:
+        # Half a copy counts for nothing, and the next exchange writes it anew. So it is written in
+        # place: what is killed leaves no file of another name.
+        path = Path(storage.path(name))
+        path.unlink(missing_ok=True)
+        with path.open("xb") as file:
             file.write(content)
         return
     storage.delete(name)  # one that keeps both would give the new one another name

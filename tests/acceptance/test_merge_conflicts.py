@@ -1,17 +1,16 @@
 """What a merge does not decide by itself is refused, by name, unless a policy decides it."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
 import pytest
-from django.conf import settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoDbBlocker
 
 from backup_tasks.models import UndoPoint
+from backup_tasks.storage import workspace
 from edms.audit.models import AuditEntry
 from edms.documents.models import AccessLog, Document, DocumentType, DocumentVersion, Tag
 from edms.users.models import User
@@ -179,7 +178,8 @@ def test_an_undo_says_that_a_merge_can_not_be_undone(target: Project, full: Path
         run("undo")
 
     UndoPoint.objects.all().delete()
-    shutil.rmtree(Path(settings.BACKUP["WORKSPACE"]), ignore_errors=True)
+    for run_id in workspace.runs():
+        workspace.remove(run_id)
 
 
 def test_the_number_of_statements_does_not_grow_with_the_rows(

@@ -22,7 +22,9 @@ def elsewhere(project: Project, **variables: Path) -> Project:
 
 
 def sidecars(project: Project) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in sorted(project.store.glob("*.json"))]
+    """In the order in which they were made: names differ by the second."""
+    found = [json.loads(path.read_text()) for path in project.store.glob("*.json")]
+    return sorted(found, key=lambda sidecar: str(sidecar["created_at"]))
 
 
 def lose(project: Project, number: int) -> None:

@@ -87,7 +87,7 @@ class Zombies:
         assert subject.state() == before, (what, ending.text)
         assert subject.left_behind() == [], (what, ending.text)
         assert ending.code not in (0, KILLED), (what, ending.text)
-        assert "another worker has the step" in ending.text or "cancelled" in ending.text, ending
+        assert "lost its lease" in ending.text or "cancelled" in ending.text, ending
         self.tally[what] += 1
 
 

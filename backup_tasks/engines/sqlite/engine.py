@@ -169,7 +169,7 @@ class SQLite(MergingEngine):
         live = self.live
         live.ensure_connection()
         with live.cursor() as cursor:
-            cursor.execute("ATTACH DATABASE %s AS source", [schema])
+            cursor.execute("ATTACH DATABASE %s AS source", [_existing(schema)])
             try:
                 with transaction.atomic(self.alias):
                     cursor.execute("PRAGMA defer_foreign_keys = ON")
@@ -205,7 +205,7 @@ class SQLite(MergingEngine):
         live = self.live
         live.ensure_connection()
         with live.cursor() as cursor:
-            cursor.execute("ATTACH DATABASE %s AS source", [schema])
+            cursor.execute("ATTACH DATABASE %s AS source", [_existing(schema)])
             cursor.execute("PRAGMA foreign_keys = OFF")
             try:
                 with transaction.atomic(self.alias):
@@ -240,6 +240,11 @@ class SQLite(MergingEngine):
             descriptor = os.open(path, os.O_RDONLY)
             os.fsync(descriptor)
             os.close(descriptor)
+
+
+def _existing(schema: str) -> str:
+    """Return how ATTACH names a file that must be there: it would make an empty one."""
+    return f"{Path(schema).absolute().as_uri()}?mode=rw"
 
 
 def _lost_references(cursor: Any, tables: Sequence[str]) -> Counter[tuple[str, str]]:
