@@ -10,7 +10,7 @@ from django.core.management.base import CommandParser
 
 from backup_tasks.errors import KeyMissing
 from backup_tasks.management.base import said
-from backup_tasks.restore.open import is_file
+from backup_tasks.restore.open_package import is_file
 
 
 def add_reading_options(parser: CommandParser) -> None:

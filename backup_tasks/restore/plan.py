@@ -13,7 +13,7 @@ from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import KeyMissing
 from backup_tasks.package.manifest import Manifest
-from backup_tasks.restore import migration_compatibility, open
+from backup_tasks.restore import migration_compatibility, open_package
 from backup_tasks.restore.contents import codecs_of, expected_files, select
 from backup_tasks.rows.dump import count_rows, dump_model
 from backup_tasks.rows.scope import full_scope, label
@@ -44,8 +44,8 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
         models = {name: {"now": count, "then": None} for name, count in now.items()}
         return plan | {"models": models, "files": {"now": files_now, "then": 0}}
     with workspace.scratch() as scratch:
-        opened = open.bring(str(params["package"]), scratch, params=params)
-        manifest = open.check_contents(opened, scratch, params, lambda *_: None)
+        opened = open_package.bring(str(params["package"]), scratch, params=params)
+        manifest = open_package.check_contents(opened, scratch, params, lambda *_: None)
     if manifest is None:
         raise KeyMissing(
             "the package is encrypted, and there is no identity to open it with",

@@ -6,7 +6,7 @@ from typing import Any
 
 from backup_tasks.backup.dump import dump_rows, pack_and_publish
 from backup_tasks.errors import PackageDamaged
-from backup_tasks.restore import open, test_results
+from backup_tasks.restore import open_package, test_results
 from backup_tasks.steps import Work
 from backup_tasks.storage import verdicts
 
@@ -24,8 +24,8 @@ def safety(work: Work) -> dict[str, Any]:
     packed = pack_and_publish(folder, params=params, progress=work.progress)
     name, written, missing = packed.name, packed.written, packed.manifest.accepted
     try:
-        opened = open.bring(name, folder / "package", params=work.params, own=True)
-        read = open.check_contents(opened, folder, work.params, work.progress)
+        opened = open_package.bring(name, folder / "package", params=work.params, own=True)
+        read = open_package.check_contents(opened, folder, work.params, work.progress)
     except PackageDamaged as error:
         verdicts.failed(written.sha256, "contents", run=work.run_id, error=error)
         raise

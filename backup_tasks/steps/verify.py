@@ -8,7 +8,7 @@ from typing import Any
 from backup_tasks.backup import completeness
 from backup_tasks.errors import HandoverChanged, PackageNotFound
 from backup_tasks.models import Run
-from backup_tasks.restore import open, test_results
+from backup_tasks.restore import open_package, test_results
 from backup_tasks.restore.contents import expected_results
 from backup_tasks.steps import Work
 
@@ -31,10 +31,10 @@ def verify(work: Work) -> dict[str, Any]:
     return report
 
 
-def _brought(work: Work) -> open.Opened:
+def _brought(work: Work) -> open_package.Opened:
     own = str(work.results.get("pack", {}).get("package", ""))
     try:
-        return open.bring(
+        return open_package.bring(
             own or str(work.params.get("package", "")),
             work.workspace / "package",
             params=work.params,
@@ -53,13 +53,13 @@ def _brought(work: Work) -> open.Opened:
         ) from error
 
 
-def _checked(work: Work, opened: open.Opened) -> dict[str, Any]:
+def _checked(work: Work, opened: open_package.Opened) -> dict[str, Any]:
     report: dict[str, Any] = {**opened.facts(), "checked": "contents"}
     if work.kind == Run.Kind.CYCLE:
-        manifest = open.open_into(work.workspace / "in", opened, work.params, work.progress)
+        manifest = open_package.open_into(work.workspace / "in", opened, work.params, work.progress)
     else:
         scratch = work.workspace / "package"
-        found = open.check_contents(opened, scratch, work.params, work.progress)
+        found = open_package.check_contents(opened, scratch, work.params, work.progress)
         if found is None:
             test_results.passed(work, "bytes", opened.sha256)
             return report | {"checked": "bytes"}

@@ -26,7 +26,7 @@ from backup_tasks.package.manifest import Manifest, _sha256
 from backup_tasks.package.reader import check, unpack
 from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.package.signature import generate_key
-from backup_tasks.restore import open
+from backup_tasks.restore import open_package
 from backup_tasks.storage import catalogue, last_good
 from backup_tasks.storage.folder import publish_to_path
 from tests.fuzz import drawing
@@ -190,7 +190,8 @@ def use_a_store(draw: Random, bench: Bench) -> None:
     assert all(str(odd.error).isprintable() for odd in contents.broken)
     for sidecar in good:
         assert catalogue.find(sidecar.name)[1] == sidecar
-    for name in [drawing.text(draw), *(package.sidecar.id for package in contents.found[:2]), ""]:
+    # Which package is the newest, the ledger is asked.
+    for name in [drawing.text(draw) or "x", *(found.sidecar.id for found in contents.found[:2])]:
         _try(lambda name=name: _restore(bench, name))  # type: ignore[misc]  # bound at once
     _try(lambda: _restore(bench, draw.choice(sorted(names))))
 
@@ -271,8 +272,10 @@ def _restore(bench: Bench, name: str) -> None:
     """As far as a restore goes before the database is asked for anything."""
     here = bench.folder / "here"
     shutil.rmtree(here, ignore_errors=True)
-    opened = open.bring(name, here, params={"identity": str(bench.folder / "identity")})
-    open.check_contents(opened, here, {"identity": str(bench.folder / "identity")}, lambda *_: None)
+    opened = open_package.bring(name, here, params={"identity": str(bench.folder / "identity")})
+    open_package.check_contents(
+        opened, here, {"identity": str(bench.folder / "identity")}, lambda *_: None
+    )
 
 
 def _try(attempt: Callable[[], None]) -> None:

@@ -27,15 +27,15 @@ from backup_tasks.package.facts import Totals
 from backup_tasks.package.manifest import FileIndex
 from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.package.signature import generate_key
-from backup_tasks.restore import open
-from backup_tasks.restore.open import Opened
+from backup_tasks.restore import open_package
+from backup_tasks.restore.open_package import Opened
 from tests.unit.catalog.conftest import NAME, Shelf
 from tests.unit.package.content import ROWS, manifest_of, model_entry
 from tests.unit.package.test_hostile import forge, info
 
 
 def bring(shelf: Shelf, name: str = NAME, **params: Any) -> Opened:
-    return open.bring(name, shelf.folder / "here", params=params)
+    return open_package.bring(name, shelf.folder / "here", params=params)
 
 
 def nothing_copied(shelf: Shelf) -> bool:
@@ -44,11 +44,11 @@ def nothing_copied(shelf: Shelf) -> bool:
 
 
 def check(shelf: Shelf, opened: Opened) -> Any:
-    return open.check_contents(opened, shelf.folder / "here", {}, ignore_all)
+    return open_package.check_contents(opened, shelf.folder / "here", {}, ignore_all)
 
 
 def unpack(shelf: Shelf, opened: Opened) -> Any:
-    return open.open_into(shelf.folder / "in", opened, {}, ignore_all)
+    return open_package.open_into(shelf.folder / "in", opened, {}, ignore_all)
 
 
 OTHERS: dict[str, Any] = {
