@@ -103,8 +103,10 @@ class SQLite(MergingEngine):
 
     @contextmanager
     def at(self, schema: str) -> Iterator[None]:
-        # Staging is rebuilt after a crash, so it need not survive one: promote copies it.
-        connection = self._connection(schema, "synchronous = OFF", "journal_mode = MEMORY")
+        # A resumed run goes on with the staging that it finds, and promote takes indexes over from
+        # it: a transaction that was cut off must be undone there as in live. So the journal is on
+        # the disk.
+        connection = self._connection(schema, "journal_mode = DELETE", "synchronous = NORMAL")
         with connection_replaced(self.alias, connection):
             yield
 

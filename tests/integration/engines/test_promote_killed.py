@@ -4,11 +4,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from edms.local.instance import ROOT
-from tests.integration.engines.live_database import LiveDatabase, generations
+from tests.integration.engines.live_database import TABLES, LiveDatabase, generations
 
 # Death
 
@@ -31,6 +32,10 @@ def die(*_):
 if moment == "loading":
     with engine.at(database.staging), engine.loading(TABLES, attempt=1):
         engine.write("planet", ["id", "name", "gen"], [[1, "half", 9]])
+        die()
+if moment == "writing":
+    with engine.at(database.staging), engine.loading(TABLES, attempt=1):
+        engine.write("moon", ["id", "gen", "planet_id"], ([n, 9, 10] for n in range(200_000)))
         die()
 if moment == "recording":
     database.promote(database.staging, database.undo, die)
@@ -77,6 +82,27 @@ def test_death_leaves_live_as_it_was_and_the_next_attempt_succeeds(
     database.make_staging(generation=2)
     database.promote(database.staging, database.undo)
     assert generations(database) == {2}
+
+
+def test_a_load_killed_after_much_was_written_leaves_a_staging_that_the_next_load_makes_whole(
+    database: LiveDatabase,
+) -> None:
+    """More than the database keeps in memory: it is on the disk already. A load that is resumed
+    goes on with that staging, and promote takes its indexes over."""
+    structure = database.structure()
+    database.make_staging(generation=2)
+
+    with start_to_be_killed(database, "writing") as program:
+        assert program.wait(60) == -signal.SIGKILL
+    if database.project.engine == "sqlite":  # what undoes it
+        assert Path(f"{database.staging}-journal").stat().st_size
+
+    with database.engine.at(database.staging), database.engine.loading(TABLES, attempt=2):
+        database.engine.write("planet", ["id", "name", "gen"], [[10, "planet", 2]])
+        database.engine.write("moon", ["id", "gen", "planet_id"], [[100, 2, 10]])
+    database.promote(database.staging, database.undo)
+    assert generations(database) == {2}
+    assert database.structure() == structure
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.002, 0.01, 0.03])
