@@ -153,7 +153,10 @@ def test_another_project_s_night_survives_a_restart_of_redis_in_a_step(
 
 
 def test_the_settings_are_the_same_with_and_without_the_namespace() -> None:
-    plain, namespaced = Celery("plain"), Celery("namespaced")
+    plain, namespaced = (
+        Celery("plain", set_as_current=False),
+        Celery("namespaced", set_as_current=False),
+    )
     plain.config_from_object("backup_tasks.celery_defaults")
     namespaced.config_from_object("backup_tasks.celery_defaults.namespaced", namespace="CELERY")
 
