@@ -112,6 +112,14 @@ class Tree:
             path = f"{folder}/{name}" if folder else name
             if not is_folder:
                 yield Found(name=path)
+            elif name in ("", ".", ".."):
+                # S3 lists "a//b" as a folder "." within "a", and the same within that, for ever.
+                raise StorageRefused(
+                    f"it lists a folder called {name!r}: a key has two slashes in a row, or dots "
+                    "for a folder, and can't be reached by its name",
+                    obj=f"storage {self.alias}: {folder or '/'}",
+                    hint="Give the object another key.",
+                )
             elif path != RESERVED:
                 yield from self.found(path)
 
