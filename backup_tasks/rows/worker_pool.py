@@ -48,8 +48,10 @@ _TO_STOP = 2.0
 """Seconds that a worker is given to end its statement, before it is killed."""
 
 # The project may print while it starts: that must not get in between the answers.
+# A program that was started in the background may ignore SIGINT, which is what ends a statement.
 _PROGRAM = (
-    "import os, sys; answers = os.fdopen(os.dup(1), 'w', buffering=1); os.dup2(2, 1);"
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    " answers = os.fdopen(os.dup(1), 'w', buffering=1); os.dup2(2, 1);"
     " import django; django.setup();"
     " from backup_tasks.rows.worker_pool import serve; serve(sys.stdin, answers)"
 )
