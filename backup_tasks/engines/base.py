@@ -34,7 +34,7 @@ class ExportedSnapshot:
 class Engine(ABC):
     """Does to one database what differs between databases.
 
-    A *place* is where a whole copy of the tables can stand beside live: a schema or a file. Its
+    A *schema* holds a whole copy of the tables beside live: on SQLite it is a file. Its
     name says what it is for (staging or undo) and for which run, so that what a crash left behind
     is found by name. All methods are called from one thread.
     """

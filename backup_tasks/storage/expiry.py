@@ -110,7 +110,8 @@ def _decisions(candidates: Sequence[Candidate], held: Mapping[str, str]) -> list
             Kept(
                 name=each.name,
                 created_at=each.created_at,
-                failed_at=failure.at if failure else None,
+                failed_at=failure.at if failure else each.created_at if each.incomplete else None,
+                fault="it failed a test" if failure else "it is incomplete",
             )
         )
     policy, now = backup_settings().retention, timezone.now()

@@ -19,7 +19,9 @@ class Kept:
     name: str
     created_at: datetime
     failed_at: datetime | None = None
-    """When it failed a test that it has not passed since."""
+    """When it failed a test that it has not passed since; when it was made, if it lacks files."""
+    fault: str = "it failed a test"
+    """What is wrong with one that has `failed_at`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +64,8 @@ def plan(
     """Decide on the packages of one project, label and type, newest first.
 
     `held` are packages that stay whatever the policy says, each with the reason. The newest sound
-    package always stays. One that failed takes no slot; it stays for 30 days, and while it is the
-    only one of a day that the policy would keep.
+    package always stays. One that failed, or lacks files, takes no slot; it stays for 30 days, and
+    while it is the only one of a day that the policy would keep.
     """
     sound = [package for package in _newest_first(packages) if package.failed_at is None]
     kept = slots(sound, policy)
@@ -82,12 +84,12 @@ def plan(
             return Decision(package=package, keep=False, why=why)
         until = failed_at + FAILED_FOR
         if until > now:
-            why = f"it failed a test; kept until {until:%Y-%m-%d}"
+            why = f"{package.fault}; kept until {until:%Y-%m-%d}"
             return Decision(package=package, keep=True, why=why)
         if package in alone and package.name in needed:
-            why = "it failed a test, but it is the only one of its day"
+            why = f"{package.fault}, but it is the only one of its day"
             return Decision(package=package, keep=True, why=why)
-        why = f"it failed a test on {failed_at:%Y-%m-%d} and passed none since"
+        why = f"{package.fault}, since {failed_at:%Y-%m-%d}"
         return Decision(package=package, keep=False, why=why)
 
     return [decide(package) for package in _newest_first(packages)]

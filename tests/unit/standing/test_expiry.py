@@ -183,6 +183,25 @@ def test_a_package_that_failed_stays_in_the_store_and_takes_no_slot(
     assert "it failed a test; kept until" in prune(dry_run=True)[0][second]["why"]
 
 
+def test_a_package_without_its_files_takes_no_slot_from_one_that_has_them(
+    package: str, on_project: Project, change: Change
+) -> None:
+    """Nights on which the media were not mounted must not push the whole backups out."""
+    change(RETENTION={**ONE, "daily": 2})
+    whole = older(on_project, package, 3)
+    lacking = [
+        older(on_project, package, days, incomplete="storage default: 5 of 5 files")
+        for days in (1, 2)
+    ]
+
+    result = expiry.expire(run_id="", dry=False)
+
+    assert result["removed"] == []
+    assert names(on_project) == {package, whole, *lacking}
+    whys = {each["name"]: each["why"] for each in expiry.expire(run_id="", dry=True)["packages"]}
+    assert all("it is incomplete; kept until" in whys[name] for name in lacking)
+
+
 def test_a_dry_run_looks_like_one(package: str) -> None:
     code, out, _ = run_command("prune_packages", "--dry-run")
     assert code == 0
