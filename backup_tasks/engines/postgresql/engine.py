@@ -169,16 +169,13 @@ class PostgreSQL(MergingEngine):
 
     @contextmanager
     def at(self, schema: str) -> Iterator[None]:
-        live, connection = self.live, self._guarded(schema)
-        with live.cursor() as cursor:
-            counted = sequences.outside(cursor, schema)
-        try:
-            with connection_replaced(self.alias, connection), others_read_only(self.alias):
-                yield
-        finally:
-            if connection.sequences_outside:
-                with live.cursor() as cursor:
-                    sequences.put_right(cursor, connection.sequences_outside, counted)
+        connection = self._guarded(schema)
+        with (
+            sequences.put_right(self.live, schema, connection),
+            connection_replaced(self.alias, connection),
+            others_read_only(self.alias),
+        ):
+            yield
         if connection.refusal:
             raise connection.refusal
 

@@ -119,7 +119,7 @@ class Found(NamedTuple):
 
     relations: list[str]
     """Tables, views and sequences that would be changed, with the mode of the lock."""
-    sequences: list[str]
+    sequences: set[str]
     """Those of them that count: what they gave out, or were set to, is not rolled back."""
     objects: list[str]
     """Functions, types, grants and other rows of the catalogue."""
@@ -139,12 +139,20 @@ def found(cursor: Any, schema: str, connect: Connect, *, catalogue: bool) -> Fou
     objects = _objects(cursor, schema, connect) if wrote and catalogue else []
     return Found(
         relations=[f"{_KINDS.get(kind, 'table')} {name} ({mode})" for name, kind, mode in locked],
-        sequences=[name for name, kind, _ in locked if kind == "S"],
+        sequences={name for name, kind, _ in locked if kind == _SEQUENCE},
         objects=objects,
     )
 
 
-_KINDS = {"S": "sequence", "v": "view", "m": "materialized view", "f": "foreign table"}
+def sequences_locked(cursor: Any, schema: str) -> set[str]:
+    """Return the sequences outside of the schema that the cursor's transaction used, also in a
+    savepoint that was rolled back."""
+    cursor.execute(_LOCKED, [schema])
+    return {name for name, kind, _ in cursor.fetchall() if kind == _SEQUENCE}
+
+
+_SEQUENCE = "S"
+_KINDS = {_SEQUENCE: "sequence", "v": "view", "m": "materialized view", "f": "foreign table"}
 
 
 def _objects(cursor: Any, schema: str, connect: Connect) -> list[str]:

@@ -1,41 +1,142 @@
-"""Sequences of PostgreSQL's that no rollback brings back."""
+"""Sequences of live's that what runs in staging drew from: no rollback brings them back.
+
+Other clients draw from them too, so that one has moved proves nothing. Two things do: a lock of the
+transaction, which outlives a savepoint that is rolled back, and `currval`, which is the session's
+own and outlives the transaction. The latter says nothing of `setval(…, false)`, nor behind a
+pooler, where a session is everybody's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any, Protocol
+
+from django.db import DatabaseError
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from backup_tasks.errors import BackupError, LeftStaging
+
+_HINT = (
+    "Live's rows were not touched. Name no sequence with its schema in the SQL of migrations, "
+    "seeds, checks, functions and triggers. Numbers that were drawn are not given back, since "
+    "others may have drawn later ones; a gap does no harm. Where a sequence was set far ahead, set "
+    "it back yourself, with setval."
+)
+
+Numbers = Mapping[str, int | None]
+"""The last number that each sequence gave, by qualified name; None where it gave none."""
 
 
-def outside(cursor: Any, schema: str) -> dict[str, int]:
-    """Return the last number that each sequence outside of the schema gave, by qualified name."""
+class Watched(Protocol):
+    """A connection to staging."""
+
+    refusal: BackupError | None
+    sequences_before: Numbers | None
+    """None: it only reads."""
+    sequences_outside: set[str]
+    """What it drew from, or set."""
+
+
+def outside(cursor: Any, schema: str) -> Numbers:
+    """Return those of all sequences outside of the schema."""
     cursor.execute(
         "SELECT format('%%I.%%I', schemaname, sequencename), last_value FROM pg_sequences"
-        " WHERE schemaname <> %s AND last_value IS NOT NULL AND increment_by > 0",
+        " WHERE schemaname <> %s",
         [schema],
     )
     return dict(cursor.fetchall())
 
 
-def put_right(cursor: Any, names: Sequence[str], before: Mapping[str, int]) -> None:
-    """Let none of the sequences give a number again that it gave before, or that is in use. The
-    others stay: a gap does no harm."""
+def used_by_session(
+    cursor: Any, errors: AbstractContextManager[Any], schema: str, before: Numbers
+) -> set[str]:
+    """Return the sequences that have moved, and that the session itself drew from or set.
+
+    The cursor is the driver's, in no transaction; inside of `errors`, its errors are Django's.
+    """
+    cursor.execute("SELECT pg_backend_pid()")
+    if cursor.fetchone() != (cursor.connection.info.backend_pid,):
+        return set()  # a pooler is between
+    used = set()
+    for name in _moved(before, outside(cursor, schema)):
+        with suppress(DatabaseError), errors:  # the server's way to say no
+            cursor.execute("SELECT currval(%s)", [name])
+            used.add(name)
+    return used
+
+
+def _moved(before: Numbers, after: Numbers) -> list[str]:
+    return [name for name, last in after.items() if before.get(name) != last]
+
+
+@contextmanager
+def put_right(live: BaseDatabaseWrapper, schema: str, connection: Watched) -> Iterator[None]:
+    """Around all that a connection to staging does: afterwards no sequence of live gives a number
+    again, and the refusal says where those are that it moved. Raises LeftStaging."""
+    with live.cursor() as cursor:
+        before = connection.sequences_before = outside(cursor, schema)
+    try:
+        yield
+    finally:
+        if connection.sequences_outside:
+            with live.cursor() as cursor:
+                told = _put_right(cursor, schema, sorted(connection.sequences_outside), before)
+            if told:
+                _refuse(connection, schema, f"no rollback brings a sequence back: {told}")
+
+
+def _refuse(connection: Watched, schema: str, told: str) -> None:
+    """Say it in the refusal, or else in place of what failed on its own."""
+    error = sys.exception()
+    if isinstance(refusal := connection.refusal, LeftStaging):
+        refusal.what, refusal.hint = f"{refusal.what}; {told}", _HINT
+        refusal.args = (refusal.what, refusal.obj, refusal.hint)
+    elif error is None or (isinstance(error, Exception) and not isinstance(error, BackupError)):
+        failed = f"; what drew from it failed, too: {error}" if error else ""
+        raise LeftStaging(f"{told}{failed}", obj=f"schema {schema}", hint=_HINT) from error
+
+
+def _put_right(cursor: Any, schema: str, names: Iterable[str], before: Numbers) -> str:
+    found = outside(cursor, schema)
     for name in names:
-        cursor.execute(
-            "SELECT format('%%I.%%I', n.nspname, s.relname),"
-            " format('%%I.%%I', n.nspname, c.relname), quote_ident(a.attname)"
-            " FROM pg_class s JOIN pg_namespace n ON n.oid = s.relnamespace"
-            " LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = s.oid"
-            "  AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0"
-            " LEFT JOIN pg_class c ON c.oid = d.refobjid"
-            " LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid"
-            " WHERE s.oid = %s::regclass",
-            [name],
-        )
-        sequence, table, column = cursor.fetchone()
-        least = before.get(sequence, 0)
-        used = f"(SELECT max({column}) FROM {table})" if column else "NULL"
-        cursor.execute(
-            f"SELECT setval(%s, greatest(s.last_value, %s, {used})) FROM {sequence} s"
-            f" WHERE s.last_value < greatest(%s, {used})",
-            [sequence, least, least],
-        )
+        if name in found:
+            _set_forward(cursor, name, before.get(name))
+    after = outside(cursor, schema)
+    return ", ".join(
+        f"{name} stood at {_told(before.get(name))}, was at {_told(found[name])}"
+        + (f" and is put right to {_told(after[name])}" if found[name] != after.get(name) else "")
+        for name in names
+        if name in found and name in after and before.get(name) != found[name]
+    )
+
+
+def _told(last: int | None) -> str:
+    return "its start" if last is None else str(last)
+
+
+def _set_forward(cursor: Any, name: str, before: int | None) -> None:
+    """Let it give none of the numbers again that it gave before, or that are in use. One that is
+    ahead of them stays where it is."""
+    cursor.execute(
+        "SELECT d.refobjid::regclass::text,"
+        "       quote_ident(a.attname), q.seqincrement > 0"
+        "  FROM pg_sequence q"
+        "  LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = q.seqrelid"
+        "   AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0"
+        "  LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid"
+        " WHERE q.seqrelid = %s::regclass",
+        [name],
+    )
+    table, column, rises = cursor.fetchone()
+    furthest, behind = ("max", "<") if rises else ("min", ">")
+    used = f"SELECT {column} FROM {table} UNION ALL" if column else ""
+    cursor.execute(
+        f"SELECT setval(%s, least.number) FROM {name} s,"
+        f" (SELECT {furthest}(number) FROM ({used} SELECT %s::bigint) t(number)) least(number)"
+        # One that has not been called yet gives the number itself at which it stands.
+        f" WHERE s.last_value {behind} least.number"
+        "    OR s.last_value = least.number AND NOT s.is_called",
+        [name, before],
+    )

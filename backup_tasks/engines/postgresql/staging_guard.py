@@ -16,14 +16,15 @@ import inspect
 import itertools
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 
 from backup_tasks.engines.base import quoted
-from backup_tasks.engines.postgresql import outside_staging, statements
+from backup_tasks.engines.postgresql import outside_staging, sequences, statements
 from backup_tasks.engines.postgresql.search_path import MARK, WHERE, Expected, Where, ended, problem
 from backup_tasks.errors import (
     BackupError,
@@ -42,12 +43,15 @@ class Guard:
 
     def __init__(self, raw: Any, expected: Expected, connection: GuardedConnection) -> None:
         self._raw, self._expected, self._connection = raw, expected, connection
+        self._errors = connection.wrap_database_errors
+        """Inside, the driver's errors are Django's."""
         self._mark: str | None = None
         """Of the transaction that is open; None before it has begun."""
         self._confirmed = False
         self._plain = raw.cursor_factory
-        self._commit, self._transaction = raw.commit, raw.transaction
-        raw.commit, raw.transaction = self.commit, self.transaction
+        self._commit, self._rollback = raw.commit, raw.rollback
+        raw.commit, raw.rollback = self.commit, self.rollback
+        self._transaction, raw.transaction = raw.transaction, self.transaction
         raw.cursor_factory = guarded(raw.cursor_factory, self)
         raw.server_cursor_factory = guarded(raw.server_cursor_factory, self)
 
@@ -81,10 +85,30 @@ class Guard:
         try:
             self.check()
         except BackupError:
-            self._raw.rollback()
+            self._rollback()
             raise
         self._commit()
         self._mark = None
+
+    def rollback(self) -> None:
+        """In place of the driver's own: sequences stay where they are, so they are noted."""
+        if self._raw.info.transaction_status.name == "INTRANS":
+            with suppress(Error), self._errors, self._plain(self._raw) as cursor:
+                locked = outside_staging.sequences_locked(cursor, self._expected.schema)
+                self._connection.sequences_outside |= locked
+        self._rollback()
+
+    def end(self) -> None:
+        """Before the connection is closed: note what sequences its session has used."""
+        if (before := self._connection.sequences_before) is None:
+            return
+        with suppress(Error), self._errors:  # one that is broken tells nothing
+            self._raw.rollback()
+            self._raw.autocommit = True
+            with self._plain(self._raw) as cursor:
+                schema = self._expected.schema
+                used = sequences.used_by_session(cursor, self._errors, schema, before)
+                self._connection.sequences_outside |= used
 
     def begin(self) -> None:
         """Give the transaction its search path; it begins with this if it has not begun yet."""
@@ -109,7 +133,7 @@ class Guard:
                 cursor, schema, self._expected.connect, catalogue=catalogue
             )
         if done.names:
-            self._connection.sequences_outside += done.sequences
+            self._connection.sequences_outside |= done.sequences
             self._refuse(_left(schema, done))
 
     def _before(self, text: str) -> None:
@@ -228,8 +252,8 @@ class GuardedConnection(BaseDatabaseWrapper):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.sequences_outside: list[str] = []
-        """Whose numbers may have changed all the same: no rollback brings them back."""
+        self.sequences_before: sequences.Numbers | None = None
+        self.sequences_outside: set[str] = set()
 
     def get_new_connection(self, *arguments: Any, **options: Any) -> Any:
         raw = super().get_new_connection(*arguments, **options)
@@ -246,6 +270,11 @@ class GuardedConnection(BaseDatabaseWrapper):
         self.guard.begin()
         self.guard.confirm()
         return super().chunked_cursor()
+
+    def _close(self) -> None:
+        if self.guard is not None and self.connection is not None and not self.connection.closed:
+            self.guard.end()
+        super()._close()  # type: ignore[misc]
 
     def _commit(self) -> None:
         try:
