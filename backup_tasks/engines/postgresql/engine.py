@@ -199,12 +199,12 @@ class PostgreSQL(MergingEngine):
     def _filling_by(self, load: BulkLoad) -> Iterator[None]:
         self._load = load
         if isinstance(here := self.live, GuardedConnection):
-            here.watches_catalogue = False  # it is only our own statements that are sent
+            here.runs_project_code = False  # it is only our own statements that are sent
         try:
             yield
         finally:
             if isinstance(here, GuardedConnection):
-                here.watches_catalogue = True
+                here.runs_project_code = True
             del self._load
 
     def write(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:

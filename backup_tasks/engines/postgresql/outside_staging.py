@@ -11,14 +11,18 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
-# Reading takes ACCESS SHARE, the check of a foreign key ROW SHARE: neither changes anything.
+# Reading takes ACCESS SHARE, the check of a foreign key ROW SHARE: neither changes anything. But
+# code that was to find staging's tables, and reads live's, would go by the wrong rows. Tables of
+# extensions are nobody's but the extension's.
 _LOCKED = """
-    SELECT DISTINCT c.oid::regclass::text, c.relkind::text, l.mode
+    SELECT DISTINCT format('%%I.%%I', n.nspname, c.relname), c.relkind::text, l.mode
       FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
       JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.granted
        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-       AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
+       AND (l.mode NOT IN ('AccessShareLock', 'RowShareLock') OR n.nspname = %s AND NOT EXISTS (
+            SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+               AND d.deptype = 'e'))
        AND n.nspname <> %s AND n.nspname <> 'information_schema' AND c.relkind <> 'i'
        AND NOT starts_with(n.nspname, 'pg_')
      ORDER BY 1
@@ -114,48 +118,39 @@ Connect = Callable[[], AbstractContextManager[Any]]
 """Gives a cursor of another connection to the same database, in no transaction."""
 
 
-class Found(NamedTuple):
-    """What was done outside."""
+class Relations(NamedTuple):
+    """Tables, views and sequences that a transaction changed outside, or read in live."""
 
-    relations: list[str]
-    """Tables, views and sequences that would be changed, with the mode of the lock."""
+    names: list[str]
+    """With the mode of the lock."""
     sequences: set[str]
     """Those of them that count: what they gave out, or were set to, is not rolled back."""
-    objects: list[str]
-    """Functions, types, grants and other rows of the catalogue."""
-
-    @property
-    def names(self) -> list[str]:
-        return [*self.relations, *self.objects]
 
 
-def found(cursor: Any, schema: str, connect: Connect, *, catalogue: bool) -> Found:
-    """Return what the cursor's transaction did outside of the schema so far; functions, types,
-    grants and the like only where `catalogue` says so."""
-    cursor.execute(_LOCKED, [schema])
+def relations(cursor: Any, schema: str, live: str | None) -> Relations:
+    """Return what the cursor's transaction has locked outside of the schema so far.
+
+    Where code of the project's may have run, `live` is live's schema: what is in it may not even be
+    read then.
+    """
+    cursor.execute(_LOCKED, [live, schema])
     locked = cursor.fetchall()
-    cursor.execute("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")
-    wrote = cursor.fetchone() == (True,)
-    objects = _objects(cursor, schema, connect) if wrote and catalogue else []
-    return Found(
-        relations=[f"{_KINDS.get(kind, 'table')} {name} ({mode})" for name, kind, mode in locked],
+    return Relations(
+        names=[f"{_KINDS.get(kind, 'table')} {name} ({mode})" for name, kind, mode in locked],
         sequences={name for name, kind, _ in locked if kind == _SEQUENCE},
-        objects=objects,
     )
-
-
-def sequences_locked(cursor: Any, schema: str) -> set[str]:
-    """Return the sequences outside of the schema that the cursor's transaction used, also in a
-    savepoint that was rolled back."""
-    cursor.execute(_LOCKED, [schema])
-    return {name for name, kind, _ in cursor.fetchall() if kind == _SEQUENCE}
 
 
 _SEQUENCE = "S"
 _KINDS = {_SEQUENCE: "sequence", "v": "view", "m": "materialized view", "f": "foreign table"}
 
 
-def _objects(cursor: Any, schema: str, connect: Connect) -> list[str]:
+def objects(cursor: Any, schema: str, connect: Connect) -> list[str]:
+    """Return functions, types, grants and other rows of the catalogue that the cursor's transaction
+    made, changed or dropped outside of the schema so far."""
+    cursor.execute("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")
+    if cursor.fetchone() != (True,):
+        return []
     cursor.execute(_WRITTEN, [schema])
     written = _still_open(cursor, cursor.fetchall(), connect)
     cursor.execute(_DROPPED)
@@ -197,6 +192,7 @@ def _outside(objects: Sequence[tuple[int, int]], schema: str, connect: Connect) 
             " LATERAL pg_identify_object(t.class::oid, t.obj::oid, 0) o"
             " WHERE o.identity IS NOT NULL AND o.schema IS DISTINCT FROM quote_ident(%s)"
             " AND NOT (t.class = 'pg_namespace'::regclass::oid AND o.identity = quote_ident(%s))"
+            " AND o.identity !~ '^pg_(toast_)?temp'"
             # What belongs to a table has no schema of its own: the table's lock tells of it.
             " AND NOT (o.schema IS NULL AND position(%s IN o.identity) > 0)",
             [[c for c, _ in objects], [o for _, o in objects], schema, schema, f"{schema}."],

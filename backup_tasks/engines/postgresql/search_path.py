@@ -39,10 +39,18 @@ class Expected:
     """Where the transactions of a guarded connection have to be."""
 
     schema: str
+    live_path: tuple[str, ...]
+    """Live's own search path, live's schema first: types, functions, operators, collations and text
+    search configurations that staging lacks are found there, as live finds them."""
     schema_oid: int
     database: int
     server_started: str
     connect: outside_staging.Connect
+
+    @property
+    def path(self) -> str:
+        """The search path as SQL writes it: the schema's own things come first."""
+        return ", ".join(map(quoted, dict.fromkeys((self.schema, *self.live_path))))
 
     @classmethod
     def of(cls, cursor: Any, schema: str, connect: outside_staging.Connect) -> Expected:
@@ -51,8 +59,11 @@ class Expected:
         where = Where(*cursor.fetchone())
         if where.schema_oid is None:
             raise gone(schema)
+        cursor.execute("SELECT current_schemas(false)::text[]")
+        (path,) = cursor.fetchone()
         return cls(
             schema=schema,
+            live_path=tuple(path),
             schema_oid=where.schema_oid,
             database=where.database,
             server_started=where.server_started,

@@ -3,8 +3,13 @@
 A search path is believed by nobody: a pooler may ignore the option that set it, or give each
 transaction another connection; a handler, or a backend of the project, may set another one (T22).
 So each transaction of a guarded connection begins with a search path of its own, asks the server
-where it is before the first query, and asks again before it commits; and then the server also says
-what the transaction has locked or written outside. If there is anything, it is rolled back.
+where it is before the first query, and asks again before it commits. After each statement the
+server says what the transaction has locked outside, and before the commit what it has written to
+the catalogue. If there is anything, it is rolled back.
+
+Staging's own tables come first in that path, and live's schemas after them: extensions, types and
+functions are found where live finds them. A table that is found there is refused, though only read.
+DROP … IF EXISTS sees staging alone: what is there only in live does not exist.
 
 That holds for whatever is sent over the connection: by the ORM, by raw cursors, by the driver's own
 connection. What would run without a transaction gets one.
@@ -15,7 +20,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -26,10 +31,8 @@ from django.db.migrations.executor import MigrationExecutor
 from backup_tasks.engines.base import quoted
 from backup_tasks.engines.postgresql import outside_staging, sequences, statements
 from backup_tasks.engines.postgresql.search_path import MARK, WHERE, Expected, Where, ended, problem
-from backup_tasks.errors import (
-    BackupError,
-    LeftStaging,
-)
+from backup_tasks.engines.postgresql.swap import LOCK_TIMEOUT_MS
+from backup_tasks.errors import BackupError, LeftStaging
 
 _NUMBERS = itertools.count(1)
 _NO_QUERY = frozenset({"SET", "LOCK", "SAVEPOINT", "RELEASE", "ROLLBACK", ""})
@@ -94,8 +97,8 @@ class Guard:
         """In place of the driver's own: sequences stay where they are, so they are noted."""
         if self._raw.info.transaction_status.name == "INTRANS":
             with suppress(Error), self._errors, self._plain(self._raw) as cursor:
-                locked = outside_staging.sequences_locked(cursor, self._expected.schema)
-                self._connection.sequences_outside |= locked
+                done = outside_staging.relations(cursor, self._expected.schema, None)
+                self._connection.sequences_outside |= done.sequences
         self._rollback()
 
     def end(self) -> None:
@@ -114,8 +117,9 @@ class Guard:
         """Give the transaction its search path; it begins with this if it has not begun yet."""
         if self._mark is None or self._is_idle():
             self._mark, self._confirmed = str(next(_NUMBERS)), False
-            path = f"SET LOCAL search_path = {quoted(self._expected.schema)}"
-            self._execute(f"{path}; SET LOCAL {MARK} = '{self._mark}'")
+            # Nobody else uses staging: what has to wait waits for a client of live's.
+            wait = f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}; " if self._watches else ""
+            self._execute(f"{wait}{self._path()}; SET LOCAL {MARK} = '{self._mark}'")
 
     def check(self) -> None:
         """Raise what speaks against a commit: see `confirm`."""
@@ -126,14 +130,26 @@ class Guard:
         if self._mark is None:
             self.begin()
         self.confirm()
+        self._refuse_relations()
+        if self._watches:
+            self._refuse_objects()
+
+    def _refuse_relations(self) -> None:
+        expected = self._expected
+        live = expected.live_path[0] if self._watches else None
         with self._plain(self._raw) as cursor:
-            schema = self._expected.schema
-            catalogue = self._connection.watches_catalogue
-            done = outside_staging.found(
-                cursor, schema, self._expected.connect, catalogue=catalogue
-            )
+            done = outside_staging.relations(cursor, expected.schema, live)
         if done.names:
             self._connection.sequences_outside |= done.sequences
+            self._refuse(_left(expected.schema, done.names))
+
+    def _refuse_objects(self) -> None:
+        schema = self._expected.schema
+        self._execute(self._path(alone=True))  # what is elsewhere is then named with its schema
+        with self._plain(self._raw) as cursor:
+            done = outside_staging.objects(cursor, schema, self._expected.connect)
+        self._execute(self._path())  # deferred triggers are still to run
+        if done:
             self._refuse(_left(schema, done))
 
     def _before(self, text: str) -> None:
@@ -142,12 +158,28 @@ class Guard:
         self.begin()
         if not self._confirmed and statements.first_word(text) not in _NO_QUERY:
             self.confirm()
+        if statements.drops_if_exists(text):
+            self._execute(self._path(alone=True))
 
     def _after(self, text: str) -> None:
         if self._is_idle():
             self._refuse(ended(text))
-        if _PATH.search(text) and self._raw.info.transaction_status.name == "INTRANS":
-            self._execute(f"SET LOCAL search_path = {quoted(self._expected.schema)}")
+        if self._raw.info.transaction_status.name != "INTRANS":
+            return
+        if self._watches:
+            # At once: a lock on a table of live's keeps its clients waiting.
+            self._refuse_relations()
+        if _PATH.search(text) or statements.drops_if_exists(text):
+            self._execute(self._path())
+
+    @property
+    def _watches(self) -> bool:
+        return self._connection.runs_project_code
+
+    def _path(self, *, alone: bool = False) -> str:
+        """Return the SQL that sets the search path; `alone`, so that nothing of live's is found."""
+        path = quoted(self._expected.schema) if alone else self._expected.path
+        return f"SET LOCAL search_path = {path}"
 
     def _refuse_text(self, text: str) -> None:
         if self._connection.refusal:
@@ -195,12 +227,11 @@ def _migration_at_work() -> str:
     return ""
 
 
-def _left(schema: str, done: outside_staging.Found) -> LeftStaging:
-    more = f" and {len(done.names) - _NAMED} more" if len(done.names) > _NAMED else ""
+def _left(schema: str, names: Sequence[str]) -> LeftStaging:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return LeftStaging(
-        "it would have changed what is outside of staging, and was rolled back: "
-        + ", ".join(done.names[:_NAMED])
-        + more,
+        "it would have changed what is outside of staging, or read live's rows, and was rolled "
+        "back: " + ", ".join(names[:_NAMED]) + more,
         obj=f"schema {schema}",
         hint="Live data was not touched. Name no schema in the SQL of migrations, seeds, checks, "
         "functions and triggers: what they name without one is found in staging, and in live when "
@@ -219,6 +250,12 @@ class _GuardedCursor:
     guard: Guard
 
     def execute(self, query: Any, *arguments: Any, **options: Any) -> Any:
+        # A DROP … IF EXISTS sees less than what follows it in the same text.
+        if not any(arguments) and isinstance(query, str) and statements.drops_if_exists(query):
+            *first, query = statements.split(query)
+            for statement in first:
+                with self.guard.around(statement) as sent:
+                    super().execute(sent, *arguments, **options)  # type: ignore[misc]
         with self.guard.around(query) as query:
             return super().execute(query, *arguments, **options)  # type: ignore[misc]
 
@@ -243,15 +280,15 @@ class GuardedConnection(BaseDatabaseWrapper):
     """Mixed into the class of the project's connection."""
 
     expected: Expected
-    watches_catalogue = True
-    """Whether functions, types and grants are looked for outside: not where no code of the
-    project's runs."""
+    runs_project_code = True
+    """Whether functions, types and grants are looked for outside, and reading live is refused."""
     guard: Guard | None = None
     refusal: BackupError | None = None
     """What was refused once stays so, whoever caught the error."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.introspection = _introspection(self)
         self.sequences_before: sequences.Numbers | None = None
         self.sequences_outside: set[str] = set()
 
@@ -282,6 +319,21 @@ class GuardedConnection(BaseDatabaseWrapper):
         except BackupError:
             self.run_on_commit = []
             raise
+
+
+def _introspection(connection: GuardedConnection) -> Any:
+    """Return the connection's introspection, to which the schema's own tables are all there are."""
+    kind = connection.introspection_class
+
+    def get_table_list(self: Any, cursor: Any) -> list[Any]:
+        cursor.execute(
+            "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE n.nspname = current_schema()"
+        )
+        own = {name for (name,) in cursor.fetchall()}
+        return [table for table in kind.get_table_list(self, cursor) if table.name in own]
+
+    return type(kind.__name__, (kind,), {"get_table_list": get_table_list})(connection)
 
 
 def connection_to(

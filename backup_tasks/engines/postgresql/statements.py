@@ -23,6 +23,7 @@ _TOKENS = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_DROP = re.compile(r"\bDROP\b", re.IGNORECASE)
 _ENDS = frozenset({"BEGIN", "START", "COMMIT", "END", "ABORT"})
 _CONCURRENTLY = re.compile(
     r"^(\s*(?:CREATE\s+(?:UNIQUE\s+)?INDEX|DROP\s+INDEX|REINDEX\s+\w+|REFRESH\s+MATERIALIZED\s+VIEW))"
@@ -36,7 +37,7 @@ def transaction_control(text: str) -> str | None:
     none would. Savepoints are none: SAVEPOINT, RELEASE, ROLLBACK TO."""
     if not _WORTH_A_LOOK.search(text):
         return None
-    for words in _statements(text):
+    for words, _ in _statements(text):
         first, second = (*words, "", "")[:2]
         if first in _ENDS or (first == "PREPARE" and second == "TRANSACTION"):
             return " ".join(filter(None, (first, second)))
@@ -53,19 +54,31 @@ def without_concurrently(text: str) -> str:
 
 def first_word(text: str) -> str:
     """Return the first word of the text, in capitals."""
-    words = next(_statements(text), [])
-    return words[0] if words else ""
+    return next((words[0] for words, _ in _statements(text)), "")
 
 
-def _statements(text: str) -> Iterator[list[str]]:
-    """Yield the words of each statement, in capitals; at most those that tell what it is."""
+def drops_if_exists(text: str) -> bool:
+    """Whether a statement of the text is a DROP … IF EXISTS."""
+    return bool(_DROP.search(text)) and any(
+        words[0] == "DROP" and "IF" in words for words, _ in _statements(text)
+    )
+
+
+def split(text: str) -> list[str]:
+    """Return the statements of the text, one by one."""
+    return [statement for _, statement in _statements(text)]
+
+
+def _statements(text: str) -> Iterator[tuple[list[str], str]]:
+    """Yield of each statement its words, in capitals, at most those that tell what it is, and its
+    text."""
     words: list[str] = []
-    depth = 0
+    depth = begins = 0
     for token in _TOKENS.finditer(text):
         if token["end"] and depth == 0:
             if words:
-                yield words
-            words = []
+                yield words, text[begins : token.start()]
+            words, begins = [], token.end()
         elif word := (token["word"] or "").upper():
             # A body of SQL's own, BEGIN ATOMIC … END, holds statements, and CASE … END.
             if words and words[0] == "CREATE" and _may_have_a_body(words):
@@ -73,10 +86,10 @@ def _statements(text: str) -> Iterator[list[str]]:
                     depth += 1
                 elif word == "END" and depth:
                     depth -= 1
-            if len(words) < 4:
+            if len(words) < 5:
                 words.append(word)
     if words:
-        yield words
+        yield words, text[begins:]
 
 
 def _may_have_a_body(words: list[str]) -> bool:

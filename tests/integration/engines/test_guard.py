@@ -190,7 +190,7 @@ def test_what_stays_inside_is_no_alarm_whatever_others_do_to_live(walled: LiveDa
             other.execute("UPDATE planet SET gen = 9")
             other.execute("CREATE FUNCTION h() RETURNS int LANGUAGE sql AS 'SELECT 1'")
             other.execute("DROP FUNCTION there()")
-            run_all("DROP TABLE comet; SELECT count(*) FROM public.planet")
+            run_all("DROP TABLE comet; SELECT count(*) FROM planet")
             with transaction.atomic():
                 run_all("CREATE DOMAIN few AS int CHECK (VALUE < 9); DROP DOMAIN few")
     assert {row[-1] for row in walled.live()["planet"]} == {9}
