@@ -158,8 +158,8 @@ def test_one_that_was_set_far_ahead_stays_there_and_the_refusal_has_both_numbers
 
 def test_what_failed_besides_is_said_too(walled: LiveDatabase) -> None:
     def fail(text: str) -> None:
-        with transaction.atomic():
-            run_all(text)
+        with transaction.atomic(), connections["default"].cursor() as cursor:
+            cursor.execute(text)
 
     refusal = _refused(walled, fail, f"{DRAW}; SELECT nextval('public.none')")
     assert 'relation "public.none" does not exist' in refusal.what
