@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.habits.pages import ROOT, coded, page, rows
+from tests.habits.pages import ROOT, Page, coded, page, pages, rows
 
 APP = ROOT / "backup_tasks"
 GLOSSARY = page("docs/reference/glossary.md")
@@ -27,7 +27,7 @@ REPLACED = {
     "patience": "lock retry",
     "exchange": "rename swap",
     "boundaries": "foreign keys across the swap",
-    "suspension": "deferred indexes and constraints",
+    "suspension": "deferred constraints",
     "wire": "value encoding",
     "finishing": "value encoding",
     "shape": "codec",
@@ -45,6 +45,18 @@ the words that it is made of."""
 
 FOLDERS = ("rows", "merge", "engines/mariadb", "engines/lock_retry.py")
 """Where that holds, below `backup_tasks/`."""
+
+IN_PROSE = re.compile(
+    r"\b(leavings|meanwhile|into_live|placement|stand(?:s|ing)? in|patience|suspension|helpers?"
+    r"|finishing|stubs)\b",
+    re.IGNORECASE,
+)
+"""Those of these words that can't mean anything else in a sentence of the docs."""
+
+HISTORY = ("CHANGELOG.md", "docs/adr/0019-rooms.md", "docs/evidence.md")
+"""Pages that tell of what was, or of other projects."""
+
+PAGES = [each for each in pages() if str(each) not in HISTORY]
 
 MODULES = sorted(
     path
@@ -90,6 +102,13 @@ def test_no_identifier_is_a_word_that_the_glossary_replaced(path: Path) -> None:
     }
 
     assert {name: say for name, say in found.items() if say} == {}
+
+
+@pytest.mark.parametrize("of", PAGES, ids=str)
+def test_no_page_says_a_word_that_the_glossary_replaced(of: Page) -> None:
+    sentences = re.sub(r"`[^`\n]+`", "", of.prose)
+
+    assert IN_PROSE.findall(sentences) == []
 
 
 def test_words_are_found_inside_identifiers() -> None:
