@@ -51,7 +51,7 @@ from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.identities import settled_identities
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.parallel_dump import Job, dump_all
-from backup_tasks.rows.scope import Scope, columns_left_out, full_scope, label
+from backup_tasks.rows.scope import Scope, columns_left_out, full_scope, label, models_without_table
 from backup_tasks.rows.selection import ModelFilter, Selection, refuse_dependent, selection_of
 from backup_tasks.storage import catalogue
 from backup_tasks.storage.file_storages import project_trees
@@ -77,6 +77,7 @@ def dump_rows(folder: Path, *, params: Mapping[str, Any], progress: Progress) ->
         connection = connections[settings.database]
         created_at = datetime.now(UTC)
         identities, warnings = settled_identities(connection, scope.included, settings.natural_keys)
+        warnings += models_without_table(scope)
         warnings += columns_left_out(connection, scope.included)
         codecs = [RowCodec(model, identities, connection) for model in scope.included]
         entries = tuple(_dump_models(engine, codecs, folder, progress))

@@ -69,6 +69,9 @@ class Engine(ABC):
         Of the tables also where others would empty or rewrite them, which no snapshot knows.
         """
 
+    def refuse_hidden_rows(self, tables: Sequence[str]) -> None:  # noqa: B027 - elsewhere all are seen
+        """Raise Misconfigured if the role sees, of one of the tables, some of the rows only."""
+
     def export_snapshot(self, tables: Sequence[str], *, least: int) -> ExportedSnapshot | None:
         """Inside `snapshot`, or another transaction: let other connections see what it sees, until
         it ends. None where none can, or the tables take less than so many bytes."""

@@ -10,7 +10,7 @@ from django.db import connections
 
 from backup_tasks.backup import completeness
 from backup_tasks.conf import BackupSettings, backup_settings
-from backup_tasks.engines import engine_for
+from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import KeyMissing
 from backup_tasks.package.manifest import Manifest
 from backup_tasks.restore import migration_compatibility, open_package
@@ -89,16 +89,15 @@ def rows_at_stake(
 
 def live_counts(settings: BackupSettings) -> dict[str, int]:
     """Return how many rows each model has, all counted at one moment."""
-    with engine_for(settings.database).snapshot():
-        return _count(settings)
+    with (engine := engine_for(settings.database)).snapshot():
+        return _count(engine, settings)
 
 
-def _count(settings: BackupSettings) -> dict[str, int]:
+def _count(engine: Engine, settings: BackupSettings) -> dict[str, int]:
     connection = connections[settings.database]
-    return {
-        label(model): count_rows(connection, model._meta.db_table)
-        for model in full_scope(settings).included
-    }
+    models = full_scope(settings).included
+    engine.refuse_hidden_rows([model._meta.db_table for model in models])
+    return {label(model): count_rows(connection, model._meta.db_table) for model in models}
 
 
 def _compared(
@@ -106,9 +105,9 @@ def _compared(
 ) -> tuple[dict[str, int], dict[str, bool]]:
     """Return live's counts, and of each model whether live's content is the package's: it tells of
     rows that were changed since, which a count does not."""
-    with engine_for(settings.database).snapshot():
+    with (engine := engine_for(settings.database)).snapshot():
         connection = connections[settings.database]
-        counts = _count(settings)
+        counts = _count(engine, settings)
         if not comparable:
             return counts, {}
         codecs = codecs_of(manifest, apps, connection)

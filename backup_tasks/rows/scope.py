@@ -13,11 +13,15 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.conf import BackupSettings
 from backup_tasks.errors import Misconfigured
+from backup_tasks.rows.missing_tables import refuse_rows_left_out
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.query import Field
 
 CONTROL_APPS = frozenset({"backup_tasks", "django_celery_results", "sessions"})
 """Apps that are never in a package and never replaced, so that the ledger survives a restore."""
+
+NO_TABLE = "its table does not exist"
+"""Why a model is left out that was never migrated here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +47,15 @@ def names_of(model: Model) -> set[str]:
 
 
 def full_scope(settings: BackupSettings, *, users: bool = True) -> Scope:
-    """Return the scope of a full package of this project. `users=False` leaves the users out."""
+    """Return the scope of a full package of this project. `users=False` leaves the users out.
+
+    Raises Misconfigured, also where a model has rows in a table that the database does not list.
+    """
     installed = apps.get_models(include_auto_created=True, include_swapped=True)
     _refuse_unknown_names(settings.exclude, installed)
-    with connections[settings.database].cursor() as cursor:
-        tables = set(connections[settings.database].introspection.table_names(cursor))
+    connection = connections[settings.database]
+    with connection.cursor() as cursor:
+        tables = set(connection.introspection.table_names(cursor))
     included: list[Model] = []
     excluded: list[tuple[str, str]] = []
     for model in installed:
@@ -56,6 +64,9 @@ def full_scope(settings: BackupSettings, *, users: bool = True) -> Scope:
             excluded.append((label(model), reason))
         else:
             included.append(model)
+    refuse_rows_left_out(
+        connection, [model for model in installed if (label(model), NO_TABLE) in excluded]
+    )
     return Scope(included=tuple(by_dependency(included)), excluded=tuple(sorted(excluded)))
 
 
@@ -76,10 +87,17 @@ def _exclusion_reason(
     if not router.allow_migrate_model(settings.database, model):
         return f"kept in another database than {settings.database}"
     if meta.db_table not in tables:
-        return "its table does not exist"
+        return NO_TABLE
     if not users and label(get_user_model()) in names_of(model):
         return "users were left out by --no-include-users"
     return ""
+
+
+def models_without_table(scope: Scope) -> tuple[str, ...]:
+    """Return a warning for each model that is left out because it has no table."""
+    return tuple(
+        f"{name} is not in the package: {why}" for name, why in scope.excluded if why == NO_TABLE
+    )
 
 
 def columns_left_out(connection: BaseDatabaseWrapper, models: Iterable[Model]) -> tuple[str, ...]:

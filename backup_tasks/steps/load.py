@@ -72,6 +72,7 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
             else models_beside(models, backup_settings())
         )
         tables = [model._meta.db_table for model in (*models, *carried)]
+        engine.refuse_hidden_rows(tables)
         with (
             _constraints_held(manifest),
             engine.loading(tables, attempt=work.attempt) as token,

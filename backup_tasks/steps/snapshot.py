@@ -37,6 +37,7 @@ def snapshot(work: Work) -> dict[str, Any]:
     with engine.snapshot():
         part = _part(work)
         models = part.scope.included
+        engine.refuse_hidden_rows([model._meta.db_table for model in models])
         for number, model in enumerate(models, start=1):
             work.progress(number, len(models), label(model))
             counts[label(model)] = count_rows(connections[settings.database], model._meta.db_table)

@@ -64,3 +64,29 @@ def test_tables_that_use_an_extension_are_replaced_and_the_extension_stays(
         folded = "name = upper(name)::citext"
         found = server.execute(f"SELECT count(*) FROM documents_tag WHERE {folded}")
         assert found.fetchone() == (before.count("documents_tag"),)
+
+
+def test_rows_that_a_policy_hides_from_the_role_stop_a_backup_before_anything_is_written(
+    owned: Project, tmp_path: Path
+) -> None:
+    """Without this a backup holds the rows that the policy shows, and is equal to itself."""
+    package = tmp_path / "before.tar.zst"
+    owned.succeed("create_backup", "--output", package)
+    with psycopg.connect(owned.database_url, autocommit=True) as owner:
+        owner.execute("ALTER TABLE documents_tag ENABLE ROW LEVEL SECURITY")
+        owner.execute("CREATE POLICY part ON documents_tag USING (id % 2 = 0)")
+        owned.succeed("create_backup", "--output", tmp_path / "owner.tar.zst")
+        owner.execute("ALTER TABLE documents_tag FORCE ROW LEVEL SECURITY")
+
+    refused = [
+        owned.json("create_backup", "--output", tmp_path / "forced.tar.zst"),
+        owned.json("restore_from_package", package, "--confirm", "--no-safety-backup"),
+        owned.json("restore_from_package", package, "--dry-run"),
+    ]
+
+    for answer in refused:
+        (error,) = answer["errors"]
+        assert "documents_tag" in error["what"]
+        assert "BYPASSRLS" in error["hint"]
+        assert error["exit_code"] == 2
+    assert not (tmp_path / "forced.tar.zst").exists()

@@ -25,6 +25,8 @@ from backup_tasks.engines.postgresql import (
     bulk_load,
     columns,
     fencing,
+    row_security,
+    schemas_of_tenants,
     sequences,
     snapshots,
     swap,
@@ -57,6 +59,7 @@ class PostgreSQL(MergingEngine):
 
     def __init__(self, alias: str) -> None:
         super().__init__(alias)
+        schemas_of_tenants.refuse(self.live)
         self._made: dict[str, int | None] = {}
         """By name, the schemas that this engine made: one of the same name may be another."""
         with self.live.cursor() as cursor:
@@ -101,9 +104,14 @@ class PostgreSQL(MergingEngine):
     def snapshot(self, tables: Sequence[str] = ()) -> Iterator[None]:
         with self.live.cursor() as cursor:
             there = table_definitions.tables_in(cursor, self._live_schema, tables)
+            row_security.refuse_hidden_rows(cursor, self._live_schema, there)
         held = [f"{quoted(self._live_schema)}.{quoted(table)}" for table in there]
         with self._reading(self._connection(), held=held):
             yield
+
+    def refuse_hidden_rows(self, tables: Sequence[str]) -> None:
+        with self.live.cursor() as cursor:
+            row_security.refuse_hidden_rows(cursor, self._schema, tables)
 
     @contextmanager
     def _reading(
@@ -235,6 +243,7 @@ class PostgreSQL(MergingEngine):
             elif writing:
                 self._keep_writers_out(cursor, writing)
             cursor.execute("SET LOCAL jit = off")
+            cursor.execute(row_security.OFF)
             yield f"{quoted(schema)}."
 
     def _keep_writers_out(self, cursor: Any, tables: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backup_tasks.engines.base import ExportedSnapshot, quoted
+from backup_tasks.engines.postgresql import row_security
 from backup_tasks.errors import DoesNotFit
 
 
@@ -18,6 +19,7 @@ def begin(cursor: Any, token: str, held: Sequence[str]) -> None:
     the snapshot is taken by the first query after that.
     """
     cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    cursor.execute(row_security.OFF)
     if held:
         cursor.execute(f"LOCK TABLE {', '.join(held)} IN ACCESS SHARE MODE")
     if token:

@@ -29,7 +29,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 
 from backup_tasks.engines.base import quoted
-from backup_tasks.engines.postgresql import outside_staging, sequences, statements
+from backup_tasks.engines.postgresql import outside_staging, row_security, sequences, statements
 from backup_tasks.engines.postgresql.search_path import MARK, WHERE, Expected, Where, ended, problem
 from backup_tasks.engines.postgresql.swap import LOCK_TIMEOUT_MS
 from backup_tasks.errors import BackupError, LeftStaging
@@ -177,9 +177,9 @@ class Guard:
         return self._connection.runs_project_code
 
     def _path(self, *, alone: bool = False) -> str:
-        """Return the SQL that sets the search path; `alone`, so that nothing of live's is found."""
+        """Return the SQL that sets the search path, `alone` without live's, and shows every row."""
         path = quoted(self._expected.schema) if alone else self._expected.path
-        return f"SET LOCAL search_path = {path}"
+        return f"SET LOCAL search_path = {path}; {row_security.OFF}"
 
     def _refuse_text(self, text: str) -> None:
         if self._connection.refusal:

@@ -1,0 +1,74 @@
+"""Models whose table is not among those that the database lists.
+
+A model that was never migrated here has no rows: it is left out, with that reason. But a table may
+also be in another schema (`db_table = 'audit"."entry'`), or be of a kind that is not listed (a
+view, a partition). Its rows would be left out by accident, so it is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from django.db import DatabaseError, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.state import ProjectState
+
+from backup_tasks.errors import Misconfigured
+from backup_tasks.rows.natural_keys import Model
+
+
+def refuse_rows_left_out(connection: BaseDatabaseWrapper, models: Sequence[Model]) -> None:
+    """Raise Misconfigured, naming each of the models that has a table or should have one.
+
+    The models are those whose table is not listed.
+    """
+    if not models:
+        return
+    loader = MigrationLoader(connection, ignore_no_migrations=True)
+    applied = [key for key in loader.applied_migrations if key in loader.graph.nodes]
+    state = loader.project_state(applied)
+    problems = [
+        f"{model._meta.label_lower} (table {model._meta.db_table})"
+        for model in models
+        if _is_migrated(model, state) or _is_readable(connection, model)
+    ]
+    if problems:
+        raise Misconfigured(
+            "the database does not list the tables of these models, so their rows would not be "
+            f"in a backup: {', '.join(problems)}",
+            obj=f"database {connection.alias}",
+            hint="A table of another schema, a view and a partition can't be backed up by their "
+            "model. Name the models in BACKUP['EXCLUDE'] if something else keeps their rows; or "
+            "run `manage.py migrate` if a table is missing.",
+        )
+
+
+def _is_migrated(model: Model, state: ProjectState) -> bool:
+    """Whether the migrations that were applied made the table."""
+    meta = model._meta
+    owner = cast(Model, meta.auto_created or model)
+    known = state.models.get((owner._meta.app_label, str(owner._meta.model_name)))
+    if known is None:
+        return False
+    if owner is not model:
+        names = {
+            field.name
+            for field in owner._meta.local_many_to_many
+            if field.remote_field.through is model
+        }
+        return not names.isdisjoint(known.fields)
+    default = f"{meta.app_label}_{meta.model_name}"
+    return bool(known.options.get("db_table", default) == meta.db_table)
+
+
+def _is_readable(connection: BaseDatabaseWrapper, model: Model) -> bool:
+    """Whether a query finds a table by that name all the same."""
+    table = connection.ops.quote_name(model._meta.db_table)
+    try:
+        with transaction.atomic(connection.alias), connection.cursor() as cursor:
+            cursor.execute(f"SELECT 1 FROM {table} WHERE 1 = 0")
+    except DatabaseError:
+        return False
+    return True
