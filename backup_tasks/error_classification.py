@@ -51,6 +51,7 @@ _TRANSIENT_STATES = ("08", "40", "53300", "57P")
 Source: PostgreSQL documentation, appendix A."""
 _DISK_FULL_STATE = "53100"
 _QUERY_CANCELED = "57014"
+_IDLE_TOO_LONG = "25P03"
 _OF_MARIADB = {
     **dict.fromkeys((1021, 1114), _DISK_FULL_STATE),
     1146: _NO_TABLE,
@@ -143,6 +144,10 @@ def _of_database(error: DatabaseError | InterfaceError) -> BackupError:
         return Permanent(
             f"the database ended a statement: {text}",
             hint="Raise the role's or the database's statement_timeout, then `resume_run`.",
+        )
+    if state == _IDLE_TOO_LONG:
+        return DatabaseUnavailable(
+            f"the database ended the transaction, this process was idle in it: {text}"
         )
     if isinstance(error, InterfaceError) or (
         isinstance(error, OperationalError) and _may_pass(text, state)

@@ -26,6 +26,7 @@ from backup_tasks.ledger.rows import (
     history,
     is_live,
     lease_end,
+    ledger_transaction,
 )
 from backup_tasks.models import Run, Step
 
@@ -136,7 +137,7 @@ class Claim:
     def reads(self, package: str, sha256: str) -> None:
         """Write which package the run reads, as soon as that is known: a run that fails is found
         with its package, and nobody removes that meanwhile. Raises LeaseLost, Cancelled."""
-        with transaction.atomic(using=database()):
+        with ledger_transaction():
             self.still_mine()
             Run.objects.filter(pk=self.run.pk).update(package=package, package_sha256=sha256)
 
@@ -195,7 +196,7 @@ def _take(step: Step, task_id: str) -> bool:
     unchanged = Step.objects.filter(
         pk=step.pk, attempt=step.attempt, state=step.state, lease_until=step.lease_until
     )
-    with transaction.atomic(using=database()):
+    with ledger_transaction():
         if not unchanged.update(**changes):
             return False
         active = Run.objects.filter(pk=step.run_id, state__in=Run.ACTIVE)
@@ -237,7 +238,7 @@ def succeed(
     written: dict[str, Any] = {"report": report}
     if package:
         written |= {"package": package, "package_sha256": sha256}
-    with transaction.atomic(using=database()):
+    with ledger_transaction():
         _end(claim, Step.State.SUCCEEDED, "succeeded", result=dict(result), lease_until=None)
         later = Step.objects.filter(run=step.run_id, position=step.position + 1)
         finished = not later.update(lease_until=expected_by())
@@ -270,7 +271,7 @@ def fail(
     """
     record: dict[str, Any] = {**error.record(), "traceback": traceback}
     written = {"report": report} if report is not None else {}
-    with transaction.atomic(using=database()):
+    with ledger_transaction():
         _end(claim, Step.State.FAILED, "failed", of=error.record(), error=record, lease_until=None)
         run = Run.objects.filter(pk=claim.step.run_id)
         run.update(live_lock=None, **written)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
 
 from backup_tasks.conf import backup_settings
+from backup_tasks.engines.stopped_client import bounded_transaction
 from backup_tasks.errors import ErrorRecord
 from backup_tasks.ledger import owner
 from backup_tasks.models import Step
@@ -21,6 +23,12 @@ _GRACE_IN_LEASES = 5
 def database() -> str:
     """Return the alias of the database that holds the ledger."""
     return backup_settings().database
+
+
+def ledger_transaction() -> AbstractContextManager[None]:
+    """Begin a transaction on the ledger. A process that is stopped within it does not keep others
+    from the rows for long."""
+    return bounded_transaction(database())
 
 
 def lease_end() -> datetime:

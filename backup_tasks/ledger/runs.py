@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.utils import timezone
 
 from backup_tasks.errors import AnotherRunActive, BackupError, Cancelled, Permanent
@@ -17,6 +17,7 @@ from backup_tasks.ledger.rows import (
     expected_by,
     history,
     is_live,
+    ledger_transaction,
 )
 from backup_tasks.models import Run, Step, UndoPoint
 
@@ -67,7 +68,7 @@ def start(
 
 
 def _insert(run: Run, step_names: Sequence[str]) -> None:
-    with transaction.atomic(using=database()):
+    with ledger_transaction():
         run.save(using=database(), force_insert=True)
         Step.objects.bulk_create(
             Step(run=run, position=position, name=name, lease_until=expected_by())
@@ -152,7 +153,7 @@ def cancel(run_id: str, *, requested_by: str = "") -> Run:
     """
     by = f" by {requested_by}" if requested_by else ""
     error = Cancelled(f"cancelled{by}", obj=run_id, hint="Start a new run when it is wanted.")
-    with transaction.atomic(using=database()):
+    with ledger_transaction():
         _take_from_the_dead(run_id)
         cancelled = Run.objects.filter(pk=run_id, state__in=Run.ACTIVE)
         if not cancelled.update(
@@ -204,7 +205,7 @@ def resume(run_id: str, *, on_workers: bool, writes_live: bool, requested_by: st
     if is_live(step):
         raise another_run_active(run)
     try:
-        with transaction.atomic(using=database()):
+        with ledger_transaction():
             _reopen(run, step, on_workers=on_workers, writes_live=writes_live)
     except IntegrityError:
         holder = Run.objects.filter(live_lock=LIVE).exclude(pk=run_id).first()

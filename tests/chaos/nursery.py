@@ -3,7 +3,7 @@
 A child counts its *moments*: each SQL statement, commit and rollback, each file that is opened,
 renamed, linked or removed, each folder that is made or removed, and the boundaries of steps. It
 kills itself right before the one it is told, or a little later; or stops itself right before it
-changes a file of the media. The product's code is not changed for that.
+changes a file of the media, or executes a statement. The product's code is not changed for that.
 """
 
 import gc
@@ -48,7 +48,7 @@ class Moments:
         self._begins_with = order.get("counting_from", "")
         self._fault = Fault(*order["fault"]) if "fault" in order else None
         self._media = Path(os.environ["MEDIA_ROOT"])
-        self._stops_at = order.get("stops_at")
+        self._stops_at, self._stops_when = order.get("stops_at"), order.get("stops_when")
 
     def __call__(self, what: str) -> None:
         if self._fault:
@@ -61,6 +61,9 @@ class Moments:
             if self._stops_at == 0:
                 os.kill(os.getpid(), signal.SIGSTOP)
             self._stops_at -= 1
+        if self._stops_when is not None and self._stops_when in what:
+            self._stops_when = None
+            os.kill(os.getpid(), signal.SIGSTOP)
         if len(self.seen) == self._at or what.startswith(self._when):
             self._die()
         self.seen.append(what)
@@ -151,6 +154,11 @@ def watch(moments: Moments, order: dict[str, Any]) -> None:
         limit = order["file_limit"][1] if order.get("file_limit", [""])[0] == step else None
         execution.VERBS[step] = bounded(step, execution.verb_of(step), moments, limit)
     execution.RETRY = execution.Retry(times=2, first=0.05)
+    if "idle_seconds" in order:
+        from backup_tasks.engines import stopped_client
+
+        for between in stopped_client.IDLE_SECONDS:
+            stopped_client.IDLE_SECONDS[between] = order["idle_seconds"]
     if "lock_tries" in order:
         from backup_tasks.engines.postgresql import engine as postgresql
 

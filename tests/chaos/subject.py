@@ -66,16 +66,15 @@ class Subject:
         }
         return self._ending(self.nursery.ask(order), output, moments)
 
-    def stop(self, *command: str | Path, stops_at: int, **order: Any) -> "Stopped | None":
-        """Run a command in a child that stops itself right before a change of a file. None if it
-        ended before."""
+    def stop(self, *command: str | Path, **order: Any) -> "Stopped | None":
+        """Run a command in a child that stops itself right before a change of a file, by its number
+        (`stops_at`), or a statement, by a part of it (`stops_when`). None if it ended before."""
         output = self.project.folder / "stopped.txt"
         output.unlink(missing_ok=True)
         order |= {
             "command": [str(part) for part in command],
             "output": str(output),
             "moments": str(self.project.folder / "stopped.json"),
-            "stops_at": stops_at,
         }
         answer = self.nursery.ask(order)
         if answer["code"] is not None:

@@ -9,9 +9,11 @@ in the whole suite, at more in `make chaos`.
 """
 
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,8 @@ EACH = int(os.environ.get("CHAOS_ZOMBIES", "3"))
 """How many are made of each kind of step, where it changes that many files."""
 
 Command = tuple[str | Path, ...]
+GIVEN_UP_WITHIN = 20
+"""Seconds until another worker has finished what the server has ended after one second."""
 UNDO: Command = ("undo_restore", "--confirm")
 PRUNE: Command = ("prune_packages",)
 
@@ -59,8 +63,16 @@ class Zombies:
 
     def stop(self, step: str, command: Command, at: int) -> Stopped:
         """Stop a run there, and let its lease run out."""
-        stopped = self.subject.stop(*command, counting_from=f"claimed {step}", stops_at=at)
-        assert stopped is not None, (step, at)
+        return self._stop(command, step, stops_at=at)
+
+    def stop_in_transaction(self, step: str, command: Command, statement: str) -> Stopped:
+        """Stop a run before that statement, and let its lease run out. The server waits a second
+        for it."""
+        return self._stop(command, step, stops_when=statement, idle_seconds=1)
+
+    def _stop(self, command: Command, step: str, **order: Any) -> Stopped:
+        stopped = self.subject.stop(*command, counting_from=f"claimed {step}", **order)
+        assert stopped is not None, (step, order)
         self.subject.client.execute(
             "UPDATE backup_tasks_step SET lease_until = '2001-01-01 00:00:00'"
             " WHERE state = 'running'"
@@ -117,6 +129,29 @@ def test_stopped_in_a_restore(zombies: Zombies) -> None:
         assert subject.generation() in (old, new), at
 
 
+LAST_STATEMENT = {
+    "postgres": 'INSERT INTO "public".django_migrations',
+    "mariadb": "BEGIN NOT ATOMIC RENAME TABLE",
+}
+"""Of a swap, when everything is locked."""
+
+
+@pytest.mark.parametrize("engine", LAST_STATEMENT)
+def test_stopped_in_the_transaction_that_swaps(zombies: Zombies) -> None:
+    """SQLite has no server that could end it."""
+    subject = zombies.subject
+    statement = LAST_STATEMENT[subject.project.engine]
+    for step, new in (("promote", other(subject.generation())), ("undo", subject.generation())):
+        command = UNDO if step == "undo" else restore(subject, new)
+        stopped = zombies.stop_in_transaction(step, command, statement)
+        began = time.monotonic()
+        subject.state()  # waits for the locks
+        zombies.finish()
+        assert time.monotonic() - began < GIVEN_UP_WITHIN
+        assert subject.generation() == new
+        zombies.go_on(stopped, f"{step}, in its transaction")
+
+
 def test_stopped_in_an_undo(zombies: Zombies) -> None:
     subject = zombies.subject
     subject.succeed_restore(other(subject.generation()))
@@ -155,6 +190,25 @@ def test_stopped_in_a_merge(zombies: Zombies) -> None:
         if since == "superseded":
             subject.succeed_restore("b")
         zombies.go_on(stopped, f"merge, {since}")
+    subject.succeed_restore("b")
+
+
+@pytest.mark.parametrize("engine", ["postgres"])
+def test_stopped_in_the_transaction_that_merges(zombies: Zombies) -> None:
+    subject = zombies.subject
+    subject.succeed_restore("b")
+    subject.succeed(*merge(subject, "a"))
+    merged = subject.state()
+    subject.succeed_restore("b")
+    stopped = zombies.stop_in_transaction(
+        "merge", merge(subject, "a"), 'INSERT INTO "backup_tasks_undopoint"'
+    )
+    began = time.monotonic()
+    subject.client.execute("BEGIN; LOCK TABLE shelf_document IN ROW EXCLUSIVE MODE; COMMIT")
+    zombies.finish()
+    assert time.monotonic() - began < GIVEN_UP_WITHIN
+    assert subject.state() == merged
+    zombies.go_on(stopped, "merge, in its transaction")
     subject.succeed_restore("b")
 
 

@@ -28,6 +28,7 @@ from backup_tasks.engines.mariadb.rename_swap import (
     tables_in,
     triggers_of,
 )
+from backup_tasks.engines.stopped_client import bounded_transaction
 from backup_tasks.errors import Misconfigured
 
 _OLDEST = (10, 6)
@@ -269,11 +270,21 @@ class MariaDB(Engine):
         """Swap the tables and commit the record, with a lock retry; return the seconds of the swap.
 
         `record` checks the lease in a transaction that stays open during the swap, so an attempt
-        that lost its lease renames nothing.
+        that lost its lease renames nothing. Each statement of the swap shows the server that the
+        client of that transaction is there.
         """
 
+        def and_ask(execute: Callable[..., Any], *statement: Any) -> Any:
+            with self.live.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            return execute(*statement)
+
         def attempt() -> float:
-            with transaction.atomic(self.alias), self._ddl_cursor() as cursor:
+            with (
+                bounded_transaction(self.alias, between="another connection"),
+                self._ddl_cursor() as cursor,
+                cursor.db.execute_wrapper(and_ask),
+            ):
                 record()
                 began = time.monotonic()
                 swap.run(cursor)

@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from typing import Any
 
-from django.db import DatabaseError, IntegrityError, InterfaceError, connections, transaction
+from django.db import DatabaseError, IntegrityError, InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.conf import backup_settings
@@ -29,6 +29,7 @@ from backup_tasks.engines.base import connection_replaced, qualified, quoted
 from backup_tasks.engines.postgresql import deferred_constraints
 from backup_tasks.engines.postgresql.deferred_constraints import Key
 from backup_tasks.engines.postgresql.snapshots import server
+from backup_tasks.engines.stopped_client import bounded_transaction
 from backup_tasks.errors import BackupError, DoesNotFit, LeaseLost
 
 _STATE = "backup_tasks_load"
@@ -137,7 +138,10 @@ class BulkLoad:
 
     @contextmanager
     def _transaction(self) -> Iterator[Any]:
-        with transaction.atomic(self._alias), connections[self._alias].cursor() as cursor:
+        with (
+            bounded_transaction(self._alias),
+            connections[self._alias].cursor() as cursor,
+        ):
             yield cursor
 
     @contextmanager

@@ -39,6 +39,7 @@ from backup_tasks.engines.postgresql.schema_removal import remove_schema
 from backup_tasks.engines.postgresql.search_path import Expected, gone, schema_oid
 from backup_tasks.engines.postgresql.staging_guard import GuardedConnection, connection_to
 from backup_tasks.engines.postgresql.swap import LOCK_TIMEOUT_MS
+from backup_tasks.engines.stopped_client import Between, bounded_transaction
 
 _LOCK_TRIES = 15
 _REFUSED = (
@@ -149,7 +150,7 @@ class PostgreSQL(MergingEngine):
 
     def create(self, schema: str) -> None:
         def attempt() -> None:
-            with transaction.atomic(self.alias), self.live.cursor() as cursor:
+            with self._bounded_transaction() as cursor:
                 fencing.end_others(cursor, schema)
                 cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
                 remove_schema(self.alias, schema)
@@ -161,7 +162,7 @@ class PostgreSQL(MergingEngine):
 
     def clone(self, schema: str, tables: Sequence[str]) -> list[str]:
         self.create(schema)
-        with transaction.atomic(self.alias), self.live.cursor() as cursor:
+        with self._bounded_transaction() as cursor:
             table_definitions.copy(
                 cursor, self._live_schema, schema, [*tables, "django_migrations"]
             )
@@ -237,7 +238,7 @@ class PostgreSQL(MergingEngine):
 
     @contextmanager
     def merge_transaction(self, schema: str, *, writing: Sequence[str] | None) -> Iterator[str]:
-        with transaction.atomic(self.alias), self.live.cursor() as cursor:
+        with self._bounded_transaction(between="project code") as cursor:
             if writing is None:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             elif writing:
@@ -256,6 +257,12 @@ class PostgreSQL(MergingEngine):
                 cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
 
         self._retry_lock(attempt)
+
+    @contextmanager
+    def _bounded_transaction(self, *, between: Between = "nothing") -> Iterator[Any]:
+        """One that locks tables of live, or what was live's."""
+        with bounded_transaction(self.alias, between=between), self.live.cursor() as cursor:
+            yield cursor
 
     def _retry_lock(self, attempt: Callable[[], T]) -> T:
         return retry_lock(
@@ -279,7 +286,7 @@ class PostgreSQL(MergingEngine):
         keep: str,
         record: Callable[[], None],
     ) -> float:
-        with transaction.atomic(self.alias), self.live.cursor() as cursor:
+        with self._bounded_transaction() as cursor:
             swap.refuse_unfit(cursor, self._live_schema, schema, tables)
             bulk_load.refuse_unfinished(cursor, schema)
             views.build(self.alias, cursor, self._live_schema, schema, tables)
@@ -293,7 +300,7 @@ class PostgreSQL(MergingEngine):
         keep: str,
         record: Callable[[], None],
     ) -> float:
-        with transaction.atomic(self.alias), self.live.cursor() as cursor:
+        with self._bounded_transaction() as cursor:
             swap.refuse_unfit(cursor, self._live_schema, schema, tables)
             record()
             began = time.monotonic()

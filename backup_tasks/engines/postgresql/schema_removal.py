@@ -14,6 +14,7 @@ from typing import Any
 from django.db import DatabaseError, connections, transaction
 
 from backup_tasks.engines.base import quoted
+from backup_tasks.engines.stopped_client import bounded_transaction
 from backup_tasks.errors import StillReferenced
 
 _DEPENDED_ON = "2BP01"
@@ -66,7 +67,7 @@ def remove_schema(alias: str, schema: str) -> None:
 
     Raises StillReferenced, and drops nothing, where something outside hangs on what is inside.
     """
-    with transaction.atomic(alias), connections[alias].cursor() as cursor:
+    with bounded_transaction(alias), connections[alias].cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema])
         if not cursor.fetchone():
             return

@@ -4,7 +4,7 @@ import errno
 from typing import Any
 
 import pytest
-from django.db import DataError, InterfaceError, OperationalError, ProgrammingError
+from django.db import DataError, InterfaceError, InternalError, OperationalError, ProgrammingError
 
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import (
@@ -33,6 +33,7 @@ def of_postgres(kind: type[Exception], text: str, state: str) -> Exception:
         (InterfaceError("connection already closed"), DatabaseUnavailable),
         (of_postgres(OperationalError, "shutting down", "57P01"), DatabaseUnavailable),
         (of_postgres(OperationalError, "deadlock detected", "40P01"), DatabaseUnavailable),
+        (of_postgres(InternalError, "idle-in-transaction timeout", "25P03"), DatabaseUnavailable),
         (of_postgres(OperationalError, "lock timeout", "55P03"), LockNotGranted),
         (OperationalError(1205, "Lock wait timeout exceeded"), LockNotGranted),
         (OperationalError(1213, "Deadlock found"), DatabaseUnavailable),
