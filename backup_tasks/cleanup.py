@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from backup_tasks import ledger
-from backup_tasks.backup.dump import withdraw
+from backup_tasks.backup.publish import withdraw
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import AnotherRunActive, HandoverChanged

@@ -19,10 +19,10 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import StateApps
 
-from backup_tasks.backup.dump import field_entries
 from backup_tasks.conf import BackupSettings
 from backup_tasks.errors import DoesNotFit, HandoverChanged, ValidationFailed
 from backup_tasks.package.manifest import FieldEntry, Manifest
+from backup_tasks.rows.members import field_entries
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.scope import full_scope, label
 from backup_tasks.storage.file_storages import project_trees

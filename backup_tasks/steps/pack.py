@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from backup_tasks.backup import completeness
-from backup_tasks.backup.dump import pack_and_publish
+from backup_tasks.backup.pack import pack_files
 from backup_tasks.steps import Work
 
 
 def pack(work: Work) -> dict[str, Any]:
     """Return {"package": name or path, "size": bytes, "sha256": …, "incomplete", "warnings"} of the
     published package, and, if it is one of everything, {"storages": figures by alias}."""
-    packed = pack_and_publish(
+    packed = pack_files(
         work.workspace / "out",
         params=work.params,
         progress=work.progress,

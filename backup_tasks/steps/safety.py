@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from backup_tasks.backup.dump import dump_rows, pack_and_publish
+from backup_tasks.backup.dump import dump_rows
+from backup_tasks.backup.pack import pack_files
 from backup_tasks.errors import PackageDamaged
 from backup_tasks.restore import open_package, test_results
 from backup_tasks.steps import Work
@@ -21,7 +22,7 @@ def safety(work: Work) -> dict[str, Any]:
     # What is missing is no reason to keep nothing: the restore may be what brings it back.
     params = {"type": "full", "label": "safety", "accept_missing_files": True}
     manifest = dump_rows(folder, params=params, progress=work.progress)
-    packed = pack_and_publish(folder, params=params, progress=work.progress)
+    packed = pack_files(folder, params=params, progress=work.progress)
     name, written, missing = packed.name, packed.written, packed.manifest.accepted
     try:
         opened = open_package.bring(name, folder / "package", params=work.params, own=True)

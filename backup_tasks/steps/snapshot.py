@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connections
 
-from backup_tasks.backup.dump import scope_of
+from backup_tasks.backup.contents import scope_of
 from backup_tasks.backup.options import PackageOptions, package_options
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import Engine, engine_for
