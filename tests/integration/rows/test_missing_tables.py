@@ -8,7 +8,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test.utils import isolate_apps
 from pytest_django import DjangoDbBlocker
 
-from backup_tasks.backup.dump import scope_of
+from backup_tasks.backup.contents import scope_of
 from backup_tasks.conf import backup_settings
 from backup_tasks.errors import Misconfigured
 from backup_tasks.rows.missing_tables import refuse_rows_left_out
