@@ -17,6 +17,7 @@ from backup_tasks.merge.dialect import Dialect
 from backup_tasks.merge.mapped_models import MappedModel
 from backup_tasks.merge.policy import Policy
 from backup_tasks.merge.translation import KEPT, Translation
+from backup_tasks.printable import printable
 from backup_tasks.rows.query import key_query
 
 _MAX_EXAMPLES = 10
@@ -150,11 +151,11 @@ def _description(reason: str) -> str:
 
 
 def row_names(dialect: Dialect, mapped: MappedModel, where: str, limit: int) -> list[str]:
-    """Return the natural keys of some rows of the package, as text."""
+    """Return the natural keys of some rows of the package, as text that can be printed."""
     columns, source = key_query(mapped.model, mapped.paths, dialect.connection, dialect.staging)
     on = _on(dialect, mapped)
     return [
-        ", ".join(map(str, row))
+        printable(", ".join(map(str, row)))
         for row in dialect.rows(
             f"SELECT {', '.join(columns)} FROM {source}"
             f" JOIN {dialect.staged(mapped.mapping)} m ON {on} WHERE {where}"

@@ -15,6 +15,7 @@ from backup_tasks.merge.dialect import Dialect
 from backup_tasks.merge.mapped_models import MappedModel, refers_by_pk, target_of
 from backup_tasks.merge.policy import Policy, is_user_model
 from backup_tasks.merge.translation import GENERIC, generic_keys
+from backup_tasks.printable import printable
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.query import Field, key_query
 
@@ -92,7 +93,7 @@ def _missing_row_messages(
             )
             if count:
                 counts.append(f"{count} {mapped.label}.{field.name}")
-        name = ", ".join(map(str, row[1:]))
+        name = printable(", ".join(map(str, row[1:])))
         yield f"{outside.label} {name} is in neither, and {', '.join(counts)} refer to it"
     total = dialect.value(f"SELECT count(*) FROM {mapping} WHERE action = 'unmatched'")
     if total > _MAX_EXAMPLES:

@@ -27,7 +27,9 @@ STANDING_LIMIT = 1 << 16
 """Bytes of the largest copy that is read."""
 
 _FORMAT = 1
-_WHY_LIMIT = 2000
+WHY_LIMIT = 2000
+"""Characters of the longest reason of a verdict."""
+
 _PURPOSE = b"backup_tasks standing 1\n"
 """Signed along, so that a signature for anything else can't be passed off as one for a standing."""
 
@@ -167,7 +169,7 @@ def _record(standing: Standing) -> dict[str, Any]:
                 "passed": verdict.passed,
                 "at": _utc(verdict.at),
                 "run": verdict.run,
-                "why": verdict.why[:_WHY_LIMIT],
+                "why": verdict.why[:WHY_LIMIT],
             }
             for verdict in standing.verdicts
         ],
@@ -186,7 +188,7 @@ def _verdict(record: strict.Record) -> Verdict:
         passed=record.flag("passed"),
         at=_moment(record),
         run=_storable(record, "run", 64),
-        why=_storable(record, "why", _WHY_LIMIT),
+        why=_storable(record, "why", WHY_LIMIT),
     )
     record.done()
     return verdict
@@ -197,7 +199,7 @@ def _pin(record: strict.Record) -> Pin:
         pinned=record.flag("pinned"),
         at=_moment(record),
         by=_storable(record, "by", 150),
-        reason=_storable(record, "reason", _WHY_LIMIT),
+        reason=_storable(record, "reason", WHY_LIMIT),
     )
     record.done()
     return pin

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Literal, cast
 from django.db import DatabaseError, InterfaceError
 
 from backup_tasks.errors import BackupError, DoesNotFit, HandoverChanged
+from backup_tasks.printable import printable
 from backup_tasks.restore.run_folder import RunFolder, at_rest
 from backup_tasks.storage.files import Entry, Tree
 from backup_tasks.storage.folder_scan import in_order
@@ -53,14 +54,15 @@ def make_merge_plan(folder: RunFolder, wanted: Iterable[Entry], *, replace: bool
     """Write what must happen so that the storage holds the wanted files too, which are staged.
 
     Of two files of one name, the staged one is taken if `replace` says so. A plan that is there
-    already is kept. Returns {"add", "replace", "kept": number, "conflicts": [some names]}.
+    already is kept. Returns {"add", "replace", "kept": number, "conflicts": [some
+    names, as they can be printed]}.
     """
     counts: dict[str, Any] = {"add": 0, "replace": 0, "kept": 0, "conflicts": []}
 
     def steps() -> Iterator[tuple[str, Action]]:
         for name, action in _compare(folder.tree, wanted):
             if action == "replace" and len(counts["conflicts"]) < _NAMED:
-                counts["conflicts"].append(name)
+                counts["conflicts"].append(printable(name))
             if action == "add" or (action == "replace" and replace):
                 counts[action] += 1
                 yield name, action
@@ -71,7 +73,7 @@ def make_merge_plan(folder: RunFolder, wanted: Iterable[Entry], *, replace: bool
         for name, action in _read_plan(folder):
             counts[action] += 1
             if action == "replace" and len(counts["conflicts"]) < _NAMED:
-                counts["conflicts"].append(name)
+                counts["conflicts"].append(printable(name))
     else:
         _write_plan(folder, steps())
     return counts

@@ -26,6 +26,7 @@ from backup_tasks.models import Package, PackagePin, PackageVerdict
 from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.package.standing import (
     STANDING_LIMIT,
+    WHY_LIMIT,
     Pin,
     Standing,
     Test,
@@ -33,6 +34,7 @@ from backup_tasks.package.standing import (
     standing_name,
 )
 from backup_tasks.package.trust import is_trusted
+from backup_tasks.printable import printable
 from backup_tasks.storage.file_storages import storage_for
 
 logger = logging.getLogger(__name__)
@@ -67,7 +69,7 @@ def passed(sha256: str, test: Test, *, run: str) -> None:
 
 def failed(sha256: str, test: Test, *, run: str, error: BackupError) -> None:
     """Enter that the package failed a test."""
-    verdict = Verdict(test=test, passed=False, at=timezone.now(), run=run, why=_printable(error))
+    verdict = Verdict(test=test, passed=False, at=timezone.now(), run=run, why=_reason(error))
     _enter_now(sha256, verdict)
 
 
@@ -263,9 +265,10 @@ def _write(storage: Storage, package: str, standing: Standing) -> None:
     storage.save(name, ContentFile(content, name))
 
 
-def _printable(error: BackupError) -> str:
+def _reason(error: BackupError) -> str:
+    """Return what failed, as the one line that a copy in the store may hold."""
     text = f"{error.obj}: {error.what}" if error.obj and error.obj not in error.what else error.what
-    return "".join(letter if letter.isprintable() else "�" for letter in text)[:2000]
+    return printable(text)[:WHY_LIMIT]
 
 
 def _failing() -> tuple[type[Exception], ...]:

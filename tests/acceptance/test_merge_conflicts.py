@@ -103,6 +103,25 @@ def test_another_name_with_the_unique_value_of_a_row_of_the_target(
 
 
 @decided_alike
+def test_a_name_that_can_not_be_printed_is_told_as_an_escape(
+    target: Project, tmp_path: Path
+) -> None:
+    """A plan is printed on terminals, whatever a row is called."""
+    package = tmp_path / "escape.tar"
+    User.objects.filter(username="ada").update(username="ada\x1b[2J")
+    try:
+        run("backup", output=str(package))
+        User.objects.filter(username="ada\x1b[2J").update(uuid=UUID(int=1))
+
+        (conflict,) = rehearse(package)["models"]["users.user"]["conflicts"]
+
+        assert conflict["examples"] == [r"ada\x1b[2J"]
+        merge(package, on_conflict="package")
+    finally:
+        User.objects.filter(username="ada\x1b[2J").update(username="ada")
+
+
+@decided_alike
 def test_a_file_of_the_same_name_with_other_content(target: Project, full: Path) -> None:
     version = DocumentVersion.objects.first()
     assert version is not None

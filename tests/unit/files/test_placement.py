@@ -257,6 +257,22 @@ def test_names_that_sort_in_other_ways_are_not_lost(tree: Tree, changed: str) ->
     assert held(tree) == new
 
 
+@ON_A_FILE_SYSTEM
+def test_a_plan_tells_names_that_are_no_text_as_escapes(tree: Tree) -> None:
+    """The plan goes into the ledger and to a terminal: neither takes half a character."""
+    new = {"\udcff x": b"new", "b\x1b[2J": b"new"}
+    put(tree, dict.fromkeys(new, b"old"))
+    put(tree, new, lambda name: file_swap.staged(RUN, name))
+
+    with held_by(tree) as folder:
+        plans = [file_swap.make_merge_plan(folder, wanted(new), replace=True) for _ in range(2)]
+
+    for plan in plans:  # the second is read from the folder
+        assert sorted(plan["conflicts"]) == [r"\xff x", r"b\x1b[2J"]
+    change(tree)
+    assert held(tree) == new
+
+
 def test_a_file_that_disappeared_is_an_error_that_names_it(tree: Tree) -> None:
     prepare(tree)
     with held_by(tree) as folder:
