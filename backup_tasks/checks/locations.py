@@ -177,7 +177,8 @@ def check_staging(databases: Sequence[str] | None = None, **_: Any) -> list[Chec
     if alias not in (databases or ()):
         return []
     try:
-        engine_for(alias).probe()
+        tables = [model._meta.db_table for model in backed_up(backup_settings())]
+        engine_for(alias).rehearse_promote(tables)
     except (BackupError, DatabaseError, InterfaceError) as error:
         told = explain(error)
         return [

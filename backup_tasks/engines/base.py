@@ -55,13 +55,6 @@ class Engine(ABC):
         if there is none such. Asks no server: one that is away says so itself."""
         return None
 
-    def probe(self) -> None:
-        """Raise what would keep a restore from telling staging from live; nothing is changed.
-
-        BackupError, django.db errors.
-        """
-        self.live.ensure_connection()
-
     @abstractmethod
     def snapshot(self, tables: Sequence[str] = ()) -> AbstractContextManager[None]:
         """Inside, the alias reads one consistent state of live, whatever others write.
@@ -165,6 +158,18 @@ class Engine(ABC):
     @abstractmethod
     def _advance_sequence(self, table: str, column: str) -> None:
         """Do so for one table."""
+
+    @abstractmethod
+    def rehearse_promote(
+        self, tables: Sequence[str], *, apps: Sequence[str] = (), schema: str | None = None
+    ) -> None:
+        """Raise what a promote of the tables would refuse, as far as it can be known without
+        changing anything: what hangs on live's tables, and, of a loaded staging `schema`, whether
+        its tables and rows can take the place of live's.
+
+        The backup's warning, the steps before anything is built, the drill's end and the promote
+        itself all ask here. Raises DoesNotFit, HandoverChanged, Misconfigured, django.db errors.
+        """
 
     @abstractmethod
     def promote(

@@ -33,6 +33,7 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
     PackageNotFound, PackageDamaged, SignatureInvalid, KeyMissing, DoesNotFit.
     """
     settings = backup_settings()
+    engine = engine_for(settings.database)
     plan: dict[str, Any] = {
         "safety_backup": bool(params.get("safety", True)),
         "undo_days": settings.undo_for.days,
@@ -40,6 +41,7 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
     }
     files_now = sum(1 for tree in project_trees() for _ in tree.names())
     if "package" not in params:
+        engine.rehearse_promote([m._meta.db_table for m in full_scope(settings).included])
         now = live_counts(settings)
         models = {name: {"now": count, "then": None} for name, count in now.items()}
         return plan | {"models": models, "files": {"now": files_now, "then": 0}}
@@ -55,6 +57,8 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
     selected = select(manifest, params)
     manifest = selected.manifest
     migration_compatibility.refuse_misfit(manifest, settings)
+    if replaced := migration_compatibility.models_of(manifest, settings):
+        engine.rehearse_promote([model._meta.db_table for model in replaced])
     older = migration_compatibility.missing_migrations(manifest, settings)
     now, equal = _compared(manifest, settings, comparable=not older)
     then = {entry.label: entry.count for entry in manifest.models}

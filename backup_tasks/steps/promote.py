@@ -12,12 +12,12 @@ from backup_tasks import cleanup
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.models import Run, UndoPoint
-from backup_tasks.restore import file_swap, migration_compatibility, undo_points
+from backup_tasks.restore import file_swap, undo_points
 from backup_tasks.restore.concurrent_writes import concurrent_writes_warning, written_since_backup
 from backup_tasks.restore.contents import entries_of, keeps_other_files, unpacked_manifest
+from backup_tasks.restore.rehearsal import replaced_models
 from backup_tasks.restore.run_folder import Ask, RunFolder, held
 from backup_tasks.rows.natural_keys import Model
-from backup_tasks.rows.scope import full_scope
 from backup_tasks.steps import Work
 from backup_tasks.storage.file_storages import project_trees
 from backup_tasks.storage.files import Tree
@@ -73,11 +73,10 @@ def promote(work: Work) -> dict[str, Any]:
 def _prepared(work: Work) -> tuple[list[Tree], list[Model], Callable[[RunFolder], None]]:
     """Return the storages whose files are replaced, the models whose tables are, and what plans the
     files of a storage."""
-    settings = backup_settings()
-    if work.kind == Run.Kind.REINIT:
-        models = list(full_scope(settings).included)
-        return project_trees(), models, lambda folder: file_swap.make_plan(folder, ())
     package = work.workspace / "in"
+    models = replaced_models(work.kind, package, work.params)
+    if work.kind == Run.Kind.REINIT:
+        return project_trees(), models, lambda folder: file_swap.make_plan(folder, ())
     manifest = unpacked_manifest(package, work.params)
 
     def plan(folder: RunFolder) -> None:
@@ -86,7 +85,7 @@ def _prepared(work: Work) -> tuple[list[Tree], list[Model], Callable[[RunFolder]
         file_swap.make_plan(folder, entries, keep_others=keep_others)
 
     trees = project_trees() if manifest.files is not None else []
-    return trees, migration_compatibility.models_of(manifest, settings), plan
+    return trees, models, plan
 
 
 def _swap(work: Work, schema: str, point: UndoPoint, folders: Sequence[RunFolder]) -> float:

@@ -13,6 +13,7 @@ from backup_tasks.engines import Engine, engine_for
 from backup_tasks.models import Run
 from backup_tasks.restore import migration_compatibility
 from backup_tasks.restore.contents import unpacked_manifest
+from backup_tasks.restore.rehearsal import refuse_unfit
 from backup_tasks.rows.dump import count_rows
 from backup_tasks.rows.scope import full_scope, label
 from backup_tasks.steps import Work
@@ -20,6 +21,8 @@ from backup_tasks.steps import Work
 
 def reinit(work: Work) -> dict[str, Any]:
     """Return {"counts": {model: rows}, "files": 0, "schema", "made_by", "warnings"}.
+
+    What a promote would refuse of live's tables is refused before anything is built.
 
     Where the package has live's migration state, the structure of the live tables is cloned: in
     seconds, and with whatever an administrator added to it. Where it is older, its own migrations
@@ -29,6 +32,7 @@ def reinit(work: Work) -> dict[str, Any]:
     settings = backup_settings()
     engine = engine_for(settings.database)
     schema = engine.schema_name("staging", work.run_id)
+    refuse_unfit(work.kind, work.workspace / "in", work.params)
     made_by, warnings = _make(work, settings, engine, schema)
     with engine.at(schema):
         counts = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connections
@@ -42,7 +43,7 @@ def snapshot(work: Work) -> dict[str, Any]:
             work.progress(number, len(models), label(model))
             counts[label(model)] = count_rows(connections[settings.database], model._meta.db_table)
     storages = {tree.alias: sum(1 for _ in tree.names()) for tree in project_trees()}
-    warnings = _unservable(engine)
+    warnings = _unservable(engine, [model._meta.db_table for model in models])
     if work.kind == Run.Kind.BACKUP:
         warnings += perishable()
     return {
@@ -54,10 +55,10 @@ def snapshot(work: Work) -> dict[str, Any]:
     }
 
 
-def _unservable(engine: Engine) -> list[str]:
-    """Say now, and not on the day of a restore, that none could be built here."""
+def _unservable(engine: Engine, tables: Sequence[str]) -> list[str]:
+    """Say now, and not on the day of a restore, that none could be built or promoted here."""
     try:
-        engine.probe()
+        engine.rehearse_promote(tables)
     except (BackupError, DatabaseError, InterfaceError) as error:
         return [f"a drill or a restore would be refused here: {explain(error)}"]
     return []

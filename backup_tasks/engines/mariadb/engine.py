@@ -25,6 +25,7 @@ from backup_tasks.engines.mariadb.rename_swap import (
     RenameSwap,
     refuse_other_storage,
     refuse_triggers,
+    refuse_what_hangs_on_live,
     tables_in,
     triggers_of,
 )
@@ -232,6 +233,17 @@ class MariaDB(Engine):
 
     def _advance_sequence(self, table: str, column: str) -> None:
         """Nothing to do: MariaDB continues after the highest number that was inserted."""
+
+    def rehearse_promote(
+        self, tables: Sequence[str], *, apps: Sequence[str] = (), schema: str | None = None
+    ) -> None:
+        with self._ddl_cursor() as cursor:
+            if schema is None:
+                refuse_what_hangs_on_live(cursor, self._database, tables)
+            else:
+                keep = self.schema_name("undo", "rehearsal")
+                swap = RenameSwap(live=self._database, schema=schema, keep=keep, tables=tables)
+                swap.refuse_what_does_not_fit(cursor)
 
     def promote(
         self,

@@ -53,12 +53,12 @@ class RenameSwap:
                 obj=f"database {self.schema}",
                 hint="Somebody dropped them. Start a new run.",
             )
-        for database in (self.live, self.schema):
-            refuse_triggers(cursor, database, self.tables)
-            refuse_other_storage(cursor, database, self.tables)
-        keys = self._keys_after_rename(cursor)
-        refuse_references_from_elsewhere(keys, self)
-        wanted, _ = self._keys_after_swap(keys)
+        refuse_what_hangs_on_live(
+            cursor, self.live, self.tables, known=(self.live, self.schema, self.keep)
+        )
+        refuse_triggers(cursor, self.schema, self.tables)
+        refuse_other_storage(cursor, self.schema, self.tables)
+        wanted, _ = self._keys_after_swap(self._keys_after_rename(cursor))
         self._refuse_dangling_rows(cursor, wanted, new=self.schema)
 
     def run(self, cursor: Any) -> None:
@@ -199,18 +199,31 @@ def refuse_other_storage(cursor: Any, database: str, tables: Sequence[str]) -> N
         )
 
 
-def refuse_references_from_elsewhere(keys: Iterable[ForeignKey], swap: RenameSwap) -> None:
+def refuse_what_hangs_on_live(
+    cursor: Any, live: str, tables: Sequence[str], *, known: Sequence[str] = ()
+) -> None:
+    """Raise DoesNotFit for what hangs on live's tables and can't be moved with them. `known` are
+    the databases of the swap."""
+    refuse_triggers(cursor, live, tables)
+    refuse_other_storage(cursor, live, tables)
+    refuse_references_from_elsewhere(cursor, live, tables, known=known)
+
+
+def refuse_references_from_elsewhere(
+    cursor: Any, live: str, tables: Sequence[str], *, known: Sequence[str]
+) -> None:
     """Raise DoesNotFit for foreign keys of other databases that would refer to a table in the undo
     database."""
-    known = (swap.live, swap.schema, swap.keep)
     found = [
         f"{key.name} of {key.database}.{key.table}"
-        for key in keys
-        if key.database not in known and key.parent_database == swap.keep
+        for key in keys_between(cursor, [live])
+        if key.database not in (live, *known)
+        and key.parent_database == live
+        and key.parent in tables
     ]
     if found:
         raise DoesNotFit(
             f"foreign keys of other databases would go on using the old tables: {', '.join(found)}",
-            obj=f"database {swap.live}",
+            obj=f"database {live}",
             hint="Drop them, run this again, and create them anew.",
         )

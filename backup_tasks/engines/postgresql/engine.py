@@ -93,7 +93,8 @@ class PostgreSQL(MergingEngine):
         level = psycopg.IsolationLevel.REPEATABLE_READ
         return connection_to(live, expected, isolation_level=level)
 
-    def probe(self) -> None:
+    def _probe(self) -> None:
+        """Raise what would keep a restore from telling staging from live."""
         connection = self._connection(self._live_schema)
         try:
             with connection.cursor() as cursor:
@@ -277,6 +278,16 @@ class PostgreSQL(MergingEngine):
         with self.live.cursor() as cursor:
             columns.advance_sequences(cursor, self._schema, table, column)
 
+    def rehearse_promote(
+        self, tables: Sequence[str], *, apps: Sequence[str] = (), schema: str | None = None
+    ) -> None:
+        if schema is None:
+            self._probe()
+            return
+        with self._bounded_transaction() as cursor:
+            swap.refuse_unfit(cursor, self._live_schema, schema, tables)
+            bulk_load.refuse_unfinished(cursor, schema)
+
     def promote(
         self,
         schema: str,
@@ -286,9 +297,8 @@ class PostgreSQL(MergingEngine):
         keep: str,
         record: Callable[[], None],
     ) -> float:
+        self.rehearse_promote(tables, apps=apps, schema=schema)
         with self._bounded_transaction() as cursor:
-            swap.refuse_unfit(cursor, self._live_schema, schema, tables)
-            bulk_load.refuse_unfinished(cursor, schema)
             views.build(self.alias, cursor, self._live_schema, schema, tables)
         return self._retry_lock(lambda: self._swap(schema, tables, apps, keep, record))
 

@@ -17,7 +17,6 @@ connection. What would run without a transaction gets one.
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import re
 from collections.abc import Iterator, Sequence
@@ -26,12 +25,12 @@ from typing import Any
 
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.executor import MigrationExecutor
 
 from backup_tasks.engines.base import quoted
 from backup_tasks.engines.postgresql import outside_staging, row_security, sequences, statements
 from backup_tasks.engines.postgresql.search_path import MARK, WHERE, Expected, Where, ended, problem
 from backup_tasks.engines.postgresql.swap import LOCK_TIMEOUT_MS
+from backup_tasks.engines.running_migration import running_migration
 from backup_tasks.errors import BackupError, LeftStaging
 
 _NUMBERS = itertools.count(1)
@@ -199,7 +198,7 @@ class Guard:
         self._confirmed = True
 
     def _refuse(self, error: BackupError) -> None:
-        if isinstance(error, LeftStaging) and (migration := _migration_at_work()):
+        if isinstance(error, LeftStaging) and (migration := running_migration()):
             error = LeftStaging(error.what, obj=f"migration {migration}", hint=error.hint)
         self._connection.refusal = error
         raise error
@@ -215,16 +214,6 @@ class Guard:
         if isinstance(query, bytes):
             return query.decode(errors="replace")
         return query if isinstance(query, str) else str(query.as_string(self._raw))
-
-
-def _migration_at_work() -> str:
-    """Return the migration that is being applied, if one is; Django tells it to nobody."""
-    frame = inspect.currentframe()
-    while frame is not None:
-        if frame.f_code is MigrationExecutor.apply_migration.__code__:
-            return str(frame.f_locals["migration"])
-        frame = frame.f_back
-    return ""
 
 
 def _left(schema: str, names: Sequence[str]) -> LeftStaging:

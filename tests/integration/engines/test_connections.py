@@ -57,7 +57,7 @@ def test_a_project_that_could_not_be_restored_is_told_by_check_and_by_a_backup(
     walled: LiveDatabase,
 ) -> None:
     assert check_staging(databases=["default"]) == []
-    walled.engine.probe()
+    walled.engine.rehearse_promote(())
     name = walled.project.database_name
     with walled.client() as admin:
         admin.execute(f'CREATE ROLE "{name}" LOGIN CONNECTION LIMIT 1')
@@ -68,7 +68,7 @@ def test_a_project_that_could_not_be_restored_is_told_by_check_and_by_a_backup(
             (told,) = check_staging(databases=["default"])
             assert told.id == "backup_tasks.W008"
             assert "too many connections" in told.msg
-            (warning,) = _unservable(engine_for("default"))
+            (warning,) = _unservable(engine_for("default"), ())
             assert "too many connections" in warning
     finally:
         with walled.client() as admin:

@@ -1,0 +1,147 @@
+"""Connections to SQLite files: Django's own.
+
+Constraints, indexes and generated columns may use Django's functions (REGEXP, the extraction of a
+year) and the functions and collations that a project adds when `connection_created` is sent. A
+connection that the driver makes alone has none of them, and can't read or write such tables.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.db import DatabaseError, OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from backup_tasks.engines.running_migration import running_migration
+from backup_tasks.errors import LeftStaging
+
+_TEMPORARY = ("", ":memory:")
+"""What ATTACH calls a database that is no file. VACUUM attaches one itself."""
+_READ_ONLY = "readonly database"
+_HINT = (
+    "Live data was not touched. Let migrations, seeds and checks use the alias that they are "
+    "given: schema_editor.connection.alias."
+)
+
+
+def connection_to(
+    live: BaseDatabaseWrapper, file: str | Path, *pragmas: str
+) -> BaseDatabaseWrapper:
+    """Return a connection like live's to a file, but without live's way to begin a transaction.
+
+    The pragmas hold for every connection that it makes: code of the project may close it.
+    """
+    connection = live.copy()
+    connection.settings_dict["NAME"] = str(file)
+    connection.settings_dict["OPTIONS"].pop("transaction_mode", None)
+    connection.settings_dict["OPTIONS"].pop("init_command", None)
+
+    def prepare(driver: sqlite3.Connection) -> None:
+        for pragma in pragmas:
+            driver.execute(f"PRAGMA {pragma}")
+
+    return _prepared(connection, prepare)
+
+
+def _prepared(
+    connection: BaseDatabaseWrapper, prepare: Callable[[sqlite3.Connection], None]
+) -> BaseDatabaseWrapper:
+    """Call `prepare` whenever it has connected, after the project's `connection_created`."""
+    connect = connection.connect
+
+    def connect_and_prepare() -> None:
+        connect()
+        with connection.wrap_database_errors:
+            prepare(connection.connection)
+
+    connection.connect = connect_and_prepare  # type: ignore[method-assign]  # on this one only
+    return connection
+
+
+class StagingConnection:
+    """A connection to a file, from which nothing reaches another file.
+
+    ATTACH is refused. What the project attaches whenever it connects is attached again, read only.
+    """
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._refused = ""
+        self.connection = _prepared(connection, self._shut)
+
+    def _shut(self, driver: sqlite3.Connection) -> None:
+        for _, name, file in driver.execute("PRAGMA database_list").fetchall():
+            if name not in ("main", "temp") and file:
+                driver.execute(f"DETACH DATABASE {_quoted(name)}")
+                driver.execute(f"ATTACH DATABASE ? AS {_quoted(name)}", [file_uri(file, "ro")])
+        driver.set_authorizer(self._authorize)
+
+    def _authorize(self, action: int, file: str | None, *_: object) -> int:
+        if action != sqlite3.SQLITE_ATTACH or file in _TEMPORARY:
+            return sqlite3.SQLITE_OK
+        migration = running_migration()
+        self._refused = f"migration {migration}" if migration else f"database {file or '?'}"
+        return sqlite3.SQLITE_DENY
+
+    @contextmanager
+    def watched(self, alias: str) -> Iterator[None]:
+        """Inside, what was refused stays so, whoever catches the error. Raises LeftStaging."""
+        with _others_read_only(alias):
+            try:
+                yield
+            except DatabaseError as error:
+                if self._refused:
+                    raise self._left() from error
+                raise
+        if self._refused:
+            raise self._left()
+
+    def _left(self) -> LeftStaging:
+        return LeftStaging(
+            "it would have attached another file to staging (ATTACH DATABASE), and was refused",
+            obj=self._refused,
+            hint=_HINT,
+        )
+
+
+@contextmanager
+def _others_read_only(alias: str) -> Iterator[None]:
+    """Inside, this thread can't write over any other alias of an SQLite file: it may be live."""
+    with ExitStack() as stack:
+        for other in connections:
+            if other != alias and connections[other].vendor == "sqlite":
+                stack.enter_context(connections[other].execute_wrapper(_reading))
+        yield
+
+
+def _reading(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
+    """Execute a statement on a connection that may only read. A wrapper of Django's."""
+    connection: BaseDatabaseWrapper = context["connection"]
+    driver = connection.connection
+    (before,) = driver.execute("PRAGMA query_only").fetchone()
+    driver.execute("PRAGMA query_only = ON")
+    try:
+        return execute(sql, params, many, context)
+    except OperationalError as error:
+        if _READ_ONLY not in str(error):
+            raise
+        migration = running_migration()
+        raise LeftStaging(
+            f"it would have written over another alias, {connection.alias}: {error}",
+            obj=f"migration {migration}" if migration else f"database {connection.alias}",
+            hint=_HINT,
+        ) from error
+    finally:
+        driver.execute(f"PRAGMA query_only = {before}")
+
+
+def file_uri(file: str | Path, mode: str) -> str:
+    """Return how ATTACH names a file in a mode: `rw` and `ro` make no file that is not there."""
+    return f"{Path(file).absolute().as_uri()}?mode={mode}"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
