@@ -1,15 +1,11 @@
 """SQLite: what hangs on the tables is there after a promote, an undo and a merge, and works."""
 
-import sqlite3
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connections
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.signals import connection_created
+from django.db import connections
 
-from backup_tasks.errors import DoesNotFit, LeftStaging
+from backup_tasks.errors import DoesNotFit
 from tests.integration.engines.live_database import TABLES, LiveDatabase, run_all
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
@@ -121,21 +117,6 @@ def full(database: LiveDatabase) -> LiveDatabase:
     execute(FULL_TEXT)
     execute(OTHERS)
     return database
-
-
-@pytest.fixture
-def own_functions() -> Iterator[None]:
-    """What a project adds to its connections."""
-
-    def add(connection: BaseDatabaseWrapper, **_: Any) -> None:
-        driver = connection.connection
-        driver.create_collation("backwards", lambda a, b: (a < b) - (a > b))
-        driver.create_function("twice", 1, lambda number: number * 2, deterministic=True)
-
-    connection_created.connect(add)
-    connections["default"].close()
-    yield
-    connection_created.disconnect(add)
 
 
 def test_the_schema_is_the_same_and_searches_find_the_new_rows(full: LiveDatabase) -> None:
@@ -305,116 +286,3 @@ def test_ids_of_deleted_rows_are_not_given_again(database: LiveDatabase) -> None
     with database.client() as client:
         client.execute("INSERT INTO moon (gen, planet_id) VALUES (1, 10)")
     assert database.live()["moon"][-1][0] == 901
-
-
-@pytest.mark.usefixtures("own_functions")
-def test_functions_and_collations_of_django_and_the_project_are_there(
-    database: LiveDatabase,
-) -> None:
-    """T29: constraints, generated columns and indexes use them."""
-    execute(
-        "CREATE TABLE star (id integer PRIMARY KEY, name text COLLATE backwards"
-        " CHECK (name REGEXP '^[a-z]+$'), born date,"
-        " year integer GENERATED ALWAYS AS (django_date_extract('year', born)) STORED,"
-        " pair integer GENERATED ALWAYS AS (twice(id)) VIRTUAL);"
-        "CREATE UNIQUE INDEX star_by_name ON star (name);"
-        "CREATE INDEX star_by_year ON star (django_date_extract('year', born), twice(id));"
-        "INSERT INTO star (id, name, born) VALUES (1, 'vega', '2020-02-02')"
-    )
-    tables = ["star", *TABLES]
-    with connections["default"].cursor() as cursor:
-        cursor.execute("SELECT sql FROM sqlite_master WHERE tbl_name = 'star'")
-        before = cursor.fetchall()
-    engine = database.engine
-
-    assert engine.clone(database.staging, tables) == []
-    with engine.at(database.staging):
-        with engine.loading(["star"], attempt=1):
-            engine.copy_from_live(["star"])
-        run_all("UPDATE star SET name = 'sirius'")
-    engine.rehearse_promote(["star"], apps=["space"], schema=database.staging)
-    engine.promote(
-        database.staging, tables=["star"], apps=[], keep=database.undo, record=lambda: None
-    )
-
-    with connections["default"].cursor() as cursor:
-        cursor.execute("SELECT name, year, pair FROM star")
-        assert cursor.fetchall() == [("sirius", 2020, 2)]
-        cursor.execute("SELECT sql FROM sqlite_master WHERE tbl_name = 'star'")
-        assert cursor.fetchall() == before
-    with engine.at(database.undo), connections["default"].cursor() as cursor:
-        cursor.execute("SELECT name FROM star WHERE name REGEXP 'v'")
-        assert cursor.fetchall() == [("vega",)]
-
-
-# The wall
-
-
-@pytest.mark.parametrize("hidden", [False, True])
-def test_live_can_not_be_attached_in_staging(database: LiveDatabase, hidden: bool) -> None:
-    database.make_staging()
-    before = database.live()
-
-    def attach() -> None:
-        with database.engine.at(database.staging), connections["default"].cursor() as cursor:
-            try:
-                cursor.execute("ATTACH DATABASE %s AS other", [str(database.project.database)])
-                cursor.execute("UPDATE other.planet SET gen = 99")
-            except DatabaseError:
-                if not hidden:
-                    raise
-
-    with pytest.raises(LeftStaging, match="ATTACH"):
-        attach()
-    assert database.live() == before
-
-
-def test_staging_can_be_vacuumed(database: LiveDatabase) -> None:
-    database.make_staging()
-    with database.engine.at(database.staging):
-        run_all("VACUUM")
-
-
-def test_what_the_project_attaches_at_every_connection_can_only_be_read(
-    database: LiveDatabase, tmp_path: Any
-) -> None:
-    other = tmp_path / "other.sqlite3"
-    with sqlite3.connect(other) as made:
-        made.execute("CREATE TABLE t AS SELECT 1 AS a")
-
-    def attach(connection: BaseDatabaseWrapper, **_: Any) -> None:
-        connection.connection.execute("ATTACH DATABASE ? AS other", [str(other)])
-
-    database.make_staging()
-    connection_created.connect(attach)
-    try:
-        with database.engine.at(database.staging), connections["default"].cursor() as cursor:
-            cursor.execute("SELECT a FROM other.t")
-            assert cursor.fetchone() == (1,)
-            with pytest.raises(Exception, match="readonly"):
-                cursor.execute("DELETE FROM other.t")
-    finally:
-        connection_created.disconnect(attach)
-
-
-def test_another_alias_of_live_can_only_be_read_while_staging_is_built(
-    database: LiveDatabase,
-) -> None:
-    """T19: two aliases can name one file."""
-    database.make_staging()
-    before = database.live()
-    other = connections["default"].copy("other")
-    connections.settings["other"] = connections.settings["default"]
-    connections["other"] = other
-    try:
-        with database.engine.at(database.staging), other.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM planet")
-            with pytest.raises(LeftStaging, match="other"):
-                cursor.execute("UPDATE planet SET gen = 99")
-        with other.cursor() as cursor:
-            cursor.execute("UPDATE ledger SET entry = entry")
-    finally:
-        other.close()
-        del connections["other"]
-        del connections.settings["other"]
-    assert database.live() == before
