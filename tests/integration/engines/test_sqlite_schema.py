@@ -276,6 +276,27 @@ def test_a_column_that_only_live_has_is_refused_and_not_lost(database: LiveDatab
     assert database.live() == before
 
 
+def test_a_model_whose_table_is_an_r_tree_keeps_its_rows(database: LiveDatabase) -> None:
+    execute("CREATE VIRTUAL TABLE orbit USING rtree(id, least, most)")
+    database.engine.clone(database.staging, ["orbit"])
+    with (
+        database.engine.at(database.staging),
+        database.engine.loading(["orbit"], attempt=1),
+    ):
+        database.engine.write("orbit", ["id", "least", "most"], [[7, 1.5, 2.5]])
+    database.engine.promote(
+        database.staging, tables=["orbit"], apps=[], keep=database.undo, record=lambda: None
+    )
+    with database.client() as client:
+        assert client.execute("SELECT * FROM orbit").fetchall() == [(7, 1.5, 2.5)]
+
+
+def test_a_model_whose_table_is_a_full_text_table_is_refused(database: LiveDatabase) -> None:
+    execute("CREATE VIRTUAL TABLE notes USING fts5(text)")
+    with pytest.raises(DoesNotFit, match="a model has the virtual table notes"):
+        database.engine.rehearse_promote(["notes"])
+
+
 def test_ids_of_deleted_rows_are_not_given_again(database: LiveDatabase) -> None:
     """T32."""
     with database.client() as client:
