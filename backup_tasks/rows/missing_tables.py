@@ -39,9 +39,9 @@ def refuse_rows_left_out(connection: BaseDatabaseWrapper, models: Sequence[Model
             "the database does not list the tables of these models, so their rows would not be "
             f"in a backup: {', '.join(problems)}",
             obj=f"database {connection.alias}",
-            hint="A table of another schema, a view, a partition and a system-versioned table can't "
-            "be backed up by their model. Name the models in BACKUP['EXCLUDE'] if something else keeps their rows; or "
-            "run `manage.py migrate` if a table is missing.",
+            hint="A table of another schema, a view, a partition and a system-versioned table "
+            "can't be backed up by their model. Name the models in BACKUP['EXCLUDE'] if something "
+            "else keeps their rows; or run `manage.py migrate` if a table is missing.",
         )
 
 
