@@ -45,6 +45,7 @@ _SQLITE_PERMANENT = ("no such", "readonly", "read-only", "unable to open", "malf
 _REFUSED_STARTUP = "unsupported startup parameter"
 """What PgBouncer answers to options that it does not know."""
 _NO_TABLE = "42P01"
+_NO_COLUMN = "42703"
 _LOCK_NOT_AVAILABLE = "55P03"
 _TRANSIENT_STATES = ("08", "40", "53300", "57P")
 """Connection failures, serialization failures and deadlocks, too many connections, shutdowns.
@@ -55,6 +56,7 @@ _IDLE_TOO_LONG = "25P03"
 _OF_MARIADB = {
     **dict.fromkeys((1021, 1114), _DISK_FULL_STATE),
     1146: _NO_TABLE,
+    1054: _NO_COLUMN,
     1205: _LOCK_NOT_AVAILABLE,
     **dict.fromkeys((1213, 1412), "40001"),  # a deadlock; a table that was altered meanwhile
     1040: "53300",
@@ -137,6 +139,11 @@ def _of_database(error: DatabaseError | InterfaceError) -> BackupError:
     if state == _NO_TABLE or "no such table" in text:
         return Misconfigured(
             f"the database lacks a table: {text}", hint="Run `manage.py migrate` first."
+        )
+    if state == _NO_COLUMN or "no such column" in text:
+        return Misconfigured(
+            f"the database lacks a column: {text}",
+            hint="If a migration is not applied yet, run `manage.py migrate` first.",
         )
     if state == _LOCK_NOT_AVAILABLE:
         return LockNotGranted(f"a table stayed locked: {text}")

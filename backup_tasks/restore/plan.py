@@ -15,6 +15,7 @@ from backup_tasks.errors import KeyMissing
 from backup_tasks.package.manifest import Manifest
 from backup_tasks.restore import migration_compatibility, open_package
 from backup_tasks.restore.contents import codecs_of, expected_files, select
+from backup_tasks.restore.unapplied import refuse_unapplied
 from backup_tasks.rows.dump import count_rows, dump_model
 from backup_tasks.rows.scope import full_scope, label
 from backup_tasks.storage import workspace
@@ -34,6 +35,7 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
     """
     settings = backup_settings()
     engine = engine_for(settings.database)
+    refuse_unapplied(settings)
     plan: dict[str, Any] = {
         "safety_backup": bool(params.get("safety", True)),
         "undo_days": settings.undo_for.days,

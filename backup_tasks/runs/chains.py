@@ -18,6 +18,7 @@ from backup_tasks.errors import Misconfigured
 from backup_tasks.merge.policy import MISSING_USERS, ON_CONFLICT
 from backup_tasks.models import Run
 from backup_tasks.restore import undo_points
+from backup_tasks.restore.unapplied import refuse_unapplied
 
 CHAINS: Mapping[str, tuple[str, ...]] = {
     Run.Kind.BACKUP: ("snapshot", "dump", "pack", "verify", "prune"),
@@ -39,6 +40,9 @@ CHAINS: Mapping[str, tuple[str, ...]] = {
 WRITES_LIVE = frozenset({"promote", "merge", "undo"})
 _STORE_ONLY = frozenset({Run.Kind.VERIFY, Run.Kind.PRUNE})
 """Runs that neither read nor write live."""
+
+_READS_LIVE = frozenset({Run.Kind.BACKUP, Run.Kind.RESTORE, Run.Kind.CYCLE, Run.Kind.REINIT})
+"""Runs that read the tables of live by the models of this code."""
 
 _MAKES = {
     "type": "full",
@@ -169,6 +173,8 @@ def _start(
     _refuse_misfit(kind, params)
     if kind not in _STORE_ONLY:
         require_database(backup_settings().database)
+    if kind in _READS_LIVE:
+        refuse_unapplied(backup_settings())
     asked = {**PARAMS[kind], **params}
     step_names = steps_of(kind, asked)
     return ledger.start(
