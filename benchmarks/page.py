@@ -50,28 +50,27 @@ class Findings:
 _INTRODUCTION = """\
 # Performance
 
-`{command}` wrote this page on {day}; nothing in it is edited by hand. Figures of one machine say
-little about another one, so read the ratios: both sides of each were measured in the same run, one
-after the other. Each figure is the median of the repeats, each ratio the median of the repeats'
-ratios.
+`{command}` wrote this page on {day}. No figure is edited by hand. Times of one machine say
+little about another, but ratios do: both sides of a ratio were measured in the same run, one after
+the other. Figures are medians of the repeats, and ratios are medians of the ratios of the repeats.
 """
 
 _METHOD = """\
 ## How it was measured
 
-- Programs are the real ones, started as an operator starts them: `create_backup` with
+- The real programs were started as an operator starts them: `create_backup` with
   zstd and age, `restore_from_package` without a safety backup, `pg_dump -Fc` and
   `pg_restore` over one connection, `dbbackup --compress --encrypt` with GnuPG,
   `dumpdata --all --natural-foreign --natural-primary` and `loaddata`. Wall time includes their
   start.
-- The times of single steps (dump, load, validate) are those that the ledger recorded in these runs.
-  The dump includes counts, digests and the proof that natural keys are unique. The load includes
-  indexes, foreign keys, sequences and fresh statistics for the planner, which `pg_restore` leaves
-  to `autovacuum`. The validation reads every row again.
-- CPU is that of all processes, those of the database server included. Peak memory is that of the
-  largest process other than the server's.
-- `dumpdata` and `loaddata` are given a sample, since the whole would take hours. What is said of
-  them for the whole is computed from their rate on the sample.
+- The ledger recorded the times of single steps (dump, load, validate) in these runs. The dump
+  includes counts, digests and the check that natural keys are unique. The load includes indexes,
+  foreign keys, sequences and new statistics for the planner, which `pg_restore` leaves to
+  `autovacuum`. The validation reads every row again.
+- CPU time is that of all processes, including the database server's. Peak memory is that of the
+  largest process, without the server's.
+- `dumpdata` and `loaddata` were given a sample, since all of the data would take hours. Their
+  figures for all of the data are computed from their rate on the sample.
 - Each repeat starts with a fresh copy of the database.
 """
 
