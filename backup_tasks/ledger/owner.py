@@ -20,7 +20,7 @@ def this_process() -> str:
     """Return the owner name of the calling process."""
     pid = os.getpid()
     _, start = _stat(pid)
-    return f"{_place()}:{pid}:{start}"
+    return f"{_pid_namespace()}:{pid}:{start}"
 
 
 def host(owner: str) -> str:
@@ -30,15 +30,16 @@ def host(owner: str) -> str:
 
 def is_gone(owner: str) -> bool:
     """Tell whether the owner ran on this host and has certainly ended."""
-    place, _, process = owner.rpartition(":")[0].rpartition(":")
+    namespace, _, process = owner.rpartition(":")[0].rpartition(":")
     start = owner.rpartition(":")[2]
-    if place != _place() or start == _UNKNOWN or not process.isdigit():
+    if namespace != _pid_namespace() or start == _UNKNOWN or not process.isdigit():
         return False
     state, now_start = _stat(int(process))
     return state in "ZX" or now_start != start
 
 
-def _place() -> str:
+def _pid_namespace() -> str:
+    """Return `host:namespace`, in which a process id is unique."""
     try:
         namespace = str(Path("/proc/self/ns/pid").readlink()).strip("pid:[]")
     except OSError:

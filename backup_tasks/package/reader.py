@@ -307,11 +307,11 @@ def _about(package: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _disk_errors(place: Path) -> Iterator[None]:
+def _disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        subject = str(error.filename or place)
+        subject = str(error.filename or path)
         raise storage_failed("the package can't be read or unpacked", error, obj=subject) from error
 
 

@@ -14,7 +14,7 @@ from backup_tasks.models import Package, Run
 from backup_tasks.storage import catalogue, last_good, verdicts
 from backup_tasks.storage.installation import own_installations
 from backup_tasks.storage.last_good import Candidate
-from backup_tasks.storage.retention import Decision, Kept, plan, removable
+from backup_tasks.storage.retention import DatedPackage, Decision, plan, removable
 
 _NAMED = 5
 """Packages that a warning names."""
@@ -49,7 +49,7 @@ def expire(
         gone, kept = _remove(gone, run_id, still_mine)
         left = {(each.store, each.name) for each in gone}
         rest = [(alias, side) for alias, side in found if (alias, side.name) not in left]
-        warnings += [*kept, *verdicts.exchange(rest, write=True)]
+        warnings += [*kept, *verdicts.synchronize(rest, write=True)]
     explained = [
         {
             "name": each.name,
@@ -103,11 +103,11 @@ def _remove(
 
 
 def _decisions(candidates: Sequence[Candidate], held: Mapping[str, str]) -> list[Decision]:
-    groups: dict[tuple[str, str], list[Kept]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[DatedPackage]] = defaultdict(list)
     for each in candidates:
         failure = each.standing.failure
         groups[each.label, each.type].append(
-            Kept(
+            DatedPackage(
                 name=each.name,
                 created_at=each.created_at,
                 failed_at=failure.at if failure else each.created_at if each.incomplete else None,

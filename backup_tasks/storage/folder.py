@@ -165,9 +165,9 @@ class Void:
 
 
 @contextlib.contextmanager
-def _disk_errors(place: Path) -> Iterator[None]:
+def _disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        subject = str(error.filename or place)
+        subject = str(error.filename or path)
         raise storage_failed("reading or writing failed", error, obj=subject) from error

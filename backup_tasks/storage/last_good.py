@@ -144,7 +144,7 @@ def of_index() -> list[Candidate]:
 
 def known(found: Sequence[tuple[str, Sidecar]]) -> list[Candidate]:
     """Return the packages of a listing, newest first, with what ledger and stores know of each."""
-    verdicts.exchange(found, write=False)
+    verdicts.synchronize(found, write=False)
     standings = verdicts.standings(sidecar.sha256 for _, sidecar in found)
     verdicts.index(Package.objects.filter(sha256__in=standings), standings)
     return _candidates(found, standings)

@@ -13,7 +13,7 @@ FAILED_FOR = timedelta(days=30)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class DatedPackage:
     """A package, as far as retention is concerned."""
 
     name: str
@@ -28,12 +28,12 @@ class Kept:
 class Decision:
     """Whether a package stays, and by which rule."""
 
-    package: Kept
+    package: DatedPackage
     keep: bool
     why: str
 
 
-def slots(packages: Sequence[Kept], policy: Retention) -> dict[str, str]:
+def keep_reasons(packages: Sequence[DatedPackage], policy: Retention) -> dict[str, str]:
     """Return the names of the packages that the policy keeps, each with the rule that keeps it.
 
     Kept are the newest package of each of the last `daily` days, `weekly` ISO weeks and `monthly`
@@ -59,7 +59,7 @@ def slots(packages: Sequence[Kept], policy: Retention) -> dict[str, str]:
 
 
 def plan(
-    packages: Sequence[Kept], policy: Retention, *, now: datetime, held: Mapping[str, str]
+    packages: Sequence[DatedPackage], policy: Retention, *, now: datetime, held: Mapping[str, str]
 ) -> list[Decision]:
     """Decide on the packages of one project, label and type, newest first.
 
@@ -68,14 +68,14 @@ def plan(
     while it is the only one of a day that the policy would keep.
     """
     sound = [package for package in _newest_first(packages) if package.failed_at is None]
-    kept = slots(sound, policy)
+    kept = keep_reasons(sound, policy)
     if sound:
         kept.setdefault(sound[0].name, "the newest sound one")
     days = {package.created_at.date() for package in sound}
     alone = [each for each in packages if each.failed_at and each.created_at.date() not in days]
-    needed = slots([*sound, *alone], policy)
+    needed = keep_reasons([*sound, *alone], policy)
 
-    def decide(package: Kept) -> Decision:
+    def decide(package: DatedPackage) -> Decision:
         failed_at = package.failed_at
         if reason := held.get(package.name) or kept.get(package.name):
             return Decision(package=package, keep=True, why=reason)
@@ -105,13 +105,13 @@ def removable(decisions: Sequence[Decision], policy: Retention) -> tuple[list[st
     return names[:most], names[most:]
 
 
-def expendable(packages: Sequence[Kept], policy: Retention) -> list[str]:
+def expendable(packages: Sequence[DatedPackage], policy: Retention) -> list[str]:
     """Return the names of the packages that no slot of the policy keeps, oldest first."""
-    kept = slots(packages, policy)
+    kept = keep_reasons(packages, policy)
     return [each.name for each in reversed(_newest_first(packages)) if each.name not in kept]
 
 
-def _newest_first(packages: Sequence[Kept]) -> list[Kept]:
+def _newest_first(packages: Sequence[DatedPackage]) -> list[DatedPackage]:
     return sorted(packages, key=lambda each: (each.created_at, each.name), reverse=True)
 
 

@@ -1,8 +1,8 @@
-"""What is known of packages: enters what tests found out, and pins, in the ledger; and exchanges it
-with the copies that lie beside the packages in the stores.
+"""What is known of packages: enters verdicts and pins in the ledger, and synchronizes them with the
+copies that lie beside the packages in the stores.
 
 Rows and copies only ever become newer. So the order in which workers and hosts write them does not
-matter, and a copy that could not be written is written with the next exchange.
+matter, and a copy that could not be written is written by the next `synchronize`.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def set_pin(sha256: str, *, pinned: bool, by: str = "", reason: str = "") -> Non
     _copy(sha256)
 
 
-def exchange(found: Sequence[tuple[str, Sidecar]], *, write: bool) -> list[str]:
+def synchronize(found: Sequence[tuple[str, Sidecar]], *, write: bool) -> list[str]:
     """Enter what the stores' copies know and the ledger does not; with `write`, the other way round
     too. Return what could not be read or written, in words.
 
@@ -200,7 +200,7 @@ def _newer(
 
 def _copy(sha256: str) -> None:
     """Write the copies beside the package, wherever the index says it is. The ledger has what is
-    known: where a store does not take it, the next exchange does."""
+    known: where a store does not take it, the next `synchronize` does."""
     if not _may_write():
         return
     for row in Package.objects.filter(sha256=sha256):
@@ -254,8 +254,8 @@ def _write(storage: Storage, package: str, standing: Standing) -> None:
     content = standing.to_json(Path(key).read_text() if key else None)
     name = standing_name(package)
     if isinstance(storage, FileSystemStorage):
-        # Half a copy counts for nothing, and the next exchange writes it anew. So it is written in
-        # place: what is killed leaves no file of another name.
+        # Half a copy counts for nothing, and the next `synchronize` writes it again. So it is
+        # written under its own name: a process that is killed leaves no file of another name.
         path = Path(storage.path(name))
         path.unlink(missing_ok=True)
         with path.open("xb") as file:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backup_tasks.conf import Retention
-from backup_tasks.storage.retention import Kept, expendable
+from backup_tasks.storage.retention import DatedPackage, expendable
 
 NOW = dt.datetime(2026, 11, 22, 2, 30, tzinfo=dt.UTC)
 DEFAULT = Retention()
@@ -29,8 +29,8 @@ POLICIES = st.builds(
 )
 
 
-def packages(moments: list[dt.datetime]) -> list[Kept]:
-    return [Kept(name=moment.isoformat(), created_at=moment) for moment in moments]
+def packages(moments: list[dt.datetime]) -> list[DatedPackage]:
+    return [DatedPackage(name=moment.isoformat(), created_at=moment) for moment in moments]
 
 
 def kept(moments: list[dt.datetime], policy: Retention = DEFAULT) -> list[dt.datetime]:

@@ -7,20 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backup_tasks.conf import Retention
-from backup_tasks.storage.retention import Decision, Kept, plan, removable
+from backup_tasks.storage.retention import DatedPackage, Decision, plan, removable
 from tests.unit.retention.test_expendable import MOMENTS, NOW, POLICIES
 
 DAILY = Retention(daily=7, weekly=0, monthly=0, minimum=0)
 DAY = dt.timedelta(days=1)
 
 
-def night(number: int, *, failed: int | None = None) -> Kept:
+def night(number: int, *, failed: int | None = None) -> DatedPackage:
     """The package of so many nights ago; `failed`: it failed a test so many nights ago."""
     failed_at = None if failed is None else NOW - failed * DAY
-    return Kept(name=f"night-{number}", created_at=NOW - number * DAY, failed_at=failed_at)
+    return DatedPackage(name=f"night-{number}", created_at=NOW - number * DAY, failed_at=failed_at)
 
 
-def decide(*packages: Kept, policy: Retention = DAILY, **held: str) -> dict[str, Decision]:
+def decide(*packages: DatedPackage, policy: Retention = DAILY, **held: str) -> dict[str, Decision]:
     names = {name.replace("_", "-"): why for name, why in held.items()}
     decisions = plan(packages, policy, now=NOW, held=names)
     return {each.package.name: each for each in decisions}
@@ -63,7 +63,7 @@ def test_a_package_that_failed_stays_while_it_is_all_that_holds_a_day() -> None:
     assert alone["night-40"].keep
     assert "the only one of its day" in alone["night-40"].why
 
-    twin = Kept(name="sound", created_at=NOW - 40 * DAY + dt.timedelta(hours=1))
+    twin = DatedPackage(name="sound", created_at=NOW - 40 * DAY + dt.timedelta(hours=1))
     assert not decide(night(0), twin, night(40, failed=35))["night-40"].keep
 
 
@@ -108,7 +108,7 @@ def test_of_any_packages_the_newest_sound_one_stays_and_each_is_explained(
     moments: list[dt.datetime], policy: Retention, failed: set[int]
 ) -> None:
     packages = [
-        Kept(
+        DatedPackage(
             name=str(number), created_at=at, failed_at=NOW - 90 * DAY if number in failed else None
         )
         for number, at in enumerate(moments)
