@@ -9,7 +9,7 @@ from pathlib import Path
 
 from django.core.files.storage import FileSystemStorage
 
-from backup_tasks.admin.words import counted
+from backup_tasks.admin.display import counted
 from backup_tasks.conf import backup_settings
 from backup_tasks.errors import BackupError
 from backup_tasks.models import Package, Step

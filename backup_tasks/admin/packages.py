@@ -18,10 +18,10 @@ from django.utils.safestring import SafeString
 
 from backup_tasks.admin import content, starting
 from backup_tasks.admin.confirmation import RestoreConfirmation
+from backup_tasks.admin.display import KINDS, ago, standing
 from backup_tasks.admin.protection import protection
 from backup_tasks.admin.read_only import START_BACKUP, START_RESTORE, ReadOnlyAdmin, require
 from backup_tasks.admin.runs import active_writer
-from backup_tasks.admin.words import KINDS, ago, standing
 from backup_tasks.conf import backup_settings
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.files.storage import FileSystemStorage
 from django.db.models import Max
 
-from backup_tasks.admin.words import ago
+from backup_tasks.admin.display import ago
 from backup_tasks.models import Package
 from backup_tasks.storage import last_good
 from backup_tasks.storage.file_storages import storage_for

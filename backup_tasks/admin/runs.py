@@ -18,11 +18,11 @@ from django.utils.safestring import SafeString
 from backup_tasks import ledger
 from backup_tasks.admin import content, starting, timeline
 from backup_tasks.admin.confirmation import TypedConfirmation
+from backup_tasks.admin.display import KINDS, badge, duration, kind_of, moment
 from backup_tasks.admin.flower import run_in_flower
-from backup_tasks.admin.meaning import meaning_of, permission_for
 from backup_tasks.admin.protection import protection
 from backup_tasks.admin.read_only import START_BACKUP, START_RESTORE, ReadOnlyAdmin, require
-from backup_tasks.admin.words import KINDS, badge, duration, kind_of, moment
+from backup_tasks.admin.summary import permission_for, summary_of
 from backup_tasks.conf import backup_settings
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError
@@ -139,7 +139,7 @@ class RunAdmin(ReadOnlyAdmin):
             run=run,
             kind=kind_of(run),
             badge=badge(run.state),
-            meaning=meaning_of(run, steps),
+            summary=summary_of(run, steps),
             active=active or at_work,
             lines=timeline.lines_of(run, steps),
             table=timeline.table_of(run.report),

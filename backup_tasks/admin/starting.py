@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backup_tasks import ledger
-from backup_tasks.admin.words import KINDS
+from backup_tasks.admin.display import KINDS
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError, Misconfigured, Transient
 from backup_tasks.models import Run

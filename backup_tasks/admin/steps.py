@@ -13,11 +13,11 @@ from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from backup_tasks.admin.display import STEPS, badge, duration, process
 from backup_tasks.admin.flower import task_in_flower
 from backup_tasks.admin.read_only import ReadOnlyAdmin
 from backup_tasks.admin.starting import run_url
 from backup_tasks.admin.timeline import state_of
-from backup_tasks.admin.words import STEPS, badge, duration, process
 from backup_tasks.models import Step
 
 _OUTCOMES = {

@@ -11,13 +11,13 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from backup_tasks import ledger
-from backup_tasks.admin.words import STEPS, badge, counted, duration, process
+from backup_tasks.admin.display import STEPS, badge, counted, duration, process
 from backup_tasks.ledger.rows import is_live
 from backup_tasks.models import Run, Step
 from backup_tasks.runs.chains import PARAMS
 
-_PATIENCE = timedelta(seconds=20)
-"""A step that waits for longer wants an explanation."""
+_EXPECTED_WAIT = timedelta(seconds=20)
+"""The page says why a step may be waiting that no worker has taken for longer than this."""
 
 _MOMENTS = (
     ("before", "before"),
@@ -33,7 +33,7 @@ class Line:
 
     step: Step
     state: str
-    """Key of `words.STATES`."""
+    """Key of `display.STATES`."""
     badge: SafeString
     purpose: str
     took: str
@@ -105,7 +105,7 @@ def lines_of(run: Run, steps: list[Step]) -> list[Line]:
 
 
 def state_of(run: Run, step: Step) -> str:
-    """Return the step's state as people see it, a key of `words.STATES`.
+    """Return the step's state as people see it, a key of `display.STATES`.
 
     A step that is still pending in a run that has ended never ran (C8).
     """
@@ -131,7 +131,7 @@ def _note(run: Run, step: Step, state: str, expected_since: datetime) -> str:
     if state == "retrying" and step.error:
         return f"The last attempt failed: {step.error.get('what', '')}"
     waiting_since = timezone.now() - expected_since
-    if state == "pending" and step == ledger.current_step(run) and waiting_since > _PATIENCE:
+    if state == "pending" and step == ledger.current_step(run) and waiting_since > _EXPECTED_WAIT:
         if not run.on_workers:
             return "The command that runs it has not come to it yet."
         return (

@@ -15,10 +15,10 @@ from django.utils.safestring import SafeString
 
 from backup_tasks.admin import starting
 from backup_tasks.admin.confirmation import TypedConfirmation
-from backup_tasks.admin.meaning import last_undo_point
+from backup_tasks.admin.display import KINDS, ago, moment
 from backup_tasks.admin.read_only import START_RESTORE, ReadOnlyAdmin, require
 from backup_tasks.admin.runs import active_writer
-from backup_tasks.admin.words import KINDS, ago, moment
+from backup_tasks.admin.summary import last_undo_point
 from backup_tasks.models import Run, UndoPoint
 
 

@@ -14,7 +14,7 @@ from backup_tasks.runs import chains
 
 
 @dataclass(frozen=True, kw_only=True)
-class Meaning:
+class RunSummary:
     """What a run's page says first."""
 
     outcome: str
@@ -43,12 +43,12 @@ def last_undo_point() -> UndoPoint | None:
     return last if last is not None and last.schema else None
 
 
-def meaning_of(run: Run, steps: list[Step]) -> Meaning:
+def summary_of(run: Run, steps: list[Step]) -> RunSummary:
     """Return what the run means now."""
     point = UndoPoint.objects.filter(run_id=run.pk).first()
     last = last_undo_point()
     unfinished = next((step.name for step in steps if step.state != Step.State.SUCCEEDED), "")
-    return Meaning(
+    return RunSummary(
         next=unfinished,
         outcome=_outcome(run, steps),
         live=_live(run, steps, point) if writes_live(run) else "",
