@@ -138,7 +138,9 @@ def _of_database(error: DatabaseError | InterfaceError) -> BackupError:
         return Permanent(f"the database's disk is full: {text}", hint=_FULL)
     if state == _NO_TABLE or "no such table" in text:
         return Misconfigured(
-            f"the database lacks a table: {text}", hint="Run `manage.py migrate` first."
+            f"the database lacks a table: {text}",
+            hint="`manage.py migrate` makes the tables, in an empty database too; then do this "
+            "again.",
         )
     if state == _NO_COLUMN or "no such column" in text:
         return Misconfigured(
@@ -159,7 +161,11 @@ def _of_database(error: DatabaseError | InterfaceError) -> BackupError:
     if isinstance(error, InterfaceError) or (
         isinstance(error, OperationalError) and _may_pass(text, state)
     ):
-        return DatabaseUnavailable(f"the database did not answer: {text}")
+        return DatabaseUnavailable(
+            f"the database did not answer: {text}",
+            hint="Start it, or correct DATABASES (for the EDMS, DATABASE_URL). `list_packages` and "
+            "`verify_package` need none.",
+        )
     if isinstance(error, OperationalError | ProgrammingError):
         return Permanent(f"the database refused: {text}")
     return _unforeseen(error)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.management.base import CommandError
+
+from backup_tasks.errors import ErrorRecord
 from backup_tasks.management.base import Command, outcome
 from backup_tasks.management.tables import added_lines, table
 from backup_tasks.restore.plan import plan_restore
@@ -13,9 +16,24 @@ from backup_tasks.runs.chains import PARAMS
 
 def tell_plan(command: Command, kind: str, params: Mapping[str, Any]) -> None:
     """Print what a restore or a reinit with these parameters would do. Raises what it would raise
-    before it changes anything."""
+    before it changes anything.
+
+    Where the database can't be asked, it prints what is known without, and ends with the exit code
+    that the restore would end with.
+    """
     plan = plan_restore({**PARAMS[kind], **params})
-    command.tell({**outcome(None), "dry_run": True, "plan": plan}, _text(plan))
+    problem: ErrorRecord | None = plan.pop("problem", None)
+    record = {**outcome(None), "dry_run": True, "plan": plan}
+    if problem:
+        record |= {"ok": False, "errors": [problem]}
+    command.tell(record, _text(plan))
+    if problem:
+        hint = f"\nHint: {problem['hint']}" if problem["hint"] else ""
+        raise CommandError(
+            "the package is whole and can be opened. Whether it fits the database, and what a "
+            f"restore would change there, is not known: {problem['what']}{hint}",
+            returncode=problem["exit_code"],
+        )
 
 
 def _text(plan: Mapping[str, Any]) -> str:

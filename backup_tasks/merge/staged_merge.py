@@ -49,9 +49,7 @@ class StagedMerge:
         self._engine = merging_engine(self._settings.database)
         self._schema = self._engine.schema_name("staging", run_id)
         self._connection = connections[self._settings.database]
-        self._older = bool(
-            migration_compatibility.missing_migrations(self._manifest, self._settings)
-        )
+        self._older = bool(migration_compatibility.missing_migrations(self._manifest))
         self._models = migration_compatibility.models_of(self._manifest, self._settings)
         self._identities = _identities(self._manifest, self._models, older=self._older)
         self.trees = project_trees() if self._manifest.files is not None else []

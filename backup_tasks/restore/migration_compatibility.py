@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 from django.apps import apps
 from django.apps.registry import Apps
@@ -37,7 +37,7 @@ def refuse_misfit(manifest: Manifest, settings: BackupSettings) -> None:
         pass  # files only: no table is touched
     elif manifest.type == "partial":
         problems += [*_problems_of_a_part(manifest, settings)]
-    elif not problems and not missing_migrations(manifest, settings):
+    elif not problems and not missing_migrations(manifest):
         problems += _model_problems(manifest, apps)
         problems += _unknown_models(manifest, settings)
     elif not problems:
@@ -50,9 +50,10 @@ def refuse_misfit(manifest: Manifest, settings: BackupSettings) -> None:
         )
 
 
-def missing_migrations(manifest: Manifest, settings: BackupSettings) -> list[str]:
-    """Return the migrations of this code, as `app.name`, that the package was made before."""
-    on_disk = _loader(settings).disk_migrations
+def missing_migrations(manifest: Manifest) -> list[str]:
+    """Return the migrations of this code, as `app.name`, that the package was made before. No
+    database is asked."""
+    on_disk = _on_disk()
     replaced = {old for migration in on_disk.values() for old in migration.replaces}
     theirs = set(manifest.migrations)
     missing = (
@@ -75,7 +76,7 @@ def models_of(manifest: Manifest, settings: BackupSettings) -> list[Model]:
 
     Those in the package; for an older one, all of today's but those that it left out.
     """
-    if not manifest.models or not missing_migrations(manifest, settings):
+    if not manifest.models or not missing_migrations(manifest):
         return [cast(Model, apps.get_model(entry.label)) for entry in manifest.models]
     left_out = {exclusion.label for exclusion in manifest.excluded}
     return [model for model in full_scope(settings).included if label(model) not in left_out]
@@ -89,7 +90,7 @@ def build(manifest: Manifest, settings: BackupSettings) -> None:
 
 def apps_of(manifest: Manifest, settings: BackupSettings) -> StateApps | Apps:
     """Return the models as they were when the package was made: today's, or historical ones."""
-    if not missing_migrations(manifest, settings):
+    if not missing_migrations(manifest):
         return apps
     loader = _loader(settings)
     return loader.project_state(_targets(manifest, loader)).apps
@@ -116,7 +117,7 @@ def refuse_moved(manifest: Manifest, settings: BackupSettings) -> None:
     """Raise HandoverChanged if staging is past the package's migrations: it was being brought
     forward when an attempt died, and can't be compared with the package any more."""
     applied = MigrationRecorder(connections[settings.database]).applied_migrations()
-    if not {".".join(key) for key in applied}.isdisjoint(missing_migrations(manifest, settings)):
+    if not {".".join(key) for key in applied}.isdisjoint(missing_migrations(manifest)):
         raise HandoverChanged(
             "staging was migrated forward by an attempt that did not finish",
             obj=f"package {manifest.id}",
@@ -135,6 +136,10 @@ def _apps_in(manifest: Manifest) -> set[str]:
 
 def _loader(settings: BackupSettings) -> MigrationLoader:
     return MigrationLoader(connections[settings.database], ignore_no_migrations=True)
+
+
+def _on_disk() -> dict[Migration, Any]:
+    return MigrationLoader(None, ignore_no_migrations=True).disk_migrations
 
 
 def _targets(manifest: Manifest, loader: MigrationLoader) -> list[Migration]:
@@ -158,7 +163,7 @@ def _reached(manifest: Manifest, loader: MigrationLoader) -> set[Migration]:
 
 
 def _unknown_migrations(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
-    on_disk = _loader(settings).disk_migrations
+    on_disk = _on_disk()
     ours = set(MigrationRecorder(connections[settings.database]).applied_migrations())
     replaced = {old for migration in on_disk.values() for old in migration.replaces}
     for key in sorted(_of(manifest, manifest.migrations) - on_disk.keys() - ours - replaced):

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.apps import apps
-from django.db import connections
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, InterfaceError, connections
 
 from backup_tasks.backup import completeness
 from backup_tasks.conf import BackupSettings, backup_settings
-from backup_tasks.engines import Engine, engine_for
-from backup_tasks.errors import KeyMissing
+from backup_tasks.engines import Engine, engine_for, require_database
+from backup_tasks.error_classification import explain
+from backup_tasks.errors import ErrorRecord, KeyMissing, Misconfigured
 from backup_tasks.package.manifest import Manifest
 from backup_tasks.restore import migration_compatibility, open_package
 from backup_tasks.restore.contents import codecs_of, expected_files, select
@@ -21,11 +23,17 @@ from backup_tasks.rows.scope import full_scope, label
 from backup_tasks.storage import workspace
 from backup_tasks.storage.file_storages import project_trees
 
+_NOT_ASKED = (DatabaseError, InterfaceError, ImproperlyConfigured, Misconfigured)
+"""What is raised where the database does not answer, was never migrated, or has no driver here."""
+
 
 def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return {"package", "chosen", "created_at", "models": {model: {"now", "then", "equal"}},
     "files": {"now", "then"}, "migrations_to_run", "added": {model: why}, "left_as_they_are",
-    "warnings", "safety_backup", "undo_days"}.
+    "warnings", "safety_backup", "undo_days", "problem"}.
+
+    The problem is None, or the record of the error by which the database could not be asked: then
+    the plan tells what the package holds, and `now`, `equal` and `left_as_they_are` are None.
 
     Without a package in the params it is the plan of a reset, whose figures afterwards are what the
     project's seed makes (`then` is None).
@@ -34,8 +42,6 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
     PackageNotFound, PackageDamaged, SignatureInvalid, KeyMissing, DoesNotFit.
     """
     settings = backup_settings()
-    engine = engine_for(settings.database)
-    refuse_unapplied(settings)
     plan: dict[str, Any] = {
         "safety_backup": bool(params.get("safety", True)),
         "undo_days": settings.undo_for.days,
@@ -43,10 +49,14 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
     }
     files_now = sum(1 for tree in project_trees() for _ in tree.names())
     if "package" not in params:
-        engine.rehearse_promote([m._meta.db_table for m in full_scope(settings).included])
+        refuse_unapplied(settings)
+        tables = [model._meta.db_table for model in full_scope(settings).included]
+        engine_for(settings.database).rehearse_promote(tables)
         now = live_counts(settings)
         models = {name: {"now": count, "then": None} for name, count in now.items()}
         return plan | {"models": models, "files": {"now": files_now, "then": 0}}
+    if not params["package"]:
+        require_database(settings.database)  # the ledger has a say in which is the newest
     with workspace.scratch() as scratch:
         opened = open_package.bring(str(params["package"]), scratch, params=params)
         manifest = open_package.check_contents(opened, scratch, params, lambda *_: None)
@@ -58,29 +68,48 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
         )
     selected = select(manifest, params)
     manifest = selected.manifest
-    migration_compatibility.refuse_misfit(manifest, settings)
-    if replaced := migration_compatibility.models_of(manifest, settings):
-        engine.rehearse_promote([model._meta.db_table for model in replaced])
-    older = migration_compatibility.missing_migrations(manifest, settings)
-    now, equal = _compared(manifest, settings, comparable=not older)
+    older = migration_compatibility.missing_migrations(manifest)
+    live, equal, problem = _look(manifest, settings, comparable=not older)
     then = {entry.label: entry.count for entry in manifest.models}
     return plan | {
         "package": opened.name,
         "chosen": opened.chosen or None,
         "created_at": manifest.created_at,
         "models": {
-            name: {"now": now.get(name, 0), "then": count, "equal": equal.get(name)}
+            name: {
+                "now": None if live is None else live.get(name, 0),
+                "then": count,
+                "equal": equal.get(name),
+            }
             for name, count in then.items()
         },
         "files": {"now": files_now, "then": expected_files(manifest)},
         "migrations_to_run": older,
         "added": dict(selected.added),
-        "left_as_they_are": sorted(now.keys() - then.keys()),
+        "left_as_they_are": None if live is None else sorted(live.keys() - then.keys()),
         "warnings": [
             *completeness.warnings(manifest),
-            *rows_at_stake(now, then, safety=plan["safety_backup"]),
+            *rows_at_stake(live or {}, then, safety=plan["safety_backup"]),
         ],
+        "problem": problem,
     }
+
+
+def _look(
+    manifest: Manifest, settings: BackupSettings, *, comparable: bool
+) -> tuple[dict[str, int] | None, dict[str, bool], ErrorRecord | None]:
+    """Return live's counts, which models are equal, and what kept the database from being asked.
+    Raises DoesNotFit."""
+    try:
+        require_database(settings.database)
+        refuse_unapplied(settings)
+        migration_compatibility.refuse_misfit(manifest, settings)
+        if replaced := migration_compatibility.models_of(manifest, settings):
+            tables = [model._meta.db_table for model in replaced]
+            engine_for(settings.database).rehearse_promote(tables)
+        return *_compared(manifest, settings, comparable=comparable), None
+    except _NOT_ASKED as error:
+        return None, {}, explain(error).record()
 
 
 def rows_at_stake(

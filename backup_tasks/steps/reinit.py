@@ -60,7 +60,7 @@ def _make(
             if not unequal:
                 return "clone", []
             warnings = [f"the structure was migrated, not cloned: {line}" for line in unequal]
-        elif migration_compatibility.missing_migrations(manifest, settings):
+        elif migration_compatibility.missing_migrations(manifest):
             work.progress(0, None, "migrating staging to the package's migrations")
             engine.create(schema)
             with engine.at(schema):

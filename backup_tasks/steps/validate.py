@@ -52,9 +52,7 @@ def validate(work: Work) -> dict[str, Any]:
             counts, equal, problems = _validate_rows(work, manifest, engine, schema)
             files, lost = _validate_files(work, manifest, folder)
             problems += lost
-            if not problems and (
-                since := migration_compatibility.missing_migrations(manifest, settings)
-            ):
+            if not problems and (since := migration_compatibility.missing_migrations(manifest)):
                 work.progress(0, len(since), "migrating forward")
                 migration_compatibility.bring_forward(settings)
             if manifest.models:

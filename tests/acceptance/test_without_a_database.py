@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ import pytest
 
 from edms.local.ports import free_port
 from tests import nursery
-from tests.services import MakeProject
+from tests.acceptance.contents import contents
+from tests.services import MakeProject, Project
 
-DAMAGED = 5
+FAILED, MISCONFIGURED, DAMAGED = 1, 2, 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +112,72 @@ def test_text_says_what_is_broken_and_what_was_not_recorded(
     assert "damaged.tar.zst" in verified.stderr
 
 
+def test_a_dry_run_shows_what_the_package_holds_and_fails_as_the_restore_would(
+    env: dict[str, str], packages: Path, tmp_path: Path
+) -> None:
+    good = next(packages.glob("edms-*.tar.zst")).name
+
+    told = answer(env, "restore_from_package", good, "--dry-run")
+    restored = answer(env, "restore_from_package", good, "--confirm")
+
+    assert told.told["ok"] is False
+    assert told.told["plan"]["models"]["documents.document"] == {
+        "now": None,
+        "then": 5,
+        "equal": None,
+    }
+    assert told.told["plan"]["package"] == good
+    assert told.told["plan"]["left_as_they_are"] is None
+    assert (told.code, told.told["errors"]) == (restored.code, restored.told["errors"])
+    assert told.code in (FAILED, MISCONFIGURED)
+    assert "the package is whole and can be opened" in told.stderr
+    assert "is not known" in told.stderr
+    assert list((tmp_path / "workspace").glob("*")) == []
+    assert list(tmp_path.glob("**/empty.sqlite3")) == [], "none was made where the path leads"
+
+    damaged = answer(env, "restore_from_package", "damaged.tar.zst", "--dry-run")
+    assert (damaged.code, damaged.told["errors"][0]["kind"]) == (DAMAGED, "PackageDamaged")
+
+
 def test_a_drill_says_that_the_database_is_what_is_missing(env: dict[str, str]) -> None:
     told = answer(env, "drill_restore").told["errors"][0]
 
     assert told["kind"] in ("DatabaseUnavailable", "Misconfigured", "Permanent")
     assert "database" in told["what"]
+
+
+def test_on_an_empty_server_two_commands_lead_to_a_proven_restore(
+    fresh_postgres_database: Callable[[], str], make_project: MakeProject, tmp_path: Path
+) -> None:
+    """The database server is new, and so is all else but code and store."""
+    lost = make_project("postgres", demo=True)
+    lost.succeed("create_backup")
+    before = contents(lost)
+    (package,) = lost.json("list_packages")["packages"]
+    new = Project(
+        engine="postgres",
+        folder=tmp_path / "new",
+        database_url=fresh_postgres_database(),
+        variables={"BACKUP_STORE": str(lost.store)},
+    )
+    new.folder.mkdir()
+
+    for command in (
+        ("drill_restore", package["name"]),
+        ("restore_from_package", package["name"], "--confirm"),
+        ("restore_from_package", package["name"], "--dry-run"),
+    ):
+        refused = new.manage(*command)
+        assert refused.returncode == MISCONFIGURED, refused.stderr
+        assert "the database lacks a table" in refused.stderr
+        assert "`manage.py migrate` makes the tables" in refused.stderr
+    (line,) = (line for line in refused.stdout.splitlines() if "documents.document " in line)
+    assert line.split()[1:] == ["–", "5"]
+    assert "Nothing was changed." in refused.stdout
+
+    new.succeed("migrate", "--no-input")
+    restored = new.json("restore_from_package", "--confirm")
+
+    assert (restored["ok"], restored["package"]) == (True, package["name"])
+    assert contents(new) == before
+    assert set(restored["digests_equal"].values()) == {True}

@@ -22,6 +22,7 @@ class Command(RunCommand):
     help = "Restore a package: into a staging first, and in live's place only if all is equal."
     kind = Run.Kind.RESTORE
     destructive = True
+    needs_database = False  # a dry run tells what the package holds without one; a run asks for it
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument(

@@ -35,9 +35,9 @@ LIVE = {
     "undo_restore": ("--confirm",),
     "unpin_package": ("p.tar.zst",),
 }
-DRY = [
+DRY: list[tuple[str, ...]] = [
     ("system_reinit", "--dry-run"),
-    ("restore_from_package", "p.tar.zst", "--dry-run"),
+    ("restore_from_package", "--dry-run"),  # with a name it needs no database
     ("prune_packages", "--dry-run"),
 ]
 PLAIN = {"name": "x", "run": "x", "package": "x", "installation": "x"}
