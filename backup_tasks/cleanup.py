@@ -1,4 +1,5 @@
-"""What runs leave behind that ended before they could tidy up: staging, files, workspaces."""
+"""Finds and removes orphans: the staging, files and workspaces of runs that ended before they could
+remove them."""
 
 from __future__ import annotations
 
@@ -23,13 +24,13 @@ from backup_tasks.storage import workspace
 from backup_tasks.storage.file_storages import project_trees
 
 RESUMABLE = timedelta(days=1)
-"""How long what a failed run needs to be resumed is kept."""
+"""How long what is needed to resume a failed run is kept after it has failed."""
 
 _GIVEN_UP = (Run.State.FAILED, Run.State.CANCELLED)
 
 
 class Removed(NamedTuple):
-    """What was nobody's."""
+    """The orphans that were found, and what could not be removed."""
 
     names: list[str]
     warnings: list[str]
@@ -37,16 +38,17 @@ class Removed(NamedTuple):
 
 
 def remove_orphans_of(run_id: str) -> None:
-    """Remove what a run that nobody can resume has left; nothing that live or undo needs. May be
-    called twice. Its files stay where another run writes to live's at the moment: the next prune
-    removes them.
+    """Remove the orphans of a run that can't be resumed. What live or an undo needs stays.
+
+    A second call is fine. The run's files stay while another run writes to live's files; the next
+    prune removes them.
     """
     engine = engine_for(backup_settings().database)
     kept = engine.schema_name("undo", run_id)
     can_be_undone = UndoPoint.objects.filter(pk=run_id).exists()
     if not can_be_undone and engine.in_doubt(kept):
         return
-    # What can't be dropped is nobody's from then on: prune says so.
+    # What can't be dropped is an orphan from then on, and the next prune reports it.
     engine.discard(engine.schema_name("staging", run_id))
     if not can_be_undone:
         engine.discard(kept)
@@ -57,8 +59,9 @@ def remove_orphans_of(run_id: str) -> None:
 
 
 def _remove_files_of(run_id: str) -> None:
-    """Only what the ledger knows not to have changed the rows is taken back: after a disaster it is
-    a new one, and the files that the runs of the old one added are live's."""
+    """Take back the files that a run added only if the ledger knows that it did not change live's
+    rows. After a disaster the ledger is new, and the files that runs of the old one added are
+    live's."""
     changed_nothing = Run.objects.filter(pk=run_id, state__in=_GIVEN_UP).exists()
     ask = Ask(partial(undo_points.refuse_while_live_is_written, run_id))
     trees = with_folder(project_trees(), run_id)
@@ -71,12 +74,13 @@ def _remove_files_of(run_id: str) -> None:
 
 
 def settle_others(run_id: str, ask: Ask) -> None:
-    """Before a run that is going to change live plans what happens to its files: end what other
-    runs have begun with them.
+    """End what other runs have begun with live's files. A run that changes live calls this before
+    it plans what happens to them.
 
-    What runs that came no further have added is taken back, and their plans, made for a live that
-    is going to be another, are dropped. Whoever was stopped while it held a run's folder loses it.
-    What was taken back from the last run's files by somebody who had lost it is put back.
+    Files are taken back that were added by runs which then failed or were cancelled before they
+    changed the rows. The plans of these runs are dropped, since live is going to change. A process
+    that was stopped while it held a run's folder loses the folder. Files of the last restore that
+    such a process took back are put in place again.
     """
     doubtful = undo_points.runs_in_doubt(engine_for(backup_settings().database))
     replaced = set(UndoPoint.objects.values_list("pk", flat=True))
@@ -98,12 +102,12 @@ def settle_others(run_id: str, ask: Ask) -> None:
 
 
 def remove_all(*, dry: bool, holds: Callable[[], None] = lambda: None) -> Removed:
-    """Remove what belongs to no run that could still use it: staging, kept tables, files,
-    workspaces. Return what it was; with `dry` it stays. What something outside hangs on stays too.
-    `holds` raises an error when whoever called this must not go on.
+    """Remove the orphans: staging, kept tables, files and workspaces that no run can still use.
+    Return their names; with `dry` nothing is removed. What other objects of the database depend on
+    stays too, with a warning. `holds` raises an error when the caller must not go on.
 
-    What there is is listed first, and the runs after: a run is in the ledger before it makes
-    anything, so whatever is listed and has no run is nobody's.
+    What there is is listed before the runs are read: a run is in the ledger before it makes
+    anything, so what is listed and has no run is an orphan.
     """
     engine = engine_for(backup_settings().database)
     schemas = engine.schemas()

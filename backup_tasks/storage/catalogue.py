@@ -1,7 +1,8 @@
-"""What packages there are. The sidecars in the stores are the truth; the index in the database is
-made from them, and nothing here but `index` and the marks needs a database.
+"""The catalogue: which packages there are. The sidecars in the stores are the truth, and the index
+in the database is made from them. `read` and `find` need no database.
 
-A store may hold what others put there: an odd sidecar is *broken*, which is told, and stops nobody.
+A store may hold files that others put there. A sidecar that can't be read is reported as broken,
+and the other packages are listed all the same.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class Broken:
-    """Something in a store that is no package to count on."""
+    """A sidecar that can't be read, or whose package is missing or of another size."""
 
     store: str
     """Alias of the store."""
@@ -131,9 +132,9 @@ def find(name: str) -> tuple[Store, Sidecar]:
     """Return the store and the sidecar of a package, by its name, with or without suffixes, or by
     its id. Needs no database.
 
-    Names come first, in all stores; the first store that has it decides. What has not the form of
-    an id is never looked for among the ids, so that nobody's package can be taken for another by
-    calling its id like that one. Where keys are trusted, a package that one of them signed comes
+    Names come first, in all stores; the first store that has it decides. Only what
+    has the form of an id is looked for among the ids, so a package whose id is another one's name
+    is never taken for it. Where keys are trusted, a package that one of them signed comes
     before any other. Raises PackageNotFound, and what is wrong with a sidecar of that name.
     """
     candidates, errors = _named(name)
@@ -153,7 +154,8 @@ def find(name: str) -> tuple[Store, Sidecar]:
 
 
 def _named(name: str) -> tuple[list[Found], list[BackupError]]:
-    """The packages of that name, in the order of the stores, and what was wrong elsewhere."""
+    """Return the packages of that name, in the order of the stores, and the errors of the stores
+    that could not be read."""
     trusted = backup_settings().trusted_keys
     found: list[Found] = []
     errors: list[BackupError] = []
@@ -171,7 +173,7 @@ def _named(name: str) -> tuple[list[Found], list[BackupError]]:
 
 
 def _one_of(id: str, named: Sequence[Found], all_found: Sequence[Found]) -> list[Found]:
-    """The package that an id stands for. Raises PackageNotFound if it may be this one or that."""
+    """Return the package that has the id. Raises PackageNotFound if several differ."""
     found = [*named, *(other for other in all_found if other.sidecar.id == id)]
     if any(package.trusted for package in found):
         found = [package for package in found if package.trusted]
@@ -194,7 +196,7 @@ def _is_trusted(sidecar: Sidecar, keys: Sequence[str]) -> bool | None:
 
 
 def record(sidecar: Sidecar, store: str) -> None:
-    """Enter a package that a store holds."""
+    """Write the index row of a package that a store holds."""
     Package.objects.update_or_create(
         name=sidecar.name,
         defaults={

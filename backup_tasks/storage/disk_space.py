@@ -1,7 +1,7 @@
-"""Is there room for it? Asked before anything is made.
+"""Checks that the disks have enough room, before anything is written.
 
-Only what is known to be needed is asked for, so that nothing is refused that would have fitted; and
-only disks of this machine can be asked: what a database server or a bucket has is not known here.
+Only sizes that are known for certain count, so that nothing is refused that would fit. Only disks
+of this machine are checked: the room that a database server or a bucket has is not known here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Need:
 
 
 def require(needs: Iterable[Need]) -> None:
-    """Raise StorageRefused, with all figures, if a disk has not the room for what it is to take.
+    """Raise StorageRefused, with all figures in bytes, MB or GB, if a disk has too little room.
 
     Needs of one file system add up.
     """
@@ -47,13 +47,13 @@ def require(needs: Iterable[Need]) -> None:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that is there."""
+    """Return the folder, or the nearest one above it that exists."""
     folder = folder.absolute()
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def _in_words(size: int) -> str:
-    """A size as people say it; bytes where it is small."""
+    """Return a size in GB or MB (powers of ten), or in bytes below one MB."""
     for unit, factor in (("GB", 10**9), ("MB", 10**6)):
         if size >= factor:
             return f"{size / factor:.1f} {unit}"

@@ -91,8 +91,8 @@ class Tree:
         return (found.name for found in self.found(folder) if not found.left_out)
 
     def found(self, folder: str = "") -> Iterator[Found]:
-        """Yield the files in that order, and with them what is in a folder and is none: links to
-        elsewhere, pipes, devices."""
+        """Yield the files in that order, and also what is not a file: links to elsewhere, pipes,
+        devices."""
         if self._scan:
             yield from self._scan.found(folder)
             return
@@ -124,8 +124,8 @@ class Tree:
                 yield from self.found(path)
 
     def open(self, name: str) -> BinaryIO:
-        """Open a file for reading. Raises FileNotFoundError; SourceChanged for what is none: who
-        opens a pipe waits for ever."""
+        """Open a file for reading. Raises FileNotFoundError; SourceChanged if it is not a
+        file: opening a pipe could wait for ever."""
         if self._scan and (why := self._scan.why_left_out(self.storage.path(name))):
             raise SourceChanged(
                 f"it is {why}", obj=f"storage {self.alias}: {name}", hint=_NOT_OPENED
@@ -166,8 +166,8 @@ class Tree:
     def write(
         self, name: str, content: BinaryIO, *, mode: int | None = None, below: str = ""
     ) -> None:
-        """Write a file under exactly this name, replacing what has it; in one instant on a file
-        system, and where the storage overwrites: whatever dies, who finds it finds all of it.
+        """Write a file under exactly this name, replacing one that has it. On a file system, and
+        where the storage overwrites, this is atomic: a reader finds the old file or the new one.
 
         On a file system it gets the mode, if there is one; its owner can read and write it always.
         There, `below` is a folder that must exist, see `move`.
@@ -207,7 +207,7 @@ class Tree:
             )
 
     def move(self, source: str, target: str, *, below: str = "") -> None:
-        """Give a file another name, replacing what has it; on a file system in one instant.
+        """Rename a file, replacing one that has the name; on a file system this is atomic.
 
         Folders of the target are made as needed; of a file system only those below `below`, where
         that is given: if that folder is not there itself, FileNotFoundError is raised.
@@ -224,7 +224,7 @@ class Tree:
         self.delete(source)
 
     def copy(self, source: str, target: str, *, below: str = "") -> None:
-        """Keep a file under another name too. For `below`, see `move`."""
+        """Copy a file, by a hard link where the file system has them. For `below`, see `move`."""
         mode = None
         if self._scan:
             path = self._writable(target, below)
@@ -278,8 +278,8 @@ class Tree:
         make_folder(Path(self.storage.path(name)))
 
     def rename_folder(self, source: str, target: str) -> bool:
-        """Give a folder of a file system another name, in one instant. Return False where it is
-        gone, or another folder has the name and is not empty."""
+        """Rename a folder of a file system, atomically. Return False where it is gone, or another
+        folder has the name and is not empty."""
         try:
             Path(self.storage.path(source)).rename(self.storage.path(target))
         except OSError as error:

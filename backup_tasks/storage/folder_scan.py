@@ -1,5 +1,5 @@
-"""What is in a folder of files. Links, pipes, sockets and devices are told apart by looking at
-them: none is opened, and no link is followed that leads outside, unless that is asked for."""
+"""Lists a folder of files. Links, pipes, sockets and devices are recognized without opening them. A
+link that leads outside the storage is followed only if BACKUP['FOLLOW_LINKS'] says so."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Found:
 
 
 def in_order(part: str) -> bytes:
-    """Return what a part of a path is sorted by: as the index of a package is, which also has names
-    that are no UTF-8."""
+    """Return the sort key of a part of a path: its bytes, which need not be UTF-8. The index of a
+    package is sorted in the same way."""
     return part.encode("utf-8", "surrogateescape")
 
 

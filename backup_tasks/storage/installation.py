@@ -26,7 +26,7 @@ def own_installations() -> set[str]:
 
 def adopt(code: str) -> None:
     """Count another installation's packages as this system's own from now on, for example after a
-    disaster. Raises Misconfigured for what is no id."""
+    disaster. Raises Misconfigured if it is not an id."""
     if re.fullmatch(r"[0-9a-f]{16}", code) is None:
         raise Misconfigured(
             "this is not the id of an installation",

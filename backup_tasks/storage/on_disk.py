@@ -24,16 +24,16 @@ def make_folder(folder: Path, mode: int = 0o777) -> None:
 
 
 def give_to_owner_above(path: Path) -> None:
-    """What root makes belongs to whom the folder belongs that it is made in: the workers, and the
-    web processes, are to read it."""
+    """If root runs this, give the file to the owner of its folder, so that workers and web
+    processes can read it."""
     if os.geteuid() == 0:
         above = path.parent.stat()
-        with suppress(PermissionError):  # of a network's file system root may be nobody
+        with suppress(PermissionError):  # a network file system may map root to nobody
             os.chown(path, above.st_uid, above.st_gid)
 
 
 def make_durable(path: str) -> None:
-    """Let the content of a file survive a power loss."""
+    """Sync a file to the disk, so that its content survives a power loss."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -64,8 +64,8 @@ def plan(
     """Decide on the packages of one project, label and type, newest first.
 
     `held` are packages that stay whatever the policy says, each with the reason. The newest sound
-    package always stays. One that failed, or lacks files, takes no slot; it stays for 30 days, and
-    while it is the only one of a day that the policy would keep.
+    package always stays. One that failed, or lacks files, counts for no rule. It stays for 30
+    days, and while it is the only one of a day that the policy would keep.
     """
     sound = [package for package in _newest_first(packages) if package.failed_at is None]
     kept = keep_reasons(sound, policy)
@@ -106,7 +106,7 @@ def removable(decisions: Sequence[Decision], policy: Retention) -> tuple[list[st
 
 
 def expendable(packages: Sequence[DatedPackage], policy: Retention) -> list[str]:
-    """Return the names of the packages that no slot of the policy keeps, oldest first."""
+    """Return the names of the packages that no rule of the policy keeps, oldest first."""
     kept = keep_reasons(packages, policy)
     return [each.name for each in reversed(_newest_first(packages)) if each.name not in kept]
 

@@ -194,7 +194,7 @@ def _newer(
     try:
         with transaction.atomic(using=backup_settings().database):
             model(**key, **values).save(using=backup_settings().database, force_insert=True)
-    except IntegrityError:  # somebody was faster
+    except IntegrityError:  # another process has inserted it
         rows.filter(at__lt=values["at"]).update(**values)
 
 
@@ -212,8 +212,8 @@ def _copy(sha256: str) -> None:
 
 
 def _may_write() -> bool:
-    """Where keys are trusted and this host has none to sign with, what it wrote would count for
-    nothing, and might replace what does."""
+    """Whether this host may write copies. Where keys are trusted and it has none to sign with, its
+    copies would count for nothing, and would replace some that count."""
     settings = backup_settings()
     return settings.signing_key is not None or not settings.trusted_keys
 
@@ -261,7 +261,7 @@ def _write(storage: Storage, package: str, standing: Standing) -> None:
         with path.open("xb") as file:
             file.write(content)
         return
-    storage.delete(name)  # one that keeps both would give the new one another name
+    storage.delete(name)  # a storage that does not overwrite would choose another name
     storage.save(name, ContentFile(content, name))
 
 

@@ -41,7 +41,8 @@ def remove(run_id: str) -> None:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """Give what has no run a folder where a run has its own; nothing of it is there afterwards."""
+    """Yield a folder in the workspace for work without a run, such as a dry run. It is removed at
+    the end."""
     parent = backup_settings().workspace
     made = not parent.exists()
     parent.mkdir(parents=True, exist_ok=True)
@@ -50,18 +51,18 @@ def scratch() -> Iterator[Path]:
             yield Path(folder)
     finally:
         if made:
-            with suppress(OSError):  # a run has begun meanwhile
+            with suppress(OSError):  # a run has made its own there since
                 parent.rmdir()
 
 
 def runs() -> set[str]:
-    """Return the ids of the runs that have a workspace here. The folder may hold what is not ours:
-    nobody keeps an operator from naming one that others use, too."""
+    """Return the ids of the runs that have a workspace here. The folder may hold other
+    files: an operator may have named one that others use too."""
     return {path.name for path in _all() if _RUN_ID.fullmatch(path.name)}
 
 
 def abandoned() -> set[str]:
-    """Return the names of what dry runs have left that were killed, a day ago or more."""
+    """Return the names of the folders of dry runs that were killed a day ago or more."""
     scratches = (path for path in _all() if path.name.startswith(_SCRATCH))
     return {path.name for path in scratches if _is_old(path)}
 
