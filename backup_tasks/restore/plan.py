@@ -57,6 +57,7 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
         return plan | {"models": models, "files": {"now": files_now, "then": 0}}
     if not params["package"]:
         require_database(settings.database)  # the ledger has a say in which is the newest
+        refuse_unapplied(settings)
     with workspace.scratch() as scratch:
         opened = open_package.bring(str(params["package"]), scratch, params=params)
         manifest = open_package.check_contents(opened, scratch, params, lambda *_: None)

@@ -11,7 +11,7 @@ COMMANDS = [
     ("create_backup",),
     ("backup_cycle",),
     ("restore_from_package", "x.tar.zst", "--confirm"),
-    ("restore_from_package", "x.tar.zst", "--dry-run"),
+    ("restore_from_package", "--dry-run"),
     ("restore_from_package", "x.tar.zst", "--dry-run", "--mode", "merge"),
     ("system_reinit", "--confirm"),
     ("system_reinit", "--dry-run"),
