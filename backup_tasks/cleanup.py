@@ -26,6 +26,7 @@ from backup_tasks.storage.file_storages import project_trees
 RESUMABLE = timedelta(days=1)
 """How long what is needed to resume a failed run is kept after it has failed."""
 
+_NAMED = 10
 _GIVEN_UP = (Run.State.FAILED, Run.State.CANCELLED)
 
 
@@ -90,7 +91,7 @@ def settle_others(run_id: str, ask: Ask) -> None:
     given_up -= replaced | doubtful
     for tree in project_trees():
         for other, is_held in runs_with_folder(tree).items():
-            is_last = last is not None and other == last.pk and file_swap.has_staged(tree, other)
+            is_last = last is not None and other == last.pk and file_swap.may_have_lost(tree, other)
             if other in active or not (is_held or is_last or other in given_up):
                 continue
             with RunFolder(tree, other, ask) as folder:
@@ -99,6 +100,23 @@ def settle_others(run_id: str, ask: Ask) -> None:
                     folder.drop_plan()
                 elif is_last:
                     file_swap.put_back_lost(folder)
+
+
+def put_back_lost(ask: Callable[[UndoPoint], Ask]) -> list[str]:
+    """Put back the files that somebody who had lost it took from the run that replaced live last.
+    Return warnings. `ask` is what to ask before, for that run. Raises what that raises."""
+    last = UndoPoint.objects.filter(undone_at=None).order_by("-created_at").first()
+    warnings = []
+    for tree in project_trees() if last else []:
+        if last and last.files_done and file_swap.may_have_lost(tree, last.pk):
+            with RunFolder(tree, last.pk, ask(last)) as folder:
+                if names := file_swap.put_back_lost(folder):
+                    warnings.append(
+                        f"storage {tree.alias}: {len(names)} files were missing that a process had "
+                        f"taken away after it had lost run {last.pk}; they are back: "
+                        + ", ".join(names[:_NAMED])
+                    )
+    return warnings
 
 
 def remove_all(*, dry: bool, holds: Callable[[], None] = lambda: None) -> Removed:

@@ -29,9 +29,10 @@ def staged(run_id: str, name: str = "") -> str:
     return f"{at_rest(run_id)}/staging/{name}".rstrip("/")
 
 
-def has_staged(tree: Tree, run_id: str) -> bool:
-    """Whether a run whose folder nobody holds has anything staged."""
-    return next(tree.names(staged(run_id)), None) is not None
+def may_have_lost(tree: Tree, run_id: str) -> bool:
+    """Whether a run whose folder nobody holds has a file that `put_back_lost` may put back."""
+    folders = (staged(run_id), f"{at_rest(run_id)}/taken")
+    return any(next(tree.names(folder), None) for folder in folders)
 
 
 def make_plan(folder: RunFolder, wanted: Iterable[Entry], *, keep_others: bool = False) -> None:
@@ -135,7 +136,9 @@ def take_back_added(folder: RunFolder) -> None:
     if folder.has_plan:
         tree = folder.tree
         for name, action in _read_plan(folder):
-            if action == "add" and tree.exists(name) and not tree.exists(folder.staged(name)):
+            if action != "add" or not tree.exists(name):
+                continue
+            if not tree.exists(folder.staged(name)) or folder.has_copy_of(name):
                 folder.stage_again(name)
 
 
@@ -164,15 +167,11 @@ def put_other_files(folder: RunFolder) -> None:
 def put_back_lost(folder: RunFolder) -> list[str]:
     """Of the run that replaced live last: put the files in place again that a process took back
     which had lost the run. Return their names."""
-    tree = folder.tree
     if not folder.has_plan:
         return []
-    lost = []
-    for name, action in _read_plan(folder):
-        if action != "remove" and tree.exists(folder.staged(name)) and not tree.exists(name):
-            folder.put(name)
-            lost.append(name)
-    return lost
+    return [
+        name for name, action in _read_plan(folder) if action != "remove" and folder.put_back(name)
+    ]
 
 
 def _compare(tree: Tree, wanted: Iterable[Entry]) -> Iterator[tuple[str, Action]]:

@@ -7,8 +7,9 @@ live's files moves a file out of this folder or into it, in one system call. A p
 stopped, and goes on after another has taken the folder, does not find it under its old name, and
 changes nothing: docs/adr/0007.
 
-A storage that is no file system can't rename a folder. There the ledger alone is asked, before each
-file unless it has just been.
+A storage that is no file system can't rename a folder. There the ledger is asked right before each
+request that changes something, and on S3 the request is refused if somebody has changed the object
+since (`storage.s3_conditions`). Whatever goes from live has been copied first.
 """
 
 from __future__ import annotations
@@ -16,17 +17,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from io import BytesIO
 from types import TracebackType
 from typing import BinaryIO, Self
 from uuid import uuid4
 
-from backup_tasks.errors import HandoverChanged
+from backup_tasks.errors import HandoverChanged, StorageUnavailable
 from backup_tasks.package.names import RESERVED
 from backup_tasks.storage.files import Tree
 
 ANSWER_HOLDS = 0.1
 """Seconds for which the ledger's answer is relied upon."""
 _PLAN = "plan.jsonl"
+_PLANNED = "planned"
+"""Written after the plan, where folders can't be renamed: a plan that came late, when the run and
+its folder were gone, has none and does not count."""
 
 
 class Ask:
@@ -99,10 +104,15 @@ class RunFolder:
         """Return the name under which a file that was replaced or removed is kept."""
         return f"{self._at}/kept/{name}".rstrip("/")
 
+    def taken_back(self, name: str = "") -> str:
+        """Return the name under which a copy is of a file that was staged again."""
+        return f"{self._at}/taken/{name}".rstrip("/")
+
     @property
     def has_plan(self) -> bool:
         """Whether the run changes files of this storage."""
-        return self.tree.exists(f"{self._at}/{_PLAN}")
+        names = (_PLAN,) if self.tree.is_local else (_PLANNED, _PLAN)
+        return all(self.tree.exists(f"{self._at}/{name}") for name in names)
 
     def open_plan(self) -> BinaryIO:
         """Open the plan for reading."""
@@ -111,25 +121,50 @@ class RunFolder:
 
     def write_plan(self, content: BinaryIO) -> None:
         """Write the plan: all of it, or none."""
-        with self._fenced(long=True):
-            self.tree.write(f"{self._at}/{_PLAN}", content, below=self._at)
+        name = f"{self._at}/{_PLAN}"
+        with self._changing(name, long=True):
+            self.tree.write(name, content, below=self._at)
+        if not self.tree.is_local:
+            with self._fenced(long=True):
+                self.tree.write(f"{self._at}/{_PLANNED}", BytesIO())
 
     def drop_plan(self) -> None:
         """Remove the plan: nothing of it has happened."""
-        with self._fenced():
-            self.tree.delete(f"{self._at}/{_PLAN}")
+        for name in (_PLAN,) if self.tree.is_local else (_PLANNED, _PLAN):
+            with self._fenced():
+                self.tree.delete(f"{self._at}/{name}")
 
     def put(self, name: str) -> None:
         """Move a staged file to its place in live, replacing what has its name."""
         self._move(self.staged(name), name)
 
     def stage_again(self, name: str) -> None:
-        """Move a file from live back to where it was staged."""
+        """Move a file from live back to where it was staged. Where the deletion may come late, when
+        what was staged has been put again and is gone, another copy stays."""
+        if not self.tree.is_local:
+            with self._changing(self.taken_back(name)):
+                self.tree.copy(name, self.taken_back(name))
         self._move(name, self.staged(name))
+
+    def put_back(self, name: str) -> bool:
+        """If live has not the file, put what was taken back of it in its place. Return whether."""
+        for source in (self.staged(name), self.taken_back(name)):
+            if not self.tree.exists(name) and self.tree.exists(source):
+                self._move(source, name)
+                return True
+        return False
+
+    def has_copy_of(self, name: str) -> bool:
+        """Whether the same file is in live and staged: where a move is a copy and a deletion, its
+        process died in between."""
+        if self.tree.is_local:
+            return False
+        there, staged = self.tree.entry(name), self.tree.entry(self.staged(name))
+        return (there.size, there.sha256) == (staged.size, staged.sha256)
 
     def keep(self, name: str) -> None:
         """Keep a copy of live's file."""
-        with self._fenced():
+        with self._changing(self.kept(name)):
             self.tree.copy(name, self.kept(name), below=self._at)
 
     def take_away(self, name: str) -> None:
@@ -138,7 +173,7 @@ class RunFolder:
 
     def stage_kept_of(self, other: RunFolder, name: str) -> None:
         """Stage what the other run has kept of that name; it stays there too."""
-        with self._fenced():
+        with self._changing(self.staged(name)):
             self.tree.copy(other.kept(name), self.staged(name), below=self._at)
 
     def remove(self, folder: str = "") -> None:
@@ -147,14 +182,25 @@ class RunFolder:
             self.tree.remove_folder(folder or self._at)
 
     def _move(self, source: str, target: str) -> None:
-        with self._fenced():
-            if self.tree.is_local:
+        if self.tree.is_local:
+            with self._fenced():
                 below = self._at if target.startswith(RESERVED) else ""
                 self.tree.move(source, target, below=below)
-            else:
-                self.tree.copy(source, target)
-                self._ask()  # a copy may take long, and harms nobody
-                self.tree.delete(source)
+            return
+        copied = self.tree.unless_changed(source)
+        with self._changing(target):
+            self.tree.copy(source, target)
+        with self._fenced(long=True), copied:
+            self.tree.delete(source)
+
+    @contextmanager
+    def _changing(self, name: str, *, long: bool = False) -> Iterator[None]:
+        """Around what changes the file. Where no folder is the fence, the ledger is asked each
+        time, after a look at the file: if somebody changes it from now on, it stays as it is
+        then."""
+        unchanged = self.tree.unless_changed(name)
+        with self._fenced(long=long or not self.tree.is_local), unchanged:
+            yield
 
     @contextmanager
     def _fenced(self, *, long: bool = False) -> Iterator[None]:
@@ -162,6 +208,9 @@ class RunFolder:
         (self._ask.now if long else self._ask)()
         try:
             yield
+        except StorageUnavailable:
+            self._ask.now()  # somebody else may have been at it
+            raise
         except FileNotFoundError as error:
             if self.tree.is_local and not self.tree.is_folder(self._at):
                 self._ask.now()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from django.utils import timezone
@@ -28,6 +29,9 @@ def prune(work: Work) -> dict[str, Any]:
     dry = bool(work.params.get("dry_run"))
     packages = expiry.expire(run_id=work.run_id, dry=dry, still_mine=work.still_mine)
     expired, warnings = _undo_points(work, dry=dry)
+    if not dry:
+        with suppress(AnotherRunActive):
+            warnings += cleanup.put_back_lost(partial(_ask, work))
     left = cleanup.remove_all(dry=dry, holds=work.holds)
     return {
         **packages,
@@ -60,17 +64,23 @@ def _undo_points(work: Work, *, dry: bool) -> tuple[list[str], list[str]]:
     return names, warnings
 
 
-def _give_back(work: Work, point: UndoPoint) -> list[str]:
-    """Return why its tables could not be dropped; then it stays.
-
-    Raises AnotherRunActive if a run has begun that may want it.
-    """
+def _ask(work: Work, point: UndoPoint) -> Ask:
+    """Ask whether this attempt holds the step, and no run has begun that may want what that one has
+    kept: AnotherRunActive."""
 
     def may() -> None:
         work.holds()
         undo_points.refuse_while_live_is_written(point.pk)
 
-    ask = Ask(may)
+    return Ask(may)
+
+
+def _give_back(work: Work, point: UndoPoint) -> list[str]:
+    """Return why its tables could not be dropped; then it stays.
+
+    Raises AnotherRunActive if a run has begun that may want it.
+    """
+    ask = _ask(work, point)
     ask.now()
     # Of a merge, no place is kept.
     if point.schema and (told := engine_for(backup_settings().database).discard(point.schema)):

@@ -6,7 +6,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from errno import EEXIST, ENOENT, ENOTEMPTY
 from hashlib import sha256
@@ -34,6 +34,7 @@ from backup_tasks.storage.on_disk import (
     make_folder,
     remove_empty,
 )
+from backup_tasks.storage.s3_conditions import condition
 
 _CHUNK = 1 << 20
 _NOT_OPENED = "It was not opened. A backup that finds it when it lists the storage leaves it out."
@@ -236,6 +237,13 @@ class Tree:
             mode = stat.S_IMODE(Path(original).stat().st_mode) & 0o777
         with self.open(source) as content:
             self.write(target, content, mode=mode, below=below)
+
+    def unless_changed(self, name: str) -> AbstractContextManager[None]:
+        """Look at an object of S3 now. Inside what is returned, requests that change it are refused
+        if it is not as it was: StorageUnavailable. Other storages have nothing like it."""
+        with self._failures(name):
+            found = condition(self.storage, name)
+        return found.required() if found else nullcontext()
 
     def _writable(self, name: str, below: str = "") -> Path:
         """Return where a file of that name is, its folder made if need be: only folders below

@@ -75,6 +75,29 @@ def test_files_on_s3_are_restored_and_undone(on_s3: Project, bucket: Bucket) -> 
     assert contents(on_s3).tables == now
 
 
+def test_a_prune_puts_back_what_somebody_took_away_who_had_lost_the_last_restore(
+    on_s3: Project, bucket: Bucket
+) -> None:
+    """Its request to delete came late: what it deletes is copied first."""
+    files_then = bucket.held("media")
+    package = run("backup").package
+    storages["default"].delete(lost := str(DocumentVersion.objects.order_by("pk")[0].file))
+    restore = run("restore", package=package, safety=False)
+    assert bucket.held("media") == files_then
+    source = {"Bucket": bucket.name, "Key": f"media/{lost}"}
+    copy = f"media/.backup_tasks/{restore.pk}/taken/{lost}"
+    bucket.client.copy_object(Bucket=bucket.name, Key=copy, CopySource=source)
+    bucket.client.delete_object(**source)
+
+    pruned = run("prune")
+
+    assert bucket.held("media") == files_then
+    assert [lost in warning and restore.pk in warning for warning in pruned.report["warnings"]] == [
+        True
+    ]
+    assert run("prune").report["warnings"] == []
+
+
 def test_a_part_takes_its_files_from_s3(on_s3: Project, bucket: Bucket) -> None:
     files_then = bucket.held("media")
     package = run("backup").package
