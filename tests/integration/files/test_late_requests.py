@@ -70,7 +70,8 @@ class Zombie:
     def _others(self) -> None:
         """As another process: with a client of its own."""
         tree = Tree("default")
-        tree.storage = StorageHandler(django_settings.STORAGES)["default"]
+        backends: Any = django_settings.STORAGES
+        tree.storage = StorageHandler(backends)["default"]
         self._meanwhile(tree)
 
 
