@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any
 
 from django.core.files.storage import Storage
@@ -22,6 +23,8 @@ _OPERATIONS = ("PutObject", "CompleteMultipartUpload", "DeleteObject")
 _REFUSED, _UNKNOWN = (409, 412), 501
 """HTTP status: the condition does not hold, or another request is changing the object at this
 moment; the service has no conditions."""
+_parameters_of = attrgetter("input_shape.members")
+"""What an operation can be given: an older library has no conditions."""
 _without: set[str] = set()
 """Endpoints of services that have none."""
 
@@ -72,7 +75,7 @@ class Condition:
                 events.unregister(event, hook)
 
     def _add(self, params: dict[str, Any], model: Any, **_: Any) -> None:
-        known = model.input_shape.members
+        known = _parameters_of(model)
         if params.get("Key") != self._key:
             return
         if self._etag and "IfMatch" in known:
