@@ -216,7 +216,7 @@ def reconcile(self: Task[Any, Any]) -> dict[str, list[str]]:
     for run in again:
         logger.warning("nobody works on %s: its remaining steps are enqueued again", run.pk)
         enqueue(run)
-    buried = ledger.bury_dead_commands()
+    failed_commands = ledger.fail_dead_commands()
     ledger.release_live_locks()
     followers = chains.follow_all()
     for run in followers:
@@ -234,6 +234,6 @@ def reconcile(self: Task[Any, Any]) -> dict[str, list[str]]:
         lost = end_lost_results(self.app)
     return {
         "enqueued": [run.pk for run in [*again, *followers, *retried]],
-        "failed": [run.pk for run in buried],
+        "failed": [run.pk for run in failed_commands],
         "results": lost,
     }

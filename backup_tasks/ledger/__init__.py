@@ -22,7 +22,7 @@ from backup_tasks.ledger.claims import (
     succeed,
     will_retry,
 )
-from backup_tasks.ledger.recovery import abandoned, bury_dead_commands, release_live_locks
+from backup_tasks.ledger.recovery import abandoned, fail_dead_commands, release_live_locks
 from backup_tasks.ledger.runs import (
     cancel,
     current_step,
@@ -41,11 +41,11 @@ __all__ = [
     "Finished",
     "Refused",
     "abandoned",
-    "bury_dead_commands",
     "cancel",
     "claim",
     "current_step",
     "fail",
+    "fail_dead_commands",
     "fail_run",
     "find",
     "is_at_work",

@@ -59,7 +59,7 @@ class Heartbeat:
             while not self._stopped.wait(min(LOOK_EVERY, quarter)):
                 if time.monotonic() >= due:
                     due = time.monotonic() + quarter
-                    self._prolong()
+                    self._extend_lease()
                 if self.stop_reason is None:
                     self._look()
                 if self.stop_reason is not None:
@@ -67,7 +67,7 @@ class Heartbeat:
         finally:
             connections[database()].close()
 
-    def _prolong(self) -> None:
+    def _extend_lease(self) -> None:
         """Write once. A database that does not answer is asked again at the next beat: whether the
         lease was lost meanwhile shows then, and every later write of the step is fenced anyway."""
         try:

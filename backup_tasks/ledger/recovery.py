@@ -29,7 +29,7 @@ def abandoned() -> list[Run]:
     return found
 
 
-def bury_dead_commands() -> list[Run]:
+def fail_dead_commands() -> list[Run]:
     """Fail the runs whose command died before it could say so; return them."""
     found = []
     for run in Run.objects.filter(on_workers=False, state__in=Run.ACTIVE):

@@ -154,7 +154,7 @@ def cancel(run_id: str, *, requested_by: str = "") -> Run:
     by = f" by {requested_by}" if requested_by else ""
     error = Cancelled(f"cancelled{by}", obj=run_id, hint="Start a new run when it is wanted.")
     with ledger_transaction():
-        _take_from_the_dead(run_id)
+        _release_lost_claims(run_id)
         cancelled = Run.objects.filter(pk=run_id, state__in=Run.ACTIVE)
         if not cancelled.update(
             state=Run.State.CANCELLED, error=error.record(), finished_at=timezone.now()
@@ -179,7 +179,7 @@ def too_late_to_cancel(run_id: str) -> Permanent:
     )
 
 
-def _take_from_the_dead(run_id: str) -> None:
+def _release_lost_claims(run_id: str) -> None:
     """A claim whose holder has vanished is no claim: nobody will come back to end it."""
     for step in Step.objects.filter(run=run_id, state=Step.State.RUNNING):
         if not is_live(step):

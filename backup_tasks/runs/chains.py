@@ -53,14 +53,14 @@ _MAKES = {
     "include_users": True,
     "accept_missing_files": False,
 }
-_PART: Mapping[str, Any] = {"include": [], "exclude": []}
+_SELECTION: Mapping[str, Any] = {"include": [], "exclude": []}
 _READS = {"package": "", "identity": "", "allow_unsigned": False}
 
 PARAMS: Mapping[str, Mapping[str, Any]] = {
-    Run.Kind.BACKUP: {**_MAKES, **_PART, "then": ""},
+    Run.Kind.BACKUP: {**_MAKES, **_SELECTION, "then": ""},
     Run.Kind.RESTORE: {
         **_READS,
-        **_PART,
+        **_SELECTION,
         "type": "full",
         "mode": "exact",
         "safety": True,

@@ -152,7 +152,7 @@ def test_death_all_through_promote(trial: Trial) -> None:
     assert set(trial.tally) >= {"old", "new"}
 
 
-BURY = "from backup_tasks import ledger; ledger.bury_dead_commands()"
+BURY = "from backup_tasks import ledger; ledger.fail_dead_commands()"
 
 
 def test_a_run_that_failed_half_way_is_not_finished_over_a_later_one(subject: Subject) -> None:

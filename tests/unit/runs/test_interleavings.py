@@ -101,7 +101,7 @@ class Search:
                 pass  # too late
         elif event == "the reconciler looks":
             ledger.abandoned()
-            ledger.bury_dead_commands()
+            ledger.fail_dead_commands()
             ledger.release_live_locks()
         elif what == "is delivered":
             return self.deliver(who, world)

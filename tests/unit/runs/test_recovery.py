@@ -58,10 +58,10 @@ def test_a_step_that_waits_for_its_retry_is_left_alone(start_run: StartRun) -> N
 def test_a_command_that_died_leaves_a_failed_run_that_can_be_resumed(start_run: StartRun) -> None:
     run = start_run(writes_live=True)
     by_another(run)
-    assert ledger.bury_dead_commands() == []
+    assert ledger.fail_dead_commands() == []
     let_the_lease_run_out(run)
 
-    assert ledger.bury_dead_commands() == [run]
+    assert ledger.fail_dead_commands() == [run]
 
     run = again(run)
     assert (run.state, run.live_lock) == (Run.State.FAILED, None)
