@@ -1,4 +1,4 @@
-"""Says of any exception what it means for a step: Transient or Permanent, with cause and hint.
+"""Classifies any exception as Transient or Permanent, with cause and hint.
 
 Errors of this project say so themselves. This module knows the ones that databases, the operating
 system and the network raise; whatever it does not know is a defect, and fails the run.
@@ -58,7 +58,7 @@ _OF_MARIADB = {
     1146: _NO_TABLE,
     1054: _NO_COLUMN,
     1205: _LOCK_NOT_AVAILABLE,
-    **dict.fromkeys((1213, 1412), "40001"),  # a deadlock; a table that was altered meanwhile
+    **dict.fromkeys((1213, 1412), "40001"),  # a deadlock; a table that was altered since
     1040: "53300",
     1053: "57P01",
     **dict.fromkeys((1927, 2002, 2003, 2006, 2013), "08006"),

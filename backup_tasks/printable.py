@@ -1,4 +1,4 @@
-"""How what others wrote is shown: names of files, texts from a package or a database."""
+"""Shows text that comes from outside: names of files, texts of a package or a database."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _escape(char: str) -> str:
 
 
 def shown(text: str) -> str:
-    """Return a text that somebody else wrote so, and the middle of a long one left out."""
+    """Return a text from outside like `printable`, with the middle of a long one left out."""
     if len(text) > _MOST:
         text = f"{text[: _MOST // 2]}…{text[-_MOST // 2 :]}"
     return printable(text)

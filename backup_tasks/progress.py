@@ -1,4 +1,4 @@
-"""How long work says how far it is."""
+"""How steps and long loops report their progress."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The Celery tasks: one per step, and the two that beat starts.
 
 A message carries the run's id and the step's name, nothing else: what a step needs is in the ledger
-and in the workspace, and Flower shows arguments to whoever may look.
+and in the workspace, and Flower shows arguments to all of its users.
 """
 
 from __future__ import annotations
@@ -178,8 +178,8 @@ def _execute(task: Task[Any, Any], run_id: str, step: str) -> dict[str, Any]:
 
 
 def _ask_again(task: Task[Any, Any], until: datetime) -> None:
-    """Send the same message again for when the lease may have run out. Unlike a retry it counts
-    nothing, and leaves the result's row to whoever holds the step."""
+    """Send the same message again for when the lease may have expired. Unlike a retry it does not
+    count, and leaves the result's row to the task that holds the step."""
     seconds = max(1.0, (until - timezone.now()).total_seconds())
     again = task.signature_from_request(
         task.request, countdown=seconds, retries=task.request.retries

@@ -1,4 +1,5 @@
-"""What a person types before live data is replaced: the name of what is at stake, in full."""
+"""Typed confirmations: before live data is replaced, a person types the full name of the package or
+run concerned."""
 
 from __future__ import annotations
 

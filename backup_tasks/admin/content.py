@@ -56,7 +56,7 @@ def rows_of(package: Package) -> Mapping[str, int] | None:
             path = Path(storage.path(package.name))
             manifest = read_manifest(path, identities=(), scratch=Path(scratch))
     except BackupError:
-        return None  # its restore will say what is wrong with it
+        return None  # a restore of it reports what is wrong
     return {entry.label: entry.count for entry in manifest.models}
 
 

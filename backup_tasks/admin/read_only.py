@@ -23,7 +23,7 @@ START_RESTORE = "backup_tasks.start_restore"
 
 
 class ReadOnlyAdmin(_ModelAdmin):
-    """Rows that are looked at. Whoever may start runs may look at them too."""
+    """A list and pages of rows that nobody edits. Who may start runs may see them too."""
 
     class Media:
         css = {"all": ["backup_tasks/admin.css"]}
@@ -41,7 +41,7 @@ class ReadOnlyAdmin(_ModelAdmin):
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Whoever holds the model's view permission, or may start something."""
+        """Allow users with the model's view permission, or with one to start runs."""
         return (
             super().has_view_permission(request, obj)
             or request.user.has_perm(START_BACKUP)

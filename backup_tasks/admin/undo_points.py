@@ -1,4 +1,4 @@
-"""What the last restores and resets replaced, and the way back."""
+"""The undo points: what the last restores and resets replaced, and the button that undoes one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from backup_tasks.models import Run, UndoPoint
 
 @admin.register(UndoPoint)
 class UndoPointAdmin(ReadOnlyAdmin):
-    """States that can be brought back. Only the newest can: what came after it hangs on it."""
+    """The list of undo points. Only the newest can be undone: later changes depend on it."""
 
     list_display = ["replaced_by", "what", "replaced", "kept_until", "undone"]
     list_display_links = ["what"]

@@ -56,7 +56,7 @@ def with_files(
 
 
 class _LeftOut:
-    """What was found in the storages and is no file. Remembers some of it."""
+    """What is in the storages and is not a file. Keeps some names for the warning."""
 
     def __init__(self) -> None:
         self._numbers: Counter[str] = Counter()
@@ -78,7 +78,7 @@ def _files(
     progress: Progress, wanted: Callable[[str, str], bool] | None, left_out: _LeftOut
 ) -> Iterator[FileEntry]:
     """Yield every file of the project, or each that is wanted, by storage and name. One that is
-    deleted meanwhile is not there (P13)."""
+    deleted before it is read is left out (P13)."""
     for tree in project_trees():
         for number, found in enumerate(tree.found(), start=1):
             if wanted and not wanted(tree.alias, found.name):

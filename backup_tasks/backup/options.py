@@ -1,4 +1,4 @@
-"""How a package is written down: where to, how compressed, and whether encrypted."""
+"""Package options: where a package is written to, how it is compressed, and whether encrypted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SUFFIXES: Mapping[str, Compression] = {
 
 @dataclass(frozen=True, kw_only=True)
 class PackageOptions:
-    """How a package is written down."""
+    """Where a package is written to, and how."""
 
     output: Path | None
     """None: into the store."""
@@ -35,7 +35,7 @@ class PackageOptions:
 
 
 def package_options(params: Mapping[str, Any], settings: BackupSettings) -> PackageOptions:
-    """Return the form that was asked for: `output`, `compress` and `encrypt` of the run's params.
+    """Return the options that the run's `output`, `compress` and `encrypt` ask for.
 
     The suffix of an output path says what is in it: a path that ends otherwise is refused. Whatever
     would keep the package from being written is found here, before any work is done. Raises

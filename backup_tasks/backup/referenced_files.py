@@ -124,7 +124,7 @@ def compare(folder: Path, index: Path, storages: Iterable[str]) -> Compared:
 
 
 def _key(line: Mapping[str, Any]) -> tuple[str, bytes]:
-    """Return what tells a file apart: its name may be no UTF-8, which SQLite takes for no text."""
+    """Return the key of a file: its name as bytes, since SQLite takes only UTF-8 as text."""
     return line["storage"], line["name"].encode("utf-8", "surrogateescape")
 
 

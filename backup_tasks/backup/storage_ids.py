@@ -1,9 +1,10 @@
-"""Tells a worker that it looks at another folder than the others: a volume that is not mounted, a
-setting that differs, a workspace that is not shared.
+"""Storage ids: by them a worker notices that it looks at another folder than the others, because a
+volume is not mounted, a setting differs, or the workspace is not shared.
 
 Each storage of files, and the workspace, holds an id in a file of its own, `.backup_tasks/id`, and
 the ledger expects it there. The first run adopts what it finds. From then on another id, or none,
-is an error before anything is done, until somebody says `adopt_storage`. The file is in no package.
+is an error before anything is done, until an operator calls `adopt_storage`. The file is in no
+package.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class _Marked(Protocol):
-    """What holds an id."""
+    """A storage or workspace that holds an id."""
 
     name: str
 

@@ -4,10 +4,10 @@
                  ▲           │ └────► failed     (resume makes it pending again)
                  └─ resume ◄─┘ └────► cancelled
 
-A step is claimed before it is worked on. The claim is a lease that heartbeats prolong, and the
-number of the attempt is its fencing token: whoever lost the lease can't write any more. A step that
-nobody has claimed yet carries, in the same column, the time by which somebody should have; that is
-how a run whose message was lost is found.
+A step is claimed before it is worked on. The claim is a lease that heartbeats extend, and the
+number of the attempt is its fencing token: an attempt that lost its lease can't write any more. A
+step that is not claimed yet has, in the same column, the time by which it should be: by that, a run
+whose message was lost is found.
 
 Rows are always locked in this order: step, then run.
 """

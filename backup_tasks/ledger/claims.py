@@ -31,7 +31,7 @@ from backup_tasks.ledger.rows import (
 from backup_tasks.models import Run, Step
 
 LOST_LIMIT = 5
-"""A step whose worker vanished so often is not tried again: it is likely what makes it vanish."""
+"""A step whose worker was lost so often is not tried again: the step is the likely cause."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Busy:
 
     owner: str
     until: datetime
-    """When the lease runs out, unless a heartbeat prolongs it."""
+    """When the lease expires, unless a heartbeat extends it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,7 @@ class Claim:
         return self._heartbeat.progress
 
     def still_mine(self) -> None:
-        """Prolong the lease. Raises LeaseLost where another worker holds the step, Cancelled where
+        """Extend the lease. Raises LeaseLost where another worker holds the step, Cancelled where
         the run was cancelled. Inside a transaction this locks both rows, so nobody can claim the
         step, or cancel the run, until the transaction has ended."""
         held = _held(self).update(lease_until=lease_end())
@@ -127,7 +127,7 @@ class Claim:
             raise Cancelled("the run was cancelled", obj=self.run.pk)
 
     def holds(self) -> None:
-        """Raise what `still_mine` raises, by one question: nothing is prolonged, nothing locked."""
+        """Raise what `still_mine` raises, by one query: nothing is extended or locked."""
         state = _held(self).values_list("run__state", flat=True).first()
         if state is None:
             raise _lease_lost(self)
@@ -136,7 +136,7 @@ class Claim:
 
     def reads(self, package: str, sha256: str) -> None:
         """Write which package the run reads, as soon as that is known: a run that fails is found
-        with its package, and nobody removes that meanwhile. Raises LeaseLost, Cancelled."""
+        with its package, and a prune keeps that. Raises LeaseLost, Cancelled."""
         with ledger_transaction():
             self.still_mine()
             Run.objects.filter(pk=self.run.pk).update(package=package, package_sha256=sha256)
@@ -145,7 +145,7 @@ class Claim:
 def claim(run_id: str, step_name: str, *, task_id: str = "") -> Claim | Finished | Busy | Refused:
     """Claim a step for this process.
 
-    Of many that try at once, one gets the Claim. A step whose lease has run out, or whose process
+    Of many that try at once, one gets the Claim. A step whose lease has expired, or whose process
     on this host is gone, is taken over.
     """
     while True:

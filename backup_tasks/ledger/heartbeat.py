@@ -68,8 +68,8 @@ class Heartbeat:
             connections[database()].close()
 
     def _extend_lease(self) -> None:
-        """Write once. A database that does not answer is asked again at the next beat: whether the
-        lease was lost meanwhile shows then, and every later write of the step is fenced anyway."""
+        """Extend the lease once. If the database does not answer, the next beat tries again. That
+        is safe: every write of an attempt that lost its lease is refused."""
         try:
             self._held.update(lease_until=lease_end(), progress=self.progress)
         except (DatabaseError, InterfaceError) as error:

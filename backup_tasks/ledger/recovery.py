@@ -30,7 +30,7 @@ def abandoned() -> list[Run]:
 
 
 def fail_dead_commands() -> list[Run]:
-    """Fail the runs whose command died before it could say so; return them."""
+    """Fail the runs whose command was killed before it could fail them; return them."""
     found = []
     for run in Run.objects.filter(on_workers=False, state__in=Run.ACTIVE):
         step = current_step(run)
@@ -59,7 +59,7 @@ def _is_overdue(step: Step) -> bool:
 
 def _expect_again(step: Step) -> bool:
     """Make the step pending with a new time by which it should be claimed. Return False where
-    somebody was faster."""
+    another process has changed it first."""
     lost = step.state == Step.State.RUNNING
     unchanged = Step.objects.filter(
         pk=step.pk, attempt=step.attempt, state=step.state, lease_until=step.lease_until

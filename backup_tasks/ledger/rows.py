@@ -1,4 +1,4 @@
-"""What the ledger's modules read and compute alike: the database, times, and who is alive."""
+"""What the ledger's modules share: its database, times, and whether a step is being worked on."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def ledger_transaction() -> AbstractContextManager[None]:
 
 
 def lease_end() -> datetime:
-    """Return when a lease that is taken now runs out."""
+    """Return when a lease that is taken now expires."""
     return timezone.now() + backup_settings().lease
 
 

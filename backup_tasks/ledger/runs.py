@@ -180,7 +180,7 @@ def too_late_to_cancel(run_id: str) -> Permanent:
 
 
 def _release_lost_claims(run_id: str) -> None:
-    """A claim whose holder has vanished is no claim: nobody will come back to end it."""
+    """Release the claims of processes that are gone, since these will not end them."""
     for step in Step.objects.filter(run=run_id, state=Step.State.RUNNING):
         if not is_live(step):
             unchanged = Step.objects.filter(pk=step.pk, attempt=step.attempt, state=step.state)

@@ -1,7 +1,7 @@
 """Encryption of a package with age (https://age-encryption.org/v1). The only importer of pyrage.
 
-A package is encrypted to public keys: whoever makes packages can't read old ones. It does not prove
-who made it; that is what `signature` is for.
+A package is encrypted to public keys: a worker that makes packages can't read old ones. Encryption
+does not prove who made a package; its signature does, see `signature`.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _identities(text: str) -> list[object]:
 
 
 def _identity(make: Callable[[_Result], object], secret: _Result, where: str) -> object:
-    # The error shows the place, never the secret.
+    # The error shows the line, never the secret.
     try:
         return make(secret)
     except pyrage.IdentityError as error:

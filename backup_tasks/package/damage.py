@@ -1,4 +1,4 @@
-"""The one way this folder says that a package is not what was written."""
+"""The error for a package that is not what was written."""
 
 from __future__ import annotations
 

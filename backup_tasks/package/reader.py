@@ -1,4 +1,5 @@
-"""Take a package apart, believing nothing: each member must be the next one that was announced.
+"""Reads a package that may come from a stranger: each member must be the next one that the manifest
+announced.
 
 Memory is flat, nothing is written outside the folder asked for, and never more bytes than the
 manifest announced.

@@ -33,7 +33,7 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """What came to rest in a file."""
+    """Size and SHA-256 of what was written."""
 
     size: int
     """Bytes."""

@@ -1,6 +1,6 @@
 """JSON objects read strictly: what is missing, of another type, or unknown is damage, and is named.
 
-A package comes from outside. Whoever reads one key too few loses data silently.
+A package comes from outside, and a key that is not read would be data that is silently lost.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LARGEST = 2**63 - 1
 class Record:
     """A JSON object whose keys are taken one by one; `done` then refuses what is left over.
 
-    Each method raises PackageDamaged, naming the place, the key, and what was expected there.
+    Each method raises PackageDamaged, naming the object, the key, and what was expected there.
     """
 
     def __init__(self, value: object, where: str) -> None:

@@ -32,8 +32,8 @@ Verb = Callable[[Work], dict[str, Any]]
 T = TypeVar("T")
 
 VERBS: dict[str, Verb] = {}
-"""Verbs that stand in for those of `backup_tasks.steps`: slow or failing ones, of tests. Nothing
-else writes to it."""
+"""Functions that replace those of `backup_tasks.steps`: slow or failing ones. Only tests write to
+it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,9 +103,9 @@ def execute_step(
 ) -> Outcome:
     """Claim the step, do its work, record how it ended.
 
-    May be called twice for one step, at any time, on any worker: the outcome is that of once.
-    Raises DatabaseUnavailable where the ledger can't be reached; then nothing was claimed, or the
-    work was done and is going to be done again.
+    A second call for the same step, at any time and on any worker, has the same outcome as one
+    call. Raises DatabaseUnavailable where the ledger can't be reached: then nothing was claimed, or
+    the work was done and is going to be done again.
     """
     try:
         claim = ledger.claim(run_id, step, task_id=task_id)
@@ -131,7 +131,7 @@ def _attempt(claim: ledger.Claim, listener: Progress | None) -> Outcome:
             _fail(claim, interrupted(run.pk), "")
         raise
     except Exception as raised:  # the one place that records a step's failure
-        # A statement that was ended, or a loop: the reason is not what it failed with.
+        # A statement or loop that was interrupted fails with an error that is not the reason.
         error = claim.stop_reason or explain(raised)
         if isinstance(error, LeaseLost):
             raise error from raised
@@ -139,7 +139,7 @@ def _attempt(claim: ledger.Claim, listener: Progress | None) -> Outcome:
             delay = RETRY.delay(claim.retries)
             _recorded(lambda: ledger.will_retry(claim, error, delay=delay))
             return TryAgain(error=error, delay=delay)
-        if run.on_workers:  # a command tells it itself
+        if run.on_workers:  # a command prints the error itself
             foreseen = isinstance(raised, BackupError) or claim.stop_reason is not None
             logger.error("%s failed: %s", step, error, exc_info=None if foreseen else raised)
         _fail(claim, error, "".join(traceback.format_exception(raised)[-20:]))
@@ -197,7 +197,7 @@ def _fail(claim: ledger.Claim, error: BackupError, trace: str) -> None:
 
 
 def _tidy(run_id: str) -> None:
-    """Remove what a run has left that no step will come to any more."""
+    """Remove the orphans of a run that has no further steps."""
     if ledger.find(run_id).state in (Run.State.SUCCEEDED, Run.State.CANCELLED):
         cleanup.remove_orphans_of(run_id)
 

@@ -1,4 +1,5 @@
-"""Executes a run in the calling process: for commands, and for the day the broker is gone."""
+"""Executes a run in the calling process: for commands, which need neither a worker nor a
+broker."""
 
 from __future__ import annotations
 

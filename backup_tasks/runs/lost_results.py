@@ -1,7 +1,7 @@
 """Ends the result rows of tasks that will never write how they ended (C27).
 
-A worker that is killed leaves its task's result STARTED, and whoever waits for it waits for ever.
-The ledger knows better: its rows say who has the step, and how it ended.
+A worker that is killed leaves its task's result STARTED, and a client that waits for the result
+waits for ever. The ledger's rows say which task has the step, and how it ended.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from backup_tasks.models import Run, Step
 _RUN_ID = re.compile(r"'run_id': '([^']+)'")
 _OPEN = (states.STARTED, states.RETRY)
 _GRACE_IN_LEASES = 5
-"""A second delivery of a step at work asks again when the lease may have run out, and is STARTED
+"""A second delivery of a step at work asks again when the lease may have expired, and is STARTED
 until then."""
 
 
 def end_lost_results(app: Celery) -> list[str]:
-    """End the rows of steps' tasks that nobody is at, as the ledger says they ended; return the ids
-    of the tasks. Rows that are a few leases young are left to their workers.
+    """End the rows of steps' tasks that no worker works on, as the ledger says they ended; return
+    the ids of the tasks. Rows that are a few leases young are left to their workers.
 
     Nothing is done where results are not kept in Django's database.
     """
@@ -67,7 +67,7 @@ def _ending(row: TaskResult) -> tuple[str, Any] | None:
 
 
 def _end(backend: Any, row: TaskResult, status: str, result: Any) -> bool:
-    """Write the row's end, unless its task has done so meanwhile."""
+    """Write the row's end, unless its task has written it since."""
     if isinstance(result, Exception):
         result = backend.prepare_exception(result)
     kind, encoding, content = backend.encode_content(result)
