@@ -96,15 +96,15 @@ def _sqlite(engine: str, parts: SplitResult) -> dict[str, Any]:
     if not name:
         raise ImproperlyConfigured("DATABASE_URL names no file. Use sqlite:///path/to/file.")
     if name != ":memory:":
-        # A path that leads nowhere is refused by the commands that need the database; those that
-        # tell what is in the stores do without.
+        # Commands that need the database refuse a path that has none. Commands that list what is
+        # in the stores work without it.
         name = str(Path(name).resolve())
     return {
         "ENGINE": engine,
         "NAME": name,
         "OPTIONS": {
-            # Readers never wait for the writer; a writer waits its turn from the first statement
-            # on instead of failing when it upgrades a read lock.
+            # Readers never wait for the writer. A writer waits at its first statement, so it does
+            # not fail later when it upgrades a read lock.
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA busy_timeout=20000",
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
@@ -136,7 +136,7 @@ def _server(engine: str, parts: SplitResult) -> dict[str, Any]:
 
 
 def _have_mysql_driver() -> None:
-    """Let PyMySQL, which needs no compiler, stand in for mysqlclient where there is none."""
+    """Use PyMySQL, which needs no compiler, where mysqlclient is not installed."""
     if importlib.util.find_spec("MySQLdb") is not None:
         return
     if importlib.util.find_spec("pymysql") is None:
@@ -162,7 +162,7 @@ def store(location: str) -> dict[str, Any]:
                 "bucket_name": bucket,
                 "location": prefix,
                 "file_overwrite": False,
-                "max_memory_size": 1 << 20,  # what is larger is read by way of the disk
+                "max_memory_size": 1 << 20,  # larger files are spooled to the disk
             },
         }
     return {

@@ -39,7 +39,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 X_FRAME_OPTIONS = "DENY"
-# Preloading puts the whole domain on the browsers' lists: its owner's decision, not a program's.
+# Preloading puts the whole domain on the lists of browsers. Only its owner may decide that.
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
 
 # Application
@@ -106,8 +106,8 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
-# Failed attempts to sign in are counted in the database, which every process of the web shares, by
-# user name and address together: by name alone, whoever knows a name could lock its owner out.
+# Failed attempts to sign in are counted in the database, which all web processes share. They are
+# counted by user name and address: by name alone, anybody could lock a user out.
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
@@ -117,7 +117,7 @@ AXES_CLIENT_IP_CALLABLE = "edms.users.client_address.client_address"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = environment.number("SIGN_IN_ATTEMPTS", 5)
 AXES_COOLOFF_TIME = timedelta(minutes=environment.number("SIGN_IN_LOCK_MINUTES", 15))
-# Else whoever goes on trying is never let in again.
+# Otherwise a client that goes on trying would stay locked for ever.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "edms/locked.html"
@@ -161,7 +161,7 @@ BACKUP: dict[str, Any] = {
     "STORES": ["backups"],
     "WORKSPACE": environment.text("BACKUP_WORKSPACE", str(VAR / "workspace")),
     "SEED": "edms.defaults.seed",
-    # Who is locked out now is not what a backup is to bring back.
+    # A restore should not bring back who was locked out.
     "EXCLUDE": ["axes"],
     "FLOWER_URL": FLOWER_URL,
     "RECIPIENTS": environment.words("BACKUP_RECIPIENTS"),

@@ -32,7 +32,7 @@ CONTROLLED: Final[tuple[type[models.Model], ...]] = (
     SystemSetting,
 )
 
-# Secrets, and what every save or sign-in changes, say nothing about a decision.
+# Secrets are not recorded, and neither are fields that every save or sign-in changes.
 _LEFT_OUT: Final = {"password", "last_login", "updated_at"}
 _BEFORE: Final = "_audit_before"
 

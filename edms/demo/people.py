@@ -36,7 +36,7 @@ GROUPS = {
     "Office": ("view_user", "change_user"),
 }
 
-# A manager may come later in the list: a restore has to cope with rows that refer ahead.
+# A manager may come later in the list: a restore must load rows that refer to later ones.
 PEOPLE = (
     Person(
         username="ada", first_name="Ada", last_name="Lindqvist", job_title="Technical writer",

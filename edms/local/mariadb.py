@@ -114,7 +114,7 @@ def mariadb_server() -> Iterator[MariaDBServer]:
     if given:
         yield MariaDBServer(url=given)
         return
-    # Not in a folder of the caller's: the path of a socket must be short.
+    # Not in a folder of the caller: the path of a socket must be short.
     folder = Path(tempfile.mkdtemp(prefix="edms-mariadb-"))
     try:
         with private_mariadb(folder) as server:
@@ -128,7 +128,7 @@ def private_mariadb(folder: Path) -> Iterator[MariaDBServer]:
     """Start a server of one's own with its data in `folder`, which must be empty."""
     program = find_program("mariadbd")
     data, log, port = folder / "data", folder / "mariadb.log", free_port()
-    # The server refuses to run as root unless root says so.
+    # The server refuses to run as root without this option.
     as_root = ["--user=root"] if os.geteuid() == 0 else []
     _initialise(data, as_root)
     options = OPTIONS | {
@@ -143,7 +143,7 @@ def private_mariadb(folder: Path) -> Iterator[MariaDBServer]:
         log=log,
         cwd=folder,
     )
-    # It speaks no TLS, and preparing for that is most of PyMySQL's time for a connection.
+    # The server has no TLS. Preparing for TLS is most of the time that PyMySQL needs to connect.
     url = f"mariadb://{SUPERUSER}@{LOOPBACK}:{port}/mysql?ssl_disabled=1"
     try:
         wait_until(lambda: _answers(url), child=child, what="MariaDB answers")

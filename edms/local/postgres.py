@@ -82,7 +82,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     if given:
         yield PostgresServer(url=given)
         return
-    # Not in a folder of the caller's: PostgreSQL's user must be able to get there.
+    # Not in a folder of the caller: PostgreSQL's user must be able to enter it.
     folder = Path(tempfile.mkdtemp(prefix="edms-postgres-"))
     try:
         with private_postgres(folder) as server:

@@ -21,7 +21,7 @@ def document_list(request: HttpRequest) -> HttpResponse:
     """Show the documents that the reader may see, 25 a page."""
     reader = reader_of(request)
     form = SearchForm(request.GET)
-    # A filter that is not understood finds nothing: all documents would be a wrong answer.
+    # An invalid filter finds nothing. To show all documents would be a wrong answer.
     found = narrowed(reader.documents(), form) if form.is_valid() else Document.objects.none()
     pages = Paginator(found.order_by("document_number"), PER_PAGE)
     page = pages.get_page(request.GET.get("page"))

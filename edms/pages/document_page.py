@@ -84,7 +84,7 @@ def _context(document: Document, reader: Reader) -> dict[str, Any]:
             "document__state"
         )[:CONNECTED_SHOWN],
         "workflows": workflows,
-        # What goes on comes before what goes back.
+        # Moves forward come before moves back.
         "moves": sorted(
             moves_for(workflows, document, reader.user, reader.standing.abilities),
             key=lambda move: move.transition.needs_comment,
@@ -124,7 +124,7 @@ def thread_of(document: Document) -> list[Said]:
 
 
 def _trail(document: Document) -> "list[AuditEntry]":
-    # A document of somebody else is one object with two entries in the list of content types.
+    # An external document is one object with two content types.
     kinds = ContentType.objects.get_for_models(Document, ExternalDocument).values()
     entries = AuditEntry.objects.filter(content_type__in=kinds, object_id=str(document.pk))
     return list(entries.select_related("actor").order_by("-at")[:AUDIT_SHOWN])

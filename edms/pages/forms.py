@@ -72,7 +72,7 @@ class DocumentForm(forms.Form):
 
     def __init__(self, *args: Any, author: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Four eyes: the author is not on offer.
+        # Four eyes: the author can't be chosen.
         for name, ability in (("reviewer", Ability.REVIEW), ("approver", Ability.APPROVE)):
             self.fields[name] = forms.ModelChoiceField(people_with(ability).exclude(pk=author.pk))
         self.order_fields(["title", "document_type", "reviewer", "approver"])

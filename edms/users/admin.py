@@ -88,7 +88,7 @@ class SignatureForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for i
         fields = ("user",)
 
     def clean_picture(self) -> UploadedFile:
-        """Refuse what is no PNG, or large: it is part of every page that shows it."""
+        """Refuse a file that is not a PNG, or is large: each page that shows it contains it."""
         picture: UploadedFile = self.cleaned_data["picture"]
         if (picture.size or 0) > LARGEST_PICTURE or picture.read(len(PNG)) != PNG:
             raise forms.ValidationError("This is no PNG, or a large one.")
@@ -117,7 +117,7 @@ class SignatureAdmin(ModelAdmin):
     def get_readonly_fields(
         self, request: HttpRequest, obj: Signature | None = None
     ) -> tuple[str, ...]:
-        """A signature does not change hands."""
+        """The owner of a signature can't be changed."""
         return ("current",) if obj is None else ("user", "current")
 
     def save_model(self, request: HttpRequest, obj: Signature, form: Any, change: bool) -> None:

@@ -108,7 +108,7 @@ def _values(
         (column, field) for column, field in enumerate(fields) if not isinstance(field, plain)
     ]
     for row in rows:
-        # Descriptors of a million rows are worth going round.
+        # Descriptors are slow for a million rows, so they are bypassed.
         state = row.__dict__
         values = [state[name] for name in names]
         for column, field in convert:

@@ -45,7 +45,7 @@ def generate_people(number: int, chance: Chance, keys: Keys) -> list[int]:
             password=password,
             uuid=chance.uuid(),
             department_id=chance.choice(departments),
-            # Often a later user: rows refer ahead.
+            # Often a later user: rows refer to rows that come after them.
             manager_id=chance.choice(pks) if chance.random() < 0.9 else None,
             job_title=chance.choice(("Engineer", "Operator", "Analyst", "")),
             date_joined=chance.moment(chance.randrange(3)),

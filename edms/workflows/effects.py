@@ -32,7 +32,7 @@ def take_effect(document: Document, by: User) -> None:
 
 
 def supersede(old: Document, new: Document, by: User) -> None:
-    """End the life of `old`, whose place `new` takes from now on."""
+    """Supersede `old` by `new`, which is in force from now on."""
     state = DocumentState.objects.get(code="superseded")
     workflow = old.workflows.order_by("-started_at").first()
     if workflow is not None:
