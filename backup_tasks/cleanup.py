@@ -10,9 +10,8 @@ from functools import partial
 from typing import NamedTuple
 
 from django.db.models import Q
-from django.utils import timezone
 
-from backup_tasks import ledger
+from backup_tasks import ledger, moments
 from backup_tasks.backup.publish import withdraw
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
@@ -159,7 +158,7 @@ def remove_all(*, dry: bool, holds: Callable[[], None] = lambda: None) -> Remove
 def _usable_runs() -> set[str]:
     """Return the runs that are active, or failed so lately that they may be resumed, or were
     cancelled while a step was at work that still is."""
-    lately = timezone.now() - RESUMABLE
+    lately = moments.now() - RESUMABLE
     superseded = Q(undopoint__undone_at__isnull=False)
     resumable = Q(state=Run.State.FAILED, finished_at__gt=lately) & ~superseded
     usable = set(

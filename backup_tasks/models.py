@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import QuerySet
 
 from backup_tasks.conf import backup_settings
+from backup_tasks.moments import MomentField
 
 _Row = TypeVar("_Row", bound=models.Model, covariant=True)
 
@@ -81,9 +82,9 @@ class Run(_LedgerRow):
     )
     report = models.JSONField(default=dict, help_text="Counts per model, files, warnings.")
     error = models.JSONField(null=True, help_text="Why it failed: kind, what, object, hint.")
-    created_at = models.DateTimeField(auto_now_add=True)
-    started_at = models.DateTimeField(null=True)
-    finished_at = models.DateTimeField(null=True)
+    created_at = MomentField(auto_now_add=True)
+    started_at = MomentField(null=True)
+    finished_at = MomentField(null=True)
 
     class Meta:
         ordering: ClassVar = ["-created_at"]
@@ -115,15 +116,15 @@ class Step(_LedgerRow):
     attempts = models.JSONField(default=list, help_text="How each earlier attempt ended.")
     owner = models.CharField(max_length=255, blank=True, help_text="host:pid of the claim.")
     task_id = models.CharField(max_length=64, blank=True, help_text="The Celery task's id.")
-    lease_until = models.DateTimeField(
+    lease_until = MomentField(
         null=True,
         help_text="Running: when the claim runs out. Pending: by when it should be claimed.",
     )
     progress = models.JSONField(default=dict, help_text="done, total, note.")
     result = models.JSONField(default=dict, help_text="What the next steps need to know.")
     error = models.JSONField(null=True)
-    started_at = models.DateTimeField(null=True)
-    finished_at = models.DateTimeField(null=True)
+    started_at = MomentField(null=True)
+    finished_at = MomentField(null=True)
 
     class Meta:
         ordering: ClassVar = ["run", "position"]
@@ -150,17 +151,17 @@ class Package(_LedgerRow):
     signed = models.BooleanField()
     rows = models.BigIntegerField()
     files = models.BigIntegerField()
-    created_at = models.DateTimeField()
+    created_at = MomentField()
     project = models.CharField(max_length=255, default="")
     installation = models.CharField(max_length=16, default="", help_text="That made it; or empty.")
     incomplete = models.TextField(default="", help_text="Which files it lacks; or empty.")
     trusted = models.BooleanField(
         default=False, help_text="A trusted key signed it, or no key is trusted."
     )
-    seen_at = models.DateTimeField(null=True, help_text="Last time the store was seen to hold it.")
-    verified_at = models.DateTimeField(null=True, help_text="Last time every byte was read back.")
-    drilled_at = models.DateTimeField(null=True, help_text="Last time it was restored and proven.")
-    failed_at = models.DateTimeField(null=True, help_text="Last failure that no success cleared.")
+    seen_at = MomentField(null=True, help_text="Last time the store was seen to hold it.")
+    verified_at = MomentField(null=True, help_text="Last time every byte was read back.")
+    drilled_at = MomentField(null=True, help_text="Last time it was restored and proven.")
+    failed_at = MomentField(null=True, help_text="Last failure that no success cleared.")
     failure = models.TextField(default="", help_text="What failed: the test and why.")
     pinned = models.BooleanField(default=False, help_text="Kept, whatever the retention says.")
 
@@ -178,7 +179,7 @@ class StorageId(_LedgerRow):
     name = models.CharField(max_length=150, unique=True, help_text="storage ALIAS, or workspace.")
     value = models.CharField(max_length=32)
     host = models.CharField(max_length=255, help_text="Where it was adopted.")
-    adopted_at = models.DateTimeField(auto_now=True)
+    adopted_at = MomentField(auto_now=True)
 
     class Meta:
         ordering: ClassVar = ["name"]
@@ -194,7 +195,7 @@ class PackageVerdict(_LedgerRow):
     sha256 = models.CharField(max_length=64, db_index=True)
     test = models.CharField(max_length=16, help_text="bytes, contents or restore.")
     passed = models.BooleanField()
-    at = models.DateTimeField()
+    at = MomentField()
     run = models.CharField(max_length=64, blank=True)
     why = models.TextField(blank=True, help_text="What was wrong.")
 
@@ -214,7 +215,7 @@ class PackagePin(_LedgerRow):
 
     sha256 = models.CharField(primary_key=True, max_length=64)
     pinned = models.BooleanField()
-    at = models.DateTimeField()
+    at = MomentField()
     by = models.CharField(max_length=150, blank=True)
     reason = models.TextField(blank=True)
 
@@ -230,7 +231,7 @@ class Installation(_LedgerRow):
     this = models.BooleanField(
         unique=True, null=True, help_text="True for the system itself: the database allows one."
     )
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = MomentField(auto_now_add=True)
 
     def __str__(self) -> str:
         return self.code
@@ -249,9 +250,9 @@ class UndoPoint(_LedgerRow):
         max_length=64, blank=True, help_text="The run that was undone, if this replaced it."
     )
     files_done = models.BooleanField(default=False, help_text="The files are in place too.")
-    created_at = models.DateTimeField(auto_now_add=True)
-    expires_at = models.DateTimeField()
-    undone_at = models.DateTimeField(null=True)
+    created_at = MomentField(auto_now_add=True)
+    expires_at = MomentField()
+    undone_at = MomentField(null=True)
 
     class Meta:
         ordering: ClassVar = ["-created_at"]

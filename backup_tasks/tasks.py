@@ -16,10 +16,9 @@ from celery.canvas import Signature
 from celery.exceptions import Ignore
 from django.apps import apps
 from django.db import transaction
-from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerUnavailable
 
-from backup_tasks import cleanup, ledger
+from backup_tasks import cleanup, ledger, moments
 from backup_tasks.conf import backup_settings
 from backup_tasks.errors import Transient
 from backup_tasks.models import Run, Step
@@ -180,7 +179,7 @@ def _execute(task: Task[Any, Any], run_id: str, step: str) -> dict[str, Any]:
 def _ask_again(task: Task[Any, Any], until: datetime) -> None:
     """Send the same message again for when the lease may have expired. Unlike a retry it does not
     count, and leaves the result's row to the task that holds the step."""
-    seconds = max(1.0, (until - timezone.now()).total_seconds())
+    seconds = max(1.0, (until - moments.now()).total_seconds())
     again = task.signature_from_request(
         task.request, countdown=seconds, retries=task.request.retries
     )
@@ -200,7 +199,7 @@ def nightly(*, policy: str, due: str) -> dict[str, Any]:
     comes late, start one run: it is unique on the policy and the day it was due (C15). Returns the
     night's run, and whether it was started by this.
     """
-    night = nights.due_at(policy, due, timezone.now())
+    night = nights.due_at(policy, due, moments.now())
     run, started = nights.start(night)
     if started:
         enqueue(run)

@@ -12,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
+from backup_tasks import moments
 from backup_tasks.models import Run
 from backup_tasks.storage.last_good import Candidate
 
@@ -103,7 +104,7 @@ def duration(since: datetime | None, until: datetime | None) -> str:
     a dash where it has not begun."""
     if since is None:
         return "–"
-    seconds = max(0.0, ((until or timezone.now()) - since).total_seconds())
+    seconds = max(0.0, ((until or moments.now()) - since).total_seconds())
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -116,7 +117,7 @@ def ago(moment: datetime | None, never: str = "never") -> str:
     """Return how long ago a moment was, for example `3 hours ago`."""
     if moment is None:
         return never
-    if timezone.now() - moment < timedelta(minutes=1):
+    if moments.now() - moment < timedelta(minutes=1):
         return "just now"
     return f"{timesince(moment, depth=1)} ago"
 

@@ -11,11 +11,10 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from backup_tasks import ledger
+from backup_tasks import ledger, moments
 from backup_tasks.admin import content, starting, timeline
 from backup_tasks.admin.confirmation import TypedConfirmation
 from backup_tasks.admin.display import KINDS, badge, duration, kind_of, moment
@@ -132,7 +131,7 @@ class RunAdmin(ReadOnlyAdmin):
         due = step.lease_until if step else None
         at_work = ledger.is_at_work(run)
         allowed = request.user.has_perm(permission_for(run))
-        overdue = due is not None and due < timezone.now()
+        overdue = due is not None and due < moments.now()
         return self.page_context(
             request,
             run.pk,

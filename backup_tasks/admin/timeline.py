@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from backup_tasks import ledger
+from backup_tasks import ledger, moments
 from backup_tasks.admin.display import STEPS, badge, counted, duration, process
 from backup_tasks.ledger.rows import is_live
 from backup_tasks.models import Run, Step
@@ -130,7 +129,7 @@ def _note(run: Run, step: Step, state: str, expected_since: datetime) -> str:
         return "The command that ran it has ended. Resume hands the run to the workers."
     if state == "retrying" and step.error:
         return f"The last attempt failed: {step.error.get('what', '')}"
-    waiting_since = timezone.now() - expected_since
+    waiting_since = moments.now() - expected_since
     if state == "pending" and step == ledger.current_step(run) and waiting_since > _EXPECTED_WAIT:
         if not run.on_workers:
             return "The command that runs it has not come to it yet."

@@ -12,8 +12,8 @@ from typing import Any, Self
 from django.db import connections, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce, Now
-from django.utils import timezone
 
+from backup_tasks import moments
 from backup_tasks.engines.interruption import Statements
 from backup_tasks.errors import BackupError, Cancelled, ErrorRecord, LeaseLost, Permanent
 from backup_tasks.ledger import owner
@@ -173,7 +173,7 @@ def _not_claimable(step: Step, chain: list[Step]) -> Finished | Busy | Refused |
             reason = f"the step before it, {earlier.name}, is not finished"
             return Refused(error=Permanent(reason, obj=str(step)))
     if is_live(step):
-        return Busy(owner=step.owner, until=step.lease_until or timezone.now())
+        return Busy(owner=step.owner, until=step.lease_until or moments.now())
     return None
 
 
@@ -190,7 +190,7 @@ def _take(step: Step, task_id: str) -> bool:
         "lease_until": lease_end(),
         "progress": {},
         "error": None,
-        "started_at": timezone.now(),
+        "started_at": moments.now(),
         "finished_at": None,
     }
     unchanged = Step.objects.filter(
@@ -248,7 +248,7 @@ def succeed(
                 state=Run.State.SUCCEEDED,
                 live_lock=None,
                 error=None,
-                finished_at=timezone.now(),
+                finished_at=moments.now(),
                 **written,
             )
             tell_ended(step.run_id)
@@ -276,7 +276,7 @@ def fail(
         run = Run.objects.filter(pk=claim.step.run_id)
         run.update(live_lock=None, **written)
         if run.filter(state__in=Run.ACTIVE).update(
-            state=Run.State.FAILED, error=error.record(), finished_at=timezone.now()
+            state=Run.State.FAILED, error=error.record(), finished_at=moments.now()
         ):
             tell_ended(claim.step.run_id)
 
@@ -300,7 +300,7 @@ def _end(
         state=state,
         attempts=history(claim.step, outcome, of),
         progress=claim.figures,
-        finished_at=timezone.now(),
+        finished_at=moments.now(),
         **changes,
     ):
         raise _lease_lost(claim)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from django.utils import timezone
-
+from backup_tasks import moments
 from backup_tasks.errors import Permanent
 from backup_tasks.ledger.rows import LIVE, expected_by, history, is_live
 from backup_tasks.ledger.runs import current_step, fail_run, release_live_lock
@@ -54,7 +53,7 @@ def release_live_locks() -> None:
 
 
 def _is_overdue(step: Step) -> bool:
-    return step.lease_until is not None and step.lease_until < timezone.now()
+    return step.lease_until is not None and step.lease_until < moments.now()
 
 
 def _expect_again(step: Step) -> bool:

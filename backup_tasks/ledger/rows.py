@@ -6,8 +6,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.utils import timezone
-
+from backup_tasks import moments
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines.stopped_client import bounded_transaction
 from backup_tasks.errors import ErrorRecord
@@ -33,13 +32,13 @@ def ledger_transaction() -> AbstractContextManager[None]:
 
 def lease_end() -> datetime:
     """Return when a lease that is taken now expires."""
-    return timezone.now() + backup_settings().lease
+    return moments.now() + backup_settings().lease
 
 
 def expected_by(delay: float = 0) -> datetime:
     """Return by when a step that becomes due in `delay` seconds should have been claimed."""
     grace = backup_settings().lease * _GRACE_IN_LEASES
-    return timezone.now() + timedelta(seconds=delay) + grace
+    return moments.now() + timedelta(seconds=delay) + grace
 
 
 def is_live(step: Step) -> bool:
@@ -48,7 +47,7 @@ def is_live(step: Step) -> bool:
     return (
         step.state == Step.State.RUNNING
         and step.lease_until is not None
-        and step.lease_until > timezone.now()
+        and step.lease_until > moments.now()
         and not owner.is_gone(step.owner)
     )
 
@@ -65,7 +64,7 @@ def history(step: Step, outcome: str, error: ErrorRecord | None = None) -> list[
         "owner": step.owner,
         "task_id": step.task_id,
         "started_at": step.started_at.isoformat() if step.started_at else None,
-        "ended_at": timezone.now().isoformat(),
+        "ended_at": moments.now().isoformat(),
         "error": error,
     }
     return [*step.attempts, entry]

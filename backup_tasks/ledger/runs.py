@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import IntegrityError
-from django.utils import timezone
 
+from backup_tasks import moments
 from backup_tasks.errors import AnotherRunActive, BackupError, Cancelled, Permanent
 from backup_tasks.ledger.ended import tell_ended
 from backup_tasks.ledger.rows import (
@@ -77,7 +77,7 @@ def _insert(run: Run, step_names: Sequence[str]) -> None:
 
 
 def _new_id(kind: str) -> str:
-    stamp = timezone.now().strftime("%Y%m%dT%H%M%S")
+    stamp = moments.now().strftime("%Y%m%dT%H%M%S")
     return f"{kind}-{stamp}-" + "".join(secrets.choice(_BASE32) for _ in range(5))
 
 
@@ -138,7 +138,7 @@ def fail_run(run_id: str, error: BackupError) -> bool:
         state=Run.State.FAILED,
         error=error.record(),
         live_lock=None,
-        finished_at=timezone.now(),
+        finished_at=moments.now(),
     )
     if failed:
         tell_ended(run_id)
@@ -157,7 +157,7 @@ def cancel(run_id: str, *, requested_by: str = "") -> Run:
         _release_lost_claims(run_id)
         cancelled = Run.objects.filter(pk=run_id, state__in=Run.ACTIVE)
         if not cancelled.update(
-            state=Run.State.CANCELLED, error=error.record(), finished_at=timezone.now()
+            state=Run.State.CANCELLED, error=error.record(), finished_at=moments.now()
         ):
             run = find(run_id)
             raise Permanent(f"the run has ended already: it {_past(run)}", obj=run_id)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from django.utils import timezone
-
+from backup_tasks import moments
 from backup_tasks.engines import Engine
 from backup_tasks.errors import AnotherRunActive, Permanent
 from backup_tasks.models import Run, UndoPoint
@@ -24,7 +23,7 @@ def runs_in_doubt(engine: Engine) -> set[str]:
 def supersede_unfinished(engine: Engine, run_id: str) -> None:
     """In the transaction of a run's promote: an earlier run that failed before all its files were
     in place is not to be finished any more, nor undone. What it made is what this one replaces."""
-    now = timezone.now()
+    now = moments.now()
     UndoPoint.objects.filter(files_done=False).update(files_done=True, undone_at=now)
     for other in runs_in_doubt(engine) - {run_id}:
         UndoPoint.objects.create(

@@ -9,9 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from django.utils import timezone
-
-from backup_tasks import cleanup, ledger
+from backup_tasks import cleanup, ledger, moments
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for, require_database
 from backup_tasks.errors import Misconfigured
@@ -234,7 +232,7 @@ def follow(run: Run) -> Run | None:
 def follow_all() -> list[Run]:
     """Start what was to follow the runs of the last day and was not started: the process that
     should have done it ended in between."""
-    yesterday = timezone.now() - timedelta(days=1)
+    yesterday = moments.now() - timedelta(days=1)
     recent = Run.objects.filter(state=Run.State.SUCCEEDED, finished_at__gte=yesterday)
     return [follower for run in recent if (follower := follow(run))]
 

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
-from django.utils import timezone
-
+from backup_tasks import moments
 from backup_tasks.conf import backup_settings
 from backup_tasks.errors import Misconfigured
 from backup_tasks.models import Run
@@ -78,7 +77,7 @@ def start(night: Night) -> tuple[Run, bool]:
     if run is not None:
         return run, True
     first = Run.objects.get(slot=night.slot)
-    age = timezone.now() - first.created_at
+    age = moments.now() - first.created_at
     # Two beats start it twice. Hours later, a clock or a schedule is wrong, and a night missed.
     logger.log(
         logging.INFO if age < _JUST_NOW else logging.WARNING,
@@ -100,16 +99,16 @@ def start_again() -> Iterator[tuple[Run, Run]]:
     if after is None:
         return
     last: dict[str, tuple[Night, Run]] = {}
-    for run in Run.objects.filter(created_at__gt=timezone.now() - _A_DAY).order_by("created_at"):
+    for run in Run.objects.filter(created_at__gt=moments.now() - _A_DAY).order_by("created_at"):
         if night := Night.of(run):
             last[night.policy] = night, run
     for night, run in last.values():
         if run.state != Run.State.FAILED:
             continue
-        if run.finished_at is None or run.finished_at > timezone.now() - after:
+        if run.finished_at is None or run.finished_at > moments.now() - after:
             continue
         first = Run.objects.filter(slot=replace(night, attempt=1).slot).first()
-        if first is None or first.created_at < timezone.now() - _A_DAY or _is_backed_up(first):
+        if first is None or first.created_at < moments.now() - _A_DAY or _is_backed_up(first):
             continue
         again = chains.start_once(
             replace(night, attempt=night.attempt + 1).slot,

@@ -6,9 +6,7 @@ import json
 from functools import partial
 from typing import Any
 
-from django.utils import timezone
-
-from backup_tasks import cleanup
+from backup_tasks import cleanup, moments
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.merge.staged_merge import StagedMerge
@@ -43,7 +41,7 @@ def merge(work: Work) -> dict[str, Any]:
             run_id=work.run_id,
             schema="",
             tables=into.tables,
-            expires_at=timezone.now() + settings.undo_for,
+            expires_at=moments.now() + settings.undo_for,
         )
 
     with held(into.trees, work.run_id, ask) as folders:

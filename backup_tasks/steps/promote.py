@@ -6,9 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from django.utils import timezone
-
-from backup_tasks import cleanup
+from backup_tasks import cleanup, moments
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.models import Run, UndoPoint
@@ -48,7 +46,7 @@ def promote(work: Work) -> dict[str, Any]:
                 schema=engine.schema_name("undo", work.run_id),
                 tables=sorted(model._meta.db_table for model in models),
                 apps=sorted({model._meta.app_label for model in models}),
-                expires_at=timezone.now() + settings.undo_for,
+                expires_at=moments.now() + settings.undo_for,
             )
             lock_seconds = _swap(work, schema, point, folders)
         for folder in folders:

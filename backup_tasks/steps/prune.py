@@ -6,9 +6,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from django.utils import timezone
-
-from backup_tasks import cleanup
+from backup_tasks import cleanup, moments
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import AnotherRunActive
@@ -46,7 +44,7 @@ def _undo_points(work: Work, *, dry: bool) -> tuple[list[str], list[str]]:
     may be bringing them back. Returns the runs, and warnings of what could not be dropped."""
     if Run.objects.exclude(live_lock=None).exists():
         return [], []
-    now = timezone.now()
+    now = moments.now()
     # A run that may be resumed sees by its point how far it came.
     expired = UndoPoint.objects.filter(expires_at__lt=now, files_done=True).exclude(
         run__state=Run.State.FAILED, run__finished_at__gt=now - cleanup.RESUMABLE

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from django.utils import timezone
-
-from backup_tasks import cleanup
+from backup_tasks import cleanup, moments
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import NothingToUndo
@@ -41,7 +39,7 @@ def undo(work: Work) -> dict[str, Any]:
                 schema=engine.schema_name("undo", work.run_id),
                 tables=undone.tables,
                 apps=undone.apps,
-                expires_at=timezone.now() + settings.undo_for,
+                expires_at=moments.now() + settings.undo_for,
             )
             lock_seconds = _swap(work, undone, mine, folders, ask)
         for folder in _changed(folders):
@@ -108,7 +106,7 @@ def _swap(
         undo_points.supersede_unfinished(engine, work.run_id)
         mine.undoes = undone.pk
         mine.save(using=database, force_insert=True)
-        UndoPoint.objects.filter(pk=undone.pk).update(undone_at=timezone.now())
+        UndoPoint.objects.filter(pk=undone.pk).update(undone_at=moments.now())
 
     for folder in folders:
         with RunFolder(folder.tree, undone.pk, ask) as replaced:

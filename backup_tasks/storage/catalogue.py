@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Q
-from django.utils import timezone
 
+from backup_tasks import moments
 from backup_tasks.conf import backup_settings
 from backup_tasks.errors import BackupError, PackageNotFound
 from backup_tasks.models import Package
@@ -215,6 +215,6 @@ def record(sidecar: Sidecar, store: str) -> None:
             "installation": sidecar.installation or "",
             "incomplete": sidecar.incomplete,
             "trusted": is_trusted(sidecar, backup_settings().trusted_keys),
-            "seen_at": timezone.now(),
+            "seen_at": moments.now(),
         },
     )

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db.models import Q
-from django.utils import timezone
 
+from backup_tasks import moments
 from backup_tasks.conf import backup_settings
 from backup_tasks.models import Package, Run
 from backup_tasks.storage import catalogue, last_good, verdicts
@@ -114,7 +114,7 @@ def _decisions(candidates: Sequence[Candidate], held: Mapping[str, str]) -> list
                 fault="it failed a test" if failure else "it is incomplete",
             )
         )
-    policy, now = backup_settings().retention, timezone.now()
+    policy, now = backup_settings().retention, moments.now()
     return [
         decision
         for group in groups.values()

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
-from django.utils import timezone
-
+from backup_tasks import moments
 from backup_tasks.conf import backup_settings
 from backup_tasks.errors import PackageNotFound
 from backup_tasks.models import Package
@@ -89,7 +88,7 @@ class Candidate:
     @property
     def in_future(self) -> bool:
         """Whether it is dated later than clocks differ."""
-        return self.created_at > timezone.now() + verdicts.CLOCKS_DIFFER
+        return self.created_at > moments.now() + verdicts.CLOCKS_DIFFER
 
     def failing(self) -> str:
         """Return which test it failed and when, nothing where it failed none."""

@@ -17,8 +17,8 @@ from typing import Any
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
+from backup_tasks import moments
 from backup_tasks.conf import backup_settings
 from backup_tasks.error_classification import STORAGE_HINT, storage_failed, vendor_errors
 from backup_tasks.errors import BackupError, PackageDamaged, SignatureInvalid
@@ -64,18 +64,18 @@ def standings(hashes: Iterable[str]) -> dict[str, Standing]:
 
 def passed(sha256: str, test: Test, *, run: str) -> None:
     """Enter that the package passed a test."""
-    _enter_now(sha256, Verdict(test=test, passed=True, at=timezone.now(), run=run))
+    _enter_now(sha256, Verdict(test=test, passed=True, at=moments.now(), run=run))
 
 
 def failed(sha256: str, test: Test, *, run: str, error: BackupError) -> None:
     """Enter that the package failed a test."""
-    verdict = Verdict(test=test, passed=False, at=timezone.now(), run=run, why=_reason(error))
+    verdict = Verdict(test=test, passed=False, at=moments.now(), run=run, why=_reason(error))
     _enter_now(sha256, verdict)
 
 
 def set_pin(sha256: str, *, pinned: bool, by: str = "", reason: str = "") -> None:
     """Enter that somebody wants the package kept, or no longer does."""
-    pin = Pin(pinned=pinned, at=timezone.now(), by=by, reason=reason)
+    pin = Pin(pinned=pinned, at=moments.now(), by=by, reason=reason)
     _enter(Standing(sha256=sha256, pin=pin))
     _copy(sha256)
 
@@ -236,7 +236,7 @@ def _read(
         return nothing
     if standing.sha256 != sidecar.sha256:
         return nothing
-    latest = timezone.now() + CLOCKS_DIFFER
+    latest = moments.now() + CLOCKS_DIFFER
     return nothing.merged(
         [verdict for verdict in standing.verdicts if verdict.at <= latest],
         standing.pin if standing.pin and standing.pin.at <= latest else None,

@@ -16,9 +16,8 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from django.utils import timezone
 
-from backup_tasks import ledger
+from backup_tasks import ledger, moments
 from backup_tasks.errors import Cancelled, LeaseLost, Permanent, StorageUnavailable
 from backup_tasks.ledger import owner
 from backup_tasks.models import Run, Step, UndoPoint
@@ -69,7 +68,7 @@ class Search:
             (
                 step.state,
                 step.attempt,
-                step.lease_until and (step.lease_until - timezone.now()),
+                step.lease_until and (step.lease_until - moments.now()),
                 tuple(sorted(entry["outcome"] for entry in step.attempts)),
             )
             for step in steps
@@ -206,7 +205,7 @@ def test_in_every_order_of_events_each_step_is_done_once_and_by_its_holder(
     events: int,
 ) -> None:
     """C1, C2, C3, C26"""
-    monkeypatch.setattr(timezone, "now", lambda: _clock[0])
+    monkeypatch.setattr(moments, "now", lambda: _clock[0])
     # Of a host of its own: nobody knows whether the process is alive.
     monkeypatch.setattr(owner, "this_process", lambda: "elsewhere:-:1:-")
     with branch():

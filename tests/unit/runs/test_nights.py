@@ -9,10 +9,9 @@ from threading import Barrier
 
 import pytest
 from django.db import connections
-from django.utils import timezone
 from pytest_django import Settings
 
-from backup_tasks import ledger, tasks
+from backup_tasks import ledger, moments, tasks
 from backup_tasks.errors import Misconfigured, StorageRefused
 from backup_tasks.models import Run
 from backup_tasks.runs import chains, nights
@@ -41,7 +40,7 @@ def enqueued(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
 def at(moment: datetime) -> Iterator[None]:
     """Inside, it is that moment."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timezone, "now", lambda: moment)
+        patch.setattr(moments, "now", lambda: moment)
         yield
 
 
@@ -115,10 +114,10 @@ def test_a_time_of_day_that_is_none_is_named(due: str) -> None:
 
 def failed_night(*, ago: timedelta = timedelta(hours=2), attempt: int = 1) -> Run:
     """A nightly backup that failed so long ago."""
-    night = nights.Night(policy="nightly", day=timezone.now().date(), attempt=attempt)
+    night = nights.Night(policy="nightly", day=moments.now().date(), attempt=attempt)
     run, _ = nights.start(night)
     ledger.fail(claimed(run), StorageRefused("no room"))
-    Run.objects.filter(pk=run.pk).update(finished_at=timezone.now() - ago)
+    Run.objects.filter(pk=run.pk).update(finished_at=moments.now() - ago)
     return again(run)
 
 
@@ -133,7 +132,7 @@ def test_a_night_that_failed_is_tried_again_after_an_hour(
     workspace.make(failed.pk)
     assert tasks.reconcile()["enqueued"] == []
 
-    Run.objects.filter(pk=failed.pk).update(finished_at=timezone.now() - timedelta(minutes=61))
+    Run.objects.filter(pk=failed.pk).update(finished_at=moments.now() - timedelta(minutes=61))
     answer = tasks.reconcile()
 
     (second,) = enqueued
@@ -153,9 +152,9 @@ def test_it_is_tried_again_until_the_day_is_over(on_project: Project) -> None:
 
     assert (fourth.slot or "").endswith("#4")
     ledger.fail(claimed(fourth), StorageRefused("no room"))
-    Run.objects.update(finished_at=timezone.now() - timedelta(hours=2))
-    Run.objects.filter(slot__endswith=str(timezone.now().date())).update(
-        created_at=timezone.now() - timedelta(hours=24, seconds=1)
+    Run.objects.update(finished_at=moments.now() - timedelta(hours=2))
+    Run.objects.filter(slot__endswith=str(moments.now().date())).update(
+        created_at=moments.now() - timedelta(hours=24, seconds=1)
     )
     assert started_again() == []
 
@@ -196,19 +195,19 @@ def _succeed(run: Run) -> None:
 
 
 def test_a_night_that_somebody_cancelled_is_not_tried_again(on_project: Project) -> None:
-    run, _ = nights.start(nights.Night(policy="nightly", day=timezone.now().date()))
+    run, _ = nights.start(nights.Night(policy="nightly", day=moments.now().date()))
     chains.cancel(run.pk)
-    Run.objects.update(finished_at=timezone.now() - timedelta(hours=2))
+    Run.objects.update(finished_at=moments.now() - timedelta(hours=2))
 
     assert started_again() == []
 
 
 def test_each_policy_has_nights_of_its_own(on_project: Project) -> None:
     failed_night()
-    other, _ = nights.start(nights.Night(policy="at-noon", day=timezone.now().date()))
+    other, _ = nights.start(nights.Night(policy="at-noon", day=moments.now().date()))
     assert other.state == Run.State.PENDING
 
-    assert [run.slot for run in started_again()] == [f"nightly-{timezone.now().date()}#2"]
+    assert [run.slot for run in started_again()] == [f"nightly-{moments.now().date()}#2"]
 
 
 def test_a_project_can_leave_trying_again_to_the_next_night(
