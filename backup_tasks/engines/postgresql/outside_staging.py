@@ -43,7 +43,6 @@ _WITH_SCHEMA = {
 }
 _WITHOUT_SCHEMA = (
     "pg_am",
-    "pg_cast",
     "pg_default_acl",
     "pg_event_trigger",
     "pg_extension",
@@ -56,6 +55,7 @@ _WITHOUT_SCHEMA = (
 _LOCKABLE = (
     *(name for name in _WITH_SCHEMA if name != "pg_class"),
     *_WITHOUT_SCHEMA,
+    "pg_cast",
     "pg_largeobject",
     "pg_namespace",
 )
@@ -85,6 +85,12 @@ _PARTS = (
     (
         "SELECT 'pg_class', c.oid, a.xmin FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
         " WHERE a.attacl IS NOT NULL AND c.relnamespace NOT IN (SELECT oid FROM inside)"
+    ),
+    # One from or to a type of staging's is of no use elsewhere; a range type brings one.
+    (
+        "SELECT 'pg_cast', k.oid, k.xmin FROM pg_cast k WHERE NOT EXISTS (SELECT 1 FROM pg_type t"
+        " WHERE t.oid IN (k.castsource, k.casttarget)"
+        " AND t.typnamespace IN (SELECT oid FROM inside))"
     ),
     "SELECT 'pg_namespace', oid, xmin FROM pg_namespace WHERE oid NOT IN (SELECT oid FROM inside)",
     "SELECT 'pg_database', setdatabase, xmin FROM pg_db_role_setting",

@@ -136,7 +136,11 @@ def _drop_contents(
         if not any(kind not in also for kind, _ in inside):
             return
         tables = [name for kind, name in inside if kind == "table"]
-        statements = [f"DROP {_WORDS.get(kind, kind)} {o}" for kind, o in inside if kind != "table"]
+        statements = [
+            f"DROP {_WORDS.get(kind, kind)} IF EXISTS {name}"  # a range drops its multirange
+            for kind, name in inside
+            if kind != "table"
+        ]
         if tables:  # one statement: tables may inherit from one another
             statements.append(f"DROP TABLE {', '.join(tables)}")
         refusals = [why for statement in statements if (why := _refusal(alias, cursor, statement))]

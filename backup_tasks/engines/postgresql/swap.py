@@ -13,7 +13,7 @@ from typing import Any
 from django.db import IntegrityError
 
 from backup_tasks.engines.base import qualified, quoted
-from backup_tasks.engines.postgresql import privileges, table_definitions, views
+from backup_tasks.engines.postgresql import privileges, schema_objects, table_definitions, views
 from backup_tasks.errors import DoesNotFit, Misconfigured
 
 LOCK_TIMEOUT_MS = 500
@@ -89,9 +89,11 @@ def swap(
         if name in there or name in stored:
             privileges.copy(cursor, qualified(keep, name), schema, name)
         _move(cursor, schema, name, live)
+    replaced = schema_objects.exchange(cursor, live, schema, keep)
     cursor.execute("SELECT set_config('search_path', %s, true)", [quoted(live)])
     _add_keys_across_swap(cursor, again, live)
     views.renew(cursor, shown)
+    schema_objects.refuse_users_outside(cursor, replaced, keep)
     _keep_migrations(cursor, live, schema, keep, apps)
 
 

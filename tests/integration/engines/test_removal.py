@@ -69,9 +69,9 @@ HANGING = {
         "default value for column id of table mine",
     ),
     "statistics": (
-        "CREATE STATISTICS spread ON name, gen FROM planet",
+        "CREATE SCHEMA apart; CREATE STATISTICS apart.spread ON name, gen FROM planet",
         "SELECT count(*) FROM pg_statistic_ext",
-        "statistics object spread",
+        "statistics object apart.spread",
     ),
 }
 
