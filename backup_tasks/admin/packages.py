@@ -36,7 +36,7 @@ _ERRORS = (BackupError, DatabaseError, InterfaceError)
 
 @admin.register(Package)
 class PackageAdmin(ReadOnlyAdmin):
-    """What there is to restore from."""
+    """The list of packages."""
 
     list_display = [
         *("name", "how_it_stands", "age", "label", "type", "size_text"),
@@ -50,12 +50,12 @@ class PackageAdmin(ReadOnlyAdmin):
 
     @admin.display(description="made", ordering="created_at")
     def age(self, package: Package) -> str:
-        """How old it is."""
+        """The time since it was made."""
         return ago(package.created_at)
 
     @admin.display(description="standing", ordering="failed_at")
     def how_it_stands(self, package: Package) -> SafeString:
-        """What tests found out about it, a failure in red."""
+        """Its standing, a failure in red."""
         return standing(_candidate(package))
 
     @admin.display(description="size", ordering="size")
@@ -65,12 +65,12 @@ class PackageAdmin(ReadOnlyAdmin):
 
     @admin.display(description="encrypted", ordering="encrypted")
     def is_encrypted(self, package: Package) -> str:
-        """In words: a red cross would say that something is wrong."""
+        """Yes or no in words: a red cross would look like an error."""
         return "yes" if package.encrypted else "no"
 
     @admin.display(description="signed", ordering="signed")
     def is_signed(self, package: Package) -> str:
-        """In words, for the same reason."""
+        """Yes or no in words, for the same reason."""
         return "yes" if package.signed else "no"
 
     @admin.display(description="last verified", ordering="verified_at")
@@ -269,7 +269,7 @@ def _candidate(package: Package) -> Candidate:
 
 def _broken_on_this_machine() -> list[BackupError]:
     """Return what is wrong in the stores that are folders: reading those takes no network. The
-    others are read when somebody asks for it."""
+    others are read when a person refreshes the list."""
     found: list[BackupError] = []
     for alias, store in catalogue.stores():
         if isinstance(storage_for(alias), FileSystemStorage):

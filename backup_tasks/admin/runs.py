@@ -53,7 +53,7 @@ class KindFilter(admin.SimpleListFilter):
 
 @admin.register(Run)
 class RunAdmin(ReadOnlyAdmin):
-    """What ran, what runs, and the buttons for it."""
+    """The list of runs, and the buttons that start, resume and cancel them."""
 
     list_display = ["result", "which", "started", "took", "asked_by"]
     list_display_links = ["which"]

@@ -31,7 +31,7 @@ _OUTCOMES = {
 
 @admin.register(Step)
 class StepAdmin(ReadOnlyAdmin):
-    """What every step did."""
+    """The list of steps."""
 
     list_display = ["of_run", "position", "name", "result", "attempt", "took", "worker"]
     list_display_links = ["name"]
@@ -58,7 +58,7 @@ class StepAdmin(ReadOnlyAdmin):
 
     @admin.display(description="worker", ordering="owner")
     def worker(self, step: Step) -> str:
-        """Who worked on it last."""
+        """The process that claimed it last."""
         return process(step.owner)
 
     def change_view(

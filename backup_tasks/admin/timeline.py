@@ -1,4 +1,4 @@
-"""A run as its page shows it: one line per step, the figures per model, and what it all means."""
+"""A run as its page shows it: a line for each step, and the figures of each model."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Line:
     took: str
     worker: str
     note: str
-    """What a person should know of it now."""
+    """What the page says about it now."""
     done: int | None
-    """Progress; None where the step is not at work or has said nothing yet."""
+    """Progress; None where the step is not at work or has not reported any."""
     total: int | None
 
     @property

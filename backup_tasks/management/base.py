@@ -65,8 +65,8 @@ class Command(BaseCommand):
             raise CommandError(in_words(error), returncode=error.exit_code) from raised
 
     def tell(self, record: Mapping[str, Any], text: str) -> None:
-        """Print the result: the record as JSON, or else the text. A record that does not say so
-        is that of a success."""
+        """Print the result: the record as JSON, or else the text. A record without `ok` is that of
+        a success."""
         if self.as_json:
             self._print_json({"ok": True, "errors": [], **record})
         else:
@@ -180,7 +180,7 @@ def count(text: str) -> int:
 
 def said(text: str) -> str:
     """The type of an argument that must not be empty. A shell variable that is not set gives an
-    empty one, and nobody means the default by that."""
+    empty one, which is not meant as the default."""
     if not text:
         raise ArgumentTypeError("it is empty; leave it out, or say what is meant")
     return text

@@ -1,4 +1,4 @@
-"""How commands tell a package's standing: what tests found out about it, and whether it counts."""
+"""How commands show a package's standing: its verdicts, its pin, and whether it counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`adopt_storage`: says that a storage, or the workspace, has taken the place of the one before."""
+"""`adopt_storage`: accepts a storage, or a workspace, that replaces the one before."""
 
 from __future__ import annotations
 

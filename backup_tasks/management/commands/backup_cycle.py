@@ -1,4 +1,4 @@
-"""`backup_cycle`: backs up, resets and restores into a staging, and proves that all is equal."""
+"""`backup_cycle`: backs up, resets and restores into staging, and proves that all is equal."""
 
 from __future__ import annotations
 

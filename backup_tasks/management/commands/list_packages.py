@@ -1,4 +1,4 @@
-"""`list_packages`: tells what packages the stores hold."""
+"""`list_packages`: lists the packages in the stores."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ class Command(Base):
 
 
 def _judged(contents: Contents) -> tuple[list[Candidate], Own, list[str]]:
-    """Enter into the index what was found, and return what is known of each package. Where the
+    """Write what was found to the index, and return what is known of each package. Where the
     database can't take it, what the stores alone know, no id of an installation, and a warning: the
-    store is the truth, so what it holds is told all the same."""
+    store is the truth, so what it holds is listed all the same."""
     try:
         require_database(backup_settings().database)
         catalogue.index(contents)

@@ -1,4 +1,4 @@
-"""`restore_from_package`: puts a package's content in live's place, once it is proven."""
+"""`restore_from_package`: replaces live with the content of a package, once that is proven."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`runs`: tells what ran, what runs, and how far it is."""
+"""`runs`: lists runs, with the progress of those that are active."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`undo_restore`: brings back what the last restore or reset replaced."""
+"""`undo_restore`: makes what the last restore or reset replaced live again."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ class Command(RunCommand):
         return reading_params(options)
 
     def start(self, options: Mapping[str, Any]) -> None:
-        """Start the run. Where the ledger can't take it, verify all the same, and say so: whoever
-        has lost the database wants to know what the packages are worth."""
+        """Start the run. Where the ledger can't take it, verify all the same, and say so: an
+        operator who has lost the database must know which packages are sound."""
         params = self.params(options)
         try:
             require_database(backup_settings().database)
