@@ -140,7 +140,7 @@ class RunAdmin(ReadOnlyAdmin):
             badge=badge(run.state),
             summary=summary_of(run, steps),
             active=active or at_work,
-            lines=timeline.lines_of(run, steps),
+            timeline=timeline.timeline_of(run, steps),
             table=timeline.table_of(run.report),
             took=duration(run.started_at, run.finished_at),
             started_by=_STARTED_BY.get(run.trigger, run.trigger),

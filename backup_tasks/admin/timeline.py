@@ -1,4 +1,4 @@
-"""A run as its page shows it: a line for each step, and the figures of each model."""
+"""A run as its page shows it: an entry for each step, and the figures of each model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOMENTS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class TimelineEntry:
     """A step on the run's page."""
 
     step: Step
@@ -77,15 +77,15 @@ class Table:
     compared: bool = False
 
 
-def lines_of(run: Run, steps: list[Step]) -> list[Line]:
-    """Return a line for each step, in order."""
+def timeline_of(run: Run, steps: list[Step]) -> list[TimelineEntry]:
+    """Return an entry for each step, in order."""
     expected_since = run.started_at or run.created_at
-    lines = []
+    entries = []
     for step in steps:
         state = state_of(run, step)
         at_work = state in ("running", "stopping")
-        lines.append(
-            Line(
+        entries.append(
+            TimelineEntry(
                 step=step,
                 state=state,
                 badge=badge(state),
@@ -100,7 +100,7 @@ def lines_of(run: Run, steps: list[Step]) -> list[Line]:
             )
         )
         expected_since = step.finished_at or expected_since
-    return lines
+    return entries
 
 
 def state_of(run: Run, step: Step) -> str:
