@@ -95,7 +95,12 @@ class BackupSettings:
     """Keys of models whose code can't be changed: `{"app.model": ["field", "fk__field"]}`."""
 
     file_storages: Sequence[str] = ("default",)
-    """Storage aliases whose files belong into a package."""
+    """Storage aliases whose files belong into a package. Default: `default`, if `STORAGES` has
+    it."""
+
+    files_exclude: Sequence[str] = ()
+    """Patterns of files that are left out of packages and left alone by restores: `cache/*`,
+    `*.key`. See `storage.exclusion`."""
 
     max_missing_files: int = 10
     max_missing_share: float = 0.01
@@ -178,6 +183,8 @@ def backup_settings() -> BackupSettings:
     given.setdefault("project", module.split(".")[0])
     if "retention" in given:
         given["retention"] = Retention.of(given["retention"])
+    if "default" not in django_settings.STORAGES:
+        given.setdefault("file_storages", ())
     alias = given.get("database", "default")
     given.setdefault("workspace", _beside_the_database(alias) / "backup-workspace")
     given["workspace"] = Path(given["workspace"])

@@ -49,14 +49,16 @@ _STEP_OPTIONS: dict[str, Any] = {
 
 _SHORTLY = {"max_retries": 2, "interval_start": 0.2, "interval_step": 0.5, "interval_max": 1}
 
-_Decorator = Callable[[Callable[..., Any]], Task[Any, Any]]
-
 
 def _task_for(step: str) -> Task[Any, Any]:
     def task(self: Task[Any, Any], *, run_id: str, step: str) -> dict[str, Any]:
         return _execute(self, run_id, step)
 
-    decorate = cast(_Decorator, shared_task(name=f"backup_tasks.{step}", **_STEP_OPTIONS))
+    # In quotes, as all annotations are: before Celery 5.5 the class takes no parameters.
+    decorate = cast(
+        "Callable[[Callable[..., Any]], Task[Any, Any]]",
+        shared_task(name=f"backup_tasks.{step}", **_STEP_OPTIONS),
+    )
     return decorate(task)
 
 

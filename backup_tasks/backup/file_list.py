@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from backup_tasks.backup import completeness, referenced_files
+from backup_tasks.backup.unwanted_files import UnwantedFiles
 from backup_tasks.conf import backup_settings
 from backup_tasks.package.index import FileEntry, write_index
 from backup_tasks.package.manifest import Manifest
@@ -31,9 +32,9 @@ def with_files(
 ) -> tuple[Manifest, completeness.Storages]:
     """List the files that there are, and say in the manifest what is missing."""
     settings, partial = backup_settings(), manifest.type == "partial"
-    left_out = _LeftOut()
+    left_out, unwanted = _LeftOut(), UnwantedFiles()
     with referenced_files.of(folder) as referred:
-        files = _files(progress, referred if partial else None, left_out)
+        files = _files(progress, referred if partial else None, left_out, unwanted)
         found = write_index(files, folder / INDEX)
     compared = referenced_files.compare(folder, folder / INDEX, settings.file_storages)
     missing = "; ".join(
@@ -48,7 +49,12 @@ def with_files(
     manifest = replace(
         manifest,
         files=found,
-        warnings=(*manifest.warnings, *compared.warnings, *left_out.warnings()),
+        warnings=(
+            *manifest.warnings,
+            *compared.warnings,
+            *left_out.warnings(),
+            *unwanted.warnings(),
+        ),
         incomplete="" if accepted else missing,
         accepted=missing if accepted else "",
     )
@@ -75,7 +81,10 @@ class _LeftOut:
 
 
 def _files(
-    progress: Progress, wanted: Callable[[str, str], bool] | None, left_out: _LeftOut
+    progress: Progress,
+    wanted: Callable[[str, str], bool] | None,
+    left_out: _LeftOut,
+    unwanted: UnwantedFiles,
 ) -> Iterator[FileEntry]:
     """Yield every file of the project, or each that is wanted, by storage and name. One that is
     deleted before it is read is left out (P13)."""
@@ -91,6 +100,7 @@ def _files(
                 entry = tree.entry(found.name)
             except FileNotFoundError:
                 continue
+            unwanted.look_at(tree, found.name)
             yield FileEntry(
                 storage=tree.alias,
                 name=found.name,

@@ -20,7 +20,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from backup_tasks.backup.completeness import Figures
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.scope import label
-from backup_tasks.storage.file_storages import project_trees
+from backup_tasks.storage.exclusion import is_excluded
+from backup_tasks.storage.file_storages import alias_and_folder
 
 _FILE = "references.jsonl"
 _NAMED = 10
@@ -36,13 +37,14 @@ def write(
     with (folder / _FILE).open("wb") as target:
         for model, field in _file_fields(included):
             where = f"{label(model)}.{field.name}"
-            alias = _alias_of(field)
-            if alias is None:
+            place = alias_and_folder(field.storage)
+            if place is None:
                 warnings.append(
                     f"{where}: its files are not in the package: its storage is not named in "
                     "FILE_STORAGES, or has no folder (MEDIA_ROOT)"
                 )
                 continue
+            alias, below = place
             column = quote(field.column)
             with connection.chunked_cursor() as cursor:
                 cursor.execute(
@@ -51,7 +53,10 @@ def write(
                 )
                 while rows := cursor.fetchmany(2000):
                     for (name,) in rows:
-                        line = {"storage": alias, "name": name, "field": where}
+                        path = f"{below}/{name}" if below else name
+                        if is_excluded(path):
+                            continue
+                        line = {"storage": alias, "name": path, "field": where}
                         target.write(json.dumps(line).encode() + b"\n")
     return tuple(warnings)
 
@@ -61,7 +66,8 @@ def any_to(alias: str, connection: BaseDatabaseWrapper, included: Sequence[Model
     quote = connection.ops.quote_name
     with connection.cursor() as cursor:
         for model, field in _file_fields(included):
-            if _alias_of(field) == alias:
+            place = alias_and_folder(field.storage)
+            if place is not None and place[0] == alias:
                 column = quote(field.column)
                 cursor.execute(
                     f"SELECT 1 FROM {quote(model._meta.db_table)}"  # noqa: S608
@@ -150,10 +156,3 @@ def _file_fields(included: Sequence[Model]) -> Iterator[tuple[Model, models.File
         for field in model._meta.local_concrete_fields:
             if isinstance(field, models.FileField):
                 yield model, field
-
-
-def _alias_of(field: models.FileField) -> str | None:
-    for tree in project_trees():
-        if field.storage == tree.storage:
-            return tree.alias
-    return None

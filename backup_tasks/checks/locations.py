@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Info, Warning
-from django.core.files.storage import FileSystemStorage, Storage, storages
+from django.core.files.storage import storages
 from django.db import DatabaseError, InterfaceError, connections, models
 
 from backup_tasks.checks.installed import backed_up
@@ -21,7 +21,12 @@ from backup_tasks.engines import engine_class, engine_for
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError, KeyMissing, Misconfigured
 from backup_tasks.package import keys
-from backup_tasks.storage.file_storages import is_unset, misplaced, perishable
+from backup_tasks.storage.file_storages import (
+    alias_and_folder,
+    is_unset,
+    misplaced,
+    perishable,
+)
 
 _OTHERS = stat.S_IROTH | stat.S_IWOTH
 
@@ -118,13 +123,9 @@ def _is_readable(path: str | Path) -> bool:
 @with_sound_settings
 def check_file_fields(settings: BackupSettings) -> Iterator[CheckMessage]:
     """W003."""
-    aliases = [a for a in settings.file_storages if a in django_settings.STORAGES]
-    saved = [storages[alias] for alias in aliases if not is_unset(alias)]
     for model in backed_up(settings):
         for field in model._meta.local_fields:
-            if isinstance(field, models.FileField) and not any(
-                _same(field.storage, storage) for storage in saved
-            ):
+            if isinstance(field, models.FileField) and alias_and_folder(field.storage) is None:
                 yield Warning(
                     f"{model._meta.label}.{field.name}: its files are in no package",
                     hint="Add the alias of its storage to BACKUP['FILE_STORAGES'], and give the "
@@ -133,17 +134,6 @@ def check_file_fields(settings: BackupSettings) -> Iterator[CheckMessage]:
                     obj=model,
                     id="backup_tasks.W003",
                 )
-
-
-def _same(one: Storage, other: Storage) -> bool:
-    """Whether two storages hold the same files. `default_storage` stands for another object."""
-    if one == other:
-        return True
-    folders = [
-        storage.location if isinstance(storage, FileSystemStorage) else None
-        for storage in (one, other)
-    ]
-    return folders[0] is not None and folders[0] == folders[1]
 
 
 def check_wal(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from argparse import ArgumentError, ArgumentParser
+from collections.abc import Iterator, Sequence
 
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Info, Warning
@@ -15,6 +17,8 @@ from backup_tasks.conf import BackupSettings
 from backup_tasks.errors import Misconfigured
 from backup_tasks.rows.natural_keys import identity_of
 from backup_tasks.rows.scope import label
+
+_NAMED = 3
 
 
 @with_sound_settings
@@ -103,8 +107,25 @@ def check_natural_keys(settings: BackupSettings) -> Iterator[CheckMessage]:
             without.append(model._meta.label)
     if without:
         yield Info(
-            f"models without a natural key keep their primary key: {', '.join(sorted(without))}",
-            hint="An exact restore keeps them as they are. To merge them into another system, "
-            "name the fields that tell their rows apart in BACKUP['NATURAL_KEYS'].",
+            f"models without a natural key keep their primary key: {_listed(sorted(without))}",
+            hint="An exact restore keeps them as they are. For a merge, name the fields that tell "
+            "their rows apart in BACKUP['NATURAL_KEYS'].",
             id="backup_tasks.I001",
         )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return the names, or some of them: every command prints them, and not all want all."""
+    if len(names) <= _NAMED or _verbosity(sys.argv) > 1:
+        return ", ".join(names)
+    return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more (all with -v 2)"
+
+
+def _verbosity(arguments: Sequence[str]) -> int:
+    """Return the verbosity that a command was given. Django does not tell it to the checks."""
+    parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("-v", "--verbosity", type=int, default=1)
+    try:
+        return int(parser.parse_known_args(arguments)[0].verbosity)
+    except ArgumentError:
+        return 1  # the command says so itself

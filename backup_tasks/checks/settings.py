@@ -19,6 +19,7 @@ _LISTS = (
     "regular_labels",
     "exclude",
     "file_storages",
+    "files_exclude",
     "recipients",
     "identities",
     "trusted_keys",

@@ -30,6 +30,7 @@ from backup_tasks.rows.scope import Scope, full_scope, label, refers_to
 from backup_tasks.rows.selection import ModelFilter, selection_of
 from backup_tasks.storage import disk_space
 from backup_tasks.storage.disk_space import Need
+from backup_tasks.storage.exclusion import is_excluded
 from backup_tasks.storage.file_storages import project_trees
 from backup_tasks.storage.files import Entry
 
@@ -49,21 +50,25 @@ def require_room(folder: Path, manifest: Manifest) -> None:
     disk_space.require(needs)
 
 
-def expected_results(manifest: Manifest) -> dict[str, Any]:
+def expected_results(manifest: Manifest, folder: Path | None = None) -> dict[str, Any]:
     """Return what a restore of the package must bring back."""
     return {
         "expected": {entry.label: entry.count for entry in manifest.models},
-        "expected_files": expected_files(manifest),
+        "expected_files": expected_files(manifest, folder),
         "warnings": list(completeness.warnings(manifest)),
     }
 
 
-def expected_files(manifest: Manifest) -> int | None:
+def expected_files(manifest: Manifest, folder: Path | None = None) -> int | None:
     """Return how many files a restore brings back, None where none, or as many as the rows that it
-    loads refer to."""
+    loads refer to. Without the folder of the unpacked package, those that the settings exclude by
+    now are counted too."""
     if manifest.files is None or (keeps_other_files(manifest) and manifest.models):
         return None
-    return manifest.files.count
+    if folder is None or not backup_settings().files_exclude:
+        return manifest.files.count
+    with (folder / INDEX).open("rb") as lines:
+        return sum(not is_excluded(entry.name) for entry in read_index(lines, manifest.files))
 
 
 def unpacked_manifest(folder: Path, params: Mapping[str, Any]) -> Manifest:
@@ -147,7 +152,8 @@ def _cut(manifest: Manifest, asked: ModelFilter) -> Selected:
 
 
 def entries_of(folder: Path, manifest: Manifest, alias: str) -> Iterator[Entry]:
-    """Yield the files of one storage that are restored, in the order of `files.Tree.names`."""
+    """Yield the files of one storage that are restored, in the order of `files.Tree.names`. What
+    the settings exclude by now is not, whatever the package holds."""
     if manifest.files is None:
         return
     with (folder / INDEX).open("rb") as lines, ExitStack() as stack:
@@ -155,7 +161,11 @@ def entries_of(folder: Path, manifest: Manifest, alias: str) -> Iterator[Entry]:
         if keeps_other_files(manifest) and manifest.models:
             wanted = stack.enter_context(referenced_files.of(folder))
         for entry in read_index(lines, manifest.files):
-            if entry.storage == alias and (wanted is None or wanted(alias, entry.name)):
+            if (
+                entry.storage == alias
+                and not is_excluded(entry.name)
+                and (wanted is None or wanted(alias, entry.name))
+            ):
                 mode = int(entry.mode, 8) if entry.mode else None
                 yield Entry(name=entry.name, size=entry.size, sha256=entry.sha256, mode=mode)
 

@@ -38,5 +38,5 @@ def fetch(work: Work) -> dict[str, Any]:
     return {
         **opened.facts(),
         "added": dict(selected.added),
-        **expected_results(selected.manifest),
+        **expected_results(selected.manifest, folder),
     }

@@ -48,7 +48,7 @@ def load(work: Work) -> dict[str, Any]:
     rows = _load_rows(work, engine, manifest, folder) if manifest.models else 0
     trees = project_trees() if manifest.files is not None else []
     files = sum(_stage_files(work, manifest, folder, tree) for tree in trees)
-    expected = expected_files(manifest)
+    expected = expected_files(manifest, folder)
     if expected is not None and files != expected:
         raise DoesNotFit(
             f"the package holds {expected} files, {files} belong to storages of this project",

@@ -74,6 +74,25 @@ def misplaced(alias: str) -> str:
     return ""
 
 
+def alias_and_folder(storage: Storage) -> tuple[str, str] | None:
+    """Return which of the storages whose files belong into a package holds the files of a storage,
+    and in which of its folders ("" for itself); None if none does.
+
+    A storage of a model's own may be another object, or have a folder below `MEDIA_ROOT`.
+    """
+    for alias in backup_settings().file_storages:
+        if alias not in django_settings.STORAGES or is_unset(alias):
+            continue
+        saved = storages[alias]
+        if storage == saved:
+            return alias, ""
+        if isinstance(storage, FileSystemStorage) and isinstance(saved, FileSystemStorage):
+            folder, above = Path(storage.location), Path(saved.location)
+            if str(storage.base_location) and folder.is_relative_to(above):
+                return alias, "" if folder == above else folder.relative_to(above).as_posix()
+    return None
+
+
 def perishable() -> Iterator[str]:
     """Yield which folders of packages, files and steps are gone with the next build: those inside
     installed code, where `BASE_DIR` of a project that was installed is."""

@@ -7,7 +7,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from errno import EEXIST, ENOENT, ENOTEMPTY
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +27,7 @@ from backup_tasks.errors import (
     StorageUnavailable,
 )
 from backup_tasks.package.names import RESERVED
+from backup_tasks.storage.exclusion import EXCLUDED, is_excluded
 from backup_tasks.storage.folder_scan import FolderScan, Found, in_order
 from backup_tasks.storage.on_disk import (
     give_to_owner_above,
@@ -58,6 +59,7 @@ class Tree:
         self.alias = alias
         self.storage = storages[alias]
         self._scan: FolderScan | None = None
+        self._excludes = bool(backup_settings().files_exclude)
         if isinstance(self.storage, FileSystemStorage):
             follow = backup_settings().follow_links
             self._scan = FolderScan(Path(self.storage.path("")), reserved=RESERVED, follow=follow)
@@ -92,8 +94,13 @@ class Tree:
         return (found.name for found in self.found(folder) if not found.left_out)
 
     def found(self, folder: str = "") -> Iterator[Found]:
-        """Yield the files in that order, and also what is not a file: links to elsewhere, pipes,
-        devices."""
+        """Yield the files in that order, and also what is left out: by the settings, or because it
+        is not a file (links to elsewhere, pipes, devices)."""
+        for each in self._all(folder):
+            excluded = self._excludes and not each.left_out and is_excluded(each.name)
+            yield replace(each, left_out=EXCLUDED) if excluded else each
+
+    def _all(self, folder: str) -> Iterator[Found]:
         if self._scan:
             yield from self._scan.found(folder)
             return
@@ -122,7 +129,7 @@ class Tree:
                     hint="Give the object another key.",
                 )
             elif path != RESERVED:
-                yield from self.found(path)
+                yield from self._all(path)
 
     def open(self, name: str) -> BinaryIO:
         """Open a file for reading. Raises FileNotFoundError; SourceChanged if it is not a
@@ -150,7 +157,7 @@ class Tree:
         if found := next((part for part in above if Path(self.storage.path(part)).is_file()), ""):
             return found
         if Path(self.storage.path(name)).is_dir():
-            return next(self.names(name), "")
+            return next((each.name for each in self._all(name) if not each.left_out), "")
         return ""
 
     def entry(self, name: str) -> Entry:

@@ -1,6 +1,7 @@
 """Each system check fires when it should, and says what to do; a sound project hears nothing."""
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.conf import settings as django_settings
+from django.core.files.storage import FileSystemStorage
 from django.db import models
 from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.db.utils import ConnectionHandler
@@ -16,9 +18,11 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from backup_tasks import checks
 from backup_tasks.checks.locations import check_wal
+from backup_tasks.checks.names import _listed
 from backup_tasks.conf import Retention, backup_settings
 from backup_tasks.engines.base import connection_replaced
 from backup_tasks.errors import Misconfigured
+from backup_tasks.storage.file_storages import alias_and_folder
 from tests.s3 import Bucket
 from tests.unit.checks.fired import Fired, messages
 
@@ -214,6 +218,29 @@ def test_a_storage_without_a_folder_saves_no_files(fired: Fired, settings: Setti
     assert "DocumentVersion" in fired("W003").msg
 
 
+def test_storages_without_a_default_are_legal(settings: Settings) -> None:
+    """Django needs none where no field uses it."""
+    settings.STORAGES = {name: s for name, s in settings.STORAGES.items() if name != "default"}
+    settings.BACKUP = {k: v for k, v in settings.BACKUP.items() if k != "FILE_STORAGES"}
+
+    assert {message.id for message in messages()} == {"backup_tasks.W003"}
+
+
+def test_a_storage_of_a_folder_below_the_media_root_is_in_the_package(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    media = Path(settings.MEDIA_ROOT)
+    field = apps.get_model("documents", "documentversion")._meta.get_field("file")
+    for storage, place in (
+        (FileSystemStorage(location=media / "private"), ("default", "private")),
+        (OwnStorage(location=media), ("default", "")),
+        (FileSystemStorage(location=media.parent / "elsewhere"), None),
+    ):
+        monkeypatch.setattr(field, "storage", storage)
+        assert alias_and_folder(storage) == place
+        assert bool(messages()) is (place is None)
+
+
 def test_a_storage_that_reads_whole_files_into_memory_is_named(
     fired: Fired, settings: Settings
 ) -> None:
@@ -221,6 +248,10 @@ def test_a_storage_that_reads_whole_files_into_memory_is_named(
     settings.STORAGES = {**settings.STORAGES, "backups": far}
 
     assert "storage backups" in fired("W006").msg
+
+
+class OwnStorage(FileSystemStorage):
+    """A project's own class of storage, with the same folder."""
 
 
 class Archived:
@@ -277,6 +308,16 @@ def test_a_model_without_a_natural_key_is_told_but_fails_no_build(
     assert keyless in message.msg
     assert not message.is_serious()
     assert "LogEntry" not in message.msg  # Django's own: nothing that a project could do about
+
+
+def test_many_models_without_a_natural_key_are_one_short_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [f"shop.Model{number}" for number in range(500)]
+    assert _listed(names).endswith("shop.Model2 and 497 more (all with -v 2)")
+    for more in (["-v", "2"], ["-v3"], ["--verbosity=2"]):
+        monkeypatch.setattr(sys, "argv", ["manage.py", "check", *more])
+        assert _listed(names).endswith("shop.Model499")
 
 
 def test_encryption_without_signatures_is_told_but_fails_no_build(fired: Fired) -> None:

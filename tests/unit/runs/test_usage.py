@@ -94,6 +94,8 @@ def test_no_option_takes_a_value_that_it_does_not_have(command: str) -> None:
 def another_database(alias: str, file: Path) -> Iterator[None]:
     """The alias leads to a file of SQLite."""
     connections.settings[alias] = {**connections.settings["default"], "NAME": str(file)}
+    with suppress(AttributeError):
+        del connections[alias]  # of another test
     try:
         yield
     finally:
