@@ -37,14 +37,14 @@ def write(
     with (folder / _FILE).open("wb") as target:
         for model, field in _file_fields(included):
             where = f"{label(model)}.{field.name}"
-            place = alias_and_folder(field.storage)
-            if place is None:
+            found = alias_and_folder(field.storage)
+            if found is None:
                 warnings.append(
                     f"{where}: its files are not in the package: its storage is not named in "
                     "FILE_STORAGES, or has no folder (MEDIA_ROOT)"
                 )
                 continue
-            alias, below = place
+            alias, below = found
             column = quote(field.column)
             with connection.chunked_cursor() as cursor:
                 cursor.execute(
@@ -66,8 +66,8 @@ def any_to(alias: str, connection: BaseDatabaseWrapper, included: Sequence[Model
     quote = connection.ops.quote_name
     with connection.cursor() as cursor:
         for model, field in _file_fields(included):
-            place = alias_and_folder(field.storage)
-            if place is not None and place[0] == alias:
+            found = alias_and_folder(field.storage)
+            if found is not None and found[0] == alias:
                 column = quote(field.column)
                 cursor.execute(
                     f"SELECT 1 FROM {quote(model._meta.db_table)}"  # noqa: S608
