@@ -67,6 +67,21 @@ def start(
     return run, True
 
 
+def skip(kind: str, *, slot: str, trigger: str, why: BackupError) -> None:
+    """Write that a run was not started: a cancelled one without steps, once for the slot."""
+    Run.objects.get_or_create(
+        slot=f"{slot} skipped",
+        defaults={
+            "id": _new_id(kind),
+            "kind": kind,
+            "state": Run.State.CANCELLED,
+            "trigger": trigger,
+            "error": why.record(),
+            "finished_at": moments.now(),
+        },
+    )
+
+
 def _insert(run: Run, step_names: Sequence[str]) -> None:
     with ledger_transaction():
         run.save(using=database(), force_insert=True)

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
-from backup_tasks import moments
+from backup_tasks import ledger, moments
 from backup_tasks.conf import backup_settings
-from backup_tasks.errors import Misconfigured
+from backup_tasks.errors import Cancelled, Misconfigured
 from backup_tasks.models import Run
 from backup_tasks.runs import chains
 
@@ -70,7 +70,8 @@ def due_at(policy: str, due: str, now: datetime) -> Night:
 
 def start(night: Night) -> tuple[Run, bool]:
     """Start the night's backup, which a drill follows; return it and True. Where the night has had
-    its run, return that one and False, and say so in the log."""
+    its run, return that one and False. Hours after that one, it
+    is logged and in the ledger that a backup was skipped: a clock or a schedule is wrong."""
     run = chains.start_once(
         night.slot, Run.Kind.BACKUP, trigger="schedule", params={"then": "drill"}
     )
@@ -78,14 +79,18 @@ def start(night: Night) -> tuple[Run, bool]:
         return run, True
     first = Run.objects.get(slot=night.slot)
     age = moments.now() - first.created_at
-    # Two beats start it twice. Hours later, a clock or a schedule is wrong, and a night missed.
-    logger.log(
-        logging.INFO if age < _JUST_NOW else logging.WARNING,
-        "no backup is started: %s has had its run, %s, created at %s",
-        night.slot,
-        first.pk,
-        first.created_at.isoformat(timespec="seconds"),
+    taken = Cancelled(
+        f"no backup is started: {night.slot} has had its run, {first.pk}, created at "
+        f"{first.created_at.isoformat(timespec='seconds')}",
+        obj=night.slot,
+        hint="A night was missed if this was meant to be another one. Look at the schedule, its "
+        "`due`, and the clocks of beat and workers.",
     )
+    if age < _JUST_NOW:  # two beats start it twice
+        logger.info("%s", taken.what)
+    else:
+        logger.warning("%s", taken)
+        ledger.skip(Run.Kind.BACKUP, slot=night.slot, trigger="schedule", why=taken)
     return first, False
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from backup_tasks import ledger
-from backup_tasks.errors import DatabaseUnavailable
+from backup_tasks.errors import Cancelled, DatabaseUnavailable
 from backup_tasks.models import Package, Run, Step
 from backup_tasks.runs import chains
 from edms.documents.models import Tag
@@ -52,6 +52,16 @@ def test_a_failed_run_says_what_happened_to_what_and_what_to_do(
     assert "nowhere.tar.zst" in page
     assert "Look again." in page
     assert "Live data was not touched." in page
+
+
+def test_a_night_that_was_skipped_says_why(read: Read, on_demo_project: Project) -> None:
+    ledger.skip(
+        "backup", slot="nightly-2026-11-28", trigger="schedule", why=Cancelled("it had one")
+    )
+    run = Run.objects.get()
+
+    assert "It had one" in read("run_change", run.pk)
+    assert run.pk in read("run_changelist")
 
 
 def test_steps_after_the_failed_one_are_shown_as_not_run(read: Read, failed_restore: Run) -> None:

@@ -101,7 +101,21 @@ def test_a_slot_that_is_taken_is_told_with_the_run_that_took_it(
         (record,) = caplog.records
         assert record.levelname == level
         assert first.pk in record.getMessage()
+        skipped = Run.objects.exclude(pk=first.pk)
+        assert skipped.count() == (level == "WARNING")
     assert enqueued == [first]
+
+    with at(half_past_two() + timedelta(hours=21)):
+        tasks.nightly(policy="nightly", due="02:30")
+    told = skipped.get()  # once a night
+    assert (told.kind, told.state, told.steps.count()) == ("backup", "cancelled", 0)
+    assert first.pk in str(told.error)
+    listed = on_project.succeed("runs").stdout
+    (line,) = (line for line in listed.splitlines() if told.pk in line)
+    assert "no backup is started: nightly-2026-11-28 has had its run" in line
+    with at(half_past_two(days=1)):
+        tasks.nightly(policy="nightly", due="02:30")
+    assert len(enqueued) == 2
 
 
 @pytest.mark.parametrize("due", ["2:30 am", "25:00", "", "02:30:00"])
