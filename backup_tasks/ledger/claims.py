@@ -29,6 +29,7 @@ from backup_tasks.ledger.rows import (
     ledger_transaction,
 )
 from backup_tasks.models import Run, Step
+from backup_tasks.progress import stoppable
 
 LOST_LIMIT = 5
 """A step whose worker was lost so often is not tried again: the step is the likely cause."""
@@ -90,8 +91,12 @@ class Claim:
     @contextmanager
     def working(self) -> Iterator[None]:
         """Inside, what this thread executes is ended soon after the run was cancelled or the lease
-        was lost: a statement by its database, a loop by `progress`."""
-        with self._statements.gathered(connections[database()]):
+        was lost: a statement by its database, a loop by `progress`, the reading of a file between
+        two blocks."""
+        with (
+            self._statements.gathered(connections[database()]),
+            stoppable(self._stop_if_told),
+        ):
             self._heartbeat.is_working = True
             try:
                 yield
@@ -103,10 +108,13 @@ class Claim:
         """Why the step should stop, as far as heartbeats have noticed."""
         return self._heartbeat.stop_reason
 
-    def progress(self, done: int, total: int | None = None, note: str = "") -> None:
-        """Keep the figures in memory; the next heartbeat writes them. Raises the `stop_reason`."""
+    def _stop_if_told(self) -> None:
         if self.stop_reason is not None:
             raise self.stop_reason
+
+    def progress(self, done: int, total: int | None = None, note: str = "") -> None:
+        """Keep the figures in memory; the next heartbeat writes them. Raises the `stop_reason`."""
+        self._stop_if_told()
         self._heartbeat.progress = {"done": done, "total": total, "note": note}
 
     @property

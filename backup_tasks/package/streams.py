@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from backup_tasks.progress import stop_check
+
 CHUNK = 1 << 20
 """Bytes that are read, hashed and written at once."""
 
@@ -93,9 +95,11 @@ def as_file(chunks: Iterable[bytes]) -> io.BufferedReader:
 
 
 def chunks_of(source: Reader, size: int = CHUNK) -> Iterator[bytes]:
-    """Yield what `source` holds, at most `size` bytes at a time."""
+    """Yield what `source` holds, at most `size` bytes at a time. Raises what stops the step."""
+    stop_if_told = stop_check()
     while chunk := source.read(size):
         yield chunk
+        stop_if_told()
 
 
 def gathered(chunks: Iterable[bytes], size: int = CHUNK) -> Iterator[bytes]:

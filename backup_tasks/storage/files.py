@@ -15,7 +15,6 @@ from shutil import copyfileobj
 from typing import BinaryIO, cast
 from uuid import uuid4
 
-from django.core.files import File
 from django.core.files.storage import FileSystemStorage, storages
 
 from backup_tasks.conf import backup_settings
@@ -27,6 +26,7 @@ from backup_tasks.errors import (
     StorageUnavailable,
 )
 from backup_tasks.package.names import RESERVED
+from backup_tasks.package.streams import CHUNK, chunks_of
 from backup_tasks.storage.exclusion import EXCLUDED, is_excluded
 from backup_tasks.storage.folder_scan import FolderScan, Found, in_order
 from backup_tasks.storage.on_disk import (
@@ -36,8 +36,8 @@ from backup_tasks.storage.on_disk import (
     remove_empty,
 )
 from backup_tasks.storage.s3_conditions import condition
+from backup_tasks.storage.stoppable_file import StoppableFile
 
-_CHUNK = 1 << 20
 _NOT_OPENED = "It was not opened. A backup that finds it when it lists the storage leaves it out."
 
 
@@ -166,7 +166,7 @@ class Tree:
         if self._scan:
             mode = stat.S_IMODE(Path(self.storage.path(name)).stat().st_mode) & 0o777
         with self._failures(name), self.open(name) as stream:
-            while chunk := stream.read(_CHUNK):
+            for chunk in chunks_of(stream):
                 hashed.update(chunk)
                 size += len(chunk)
         return Entry(name=name, size=size, sha256=hashed.hexdigest(), mode=mode)
@@ -189,7 +189,7 @@ class Tree:
             path = self._writable(partial, below)
             if below:  # a storage would make the folder anew
                 with path.open("xb") as file:
-                    copyfileobj(content, file, _CHUNK)
+                    copyfileobj(StoppableFile(content), file, CHUNK)
             else:
                 self._save(partial, content)
             if mode is not None:
@@ -205,7 +205,7 @@ class Tree:
         with self._failures(name):
             if self.storage.get_available_name(name) != name:
                 self.storage.delete(name)
-            saved = self.storage.save(name, File(content))
+            saved = self.storage.save(name, StoppableFile(content))
         if saved != name:
             self.storage.delete(saved)
             raise StorageUnavailable(

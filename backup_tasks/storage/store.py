@@ -39,6 +39,7 @@ from backup_tasks.storage.folder import (
     put,
     read_sidecar,
 )
+from backup_tasks.storage.stoppable_file import StoppableFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,7 +238,7 @@ class Store:
         if self._storage.exists(sidecar.name):
             self._storage.delete(sidecar.name)
         with path.open("rb") as source:
-            self._save(sidecar.name, File(source, sidecar.name))
+            self._save(sidecar.name, StoppableFile(source, sidecar.name))
         self._check_data(sidecar)
         self._save(sidecar.file_name, ContentFile(sidecar.to_json(), sidecar.file_name))
 

@@ -15,11 +15,14 @@ from backup_tasks.engines import Engine, engine_for
 from backup_tasks.engines.interruption import Statements
 from backup_tasks.errors import Cancelled, LeaseLost
 from backup_tasks.models import Run, Step
+from backup_tasks.package.streams import copy
 from backup_tasks.rows import parallel_dump, worker_pool
 from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.worker_pool import Perform, Rows, WorkerTask, run_all
 from backup_tasks.runs import chains, execution
 from backup_tasks.steps import Work
+from backup_tasks.storage.files import Tree
+from backup_tasks.storage.folder import Void
 from tests.integration.celery.stage import until
 from tests.integration.engines.test_parallel_dump import jobs
 from tests.services import Project
@@ -125,6 +128,29 @@ def test_a_loop_that_reports_progress_stops(
 
     assert isinstance(outcome, execution.Failed | execution.Lost)
     assert isinstance(outcome.error, kind)
+
+
+@pytest.mark.parametrize("engine", ["sqlite"])
+@pytest.mark.parametrize("what", ["hashed", "copied"])
+def test_a_file_that_is_read_for_half_an_hour_is_left(
+    what: str, on_project: Project, execute: Execute
+) -> None:
+    on_project.media.mkdir(exist_ok=True)
+    large = on_project.media / "large"
+    with large.open("wb") as file:
+        file.truncate(1 << 40)  # it takes no space
+
+    def reads_for_ever(work: Work) -> None:
+        if what == "hashed":
+            Tree("default").entry("large")
+        else:
+            with large.open("rb") as content:
+                copy(content, Void())
+
+    outcome = execute(reads_for_ever, _cancel)
+
+    assert isinstance(outcome, execution.Failed)
+    assert isinstance(outcome.error, Cancelled), outcome.error
 
 
 @pytest.mark.parametrize("engine", ["postgres"])
