@@ -27,14 +27,14 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines.base import connection_replaced, qualified, quoted
 from backup_tasks.engines.postgresql import deferred_constraints
-from backup_tasks.engines.postgresql.deferred_constraints import Key
-from backup_tasks.engines.postgresql.snapshots import server
+from backup_tasks.engines.postgresql.deferred_constraints import ForeignKey
+from backup_tasks.engines.postgresql.snapshots import database_identity
 from backup_tasks.engines.stopped_client import bounded_transaction
 from backup_tasks.errors import BackupError, DoesNotFit, LeaseLost
 
-_STATE = "backup_tasks_load"
+_STATE_TABLE = "backup_tasks_load"
 
-_WORTH_A_CONNECTION = 32 << 20
+_BYTES_PER_CONNECTION = 32 << 20
 """Bytes of tables for each connection that checks foreign keys."""
 
 Connect = Callable[[], BaseDatabaseWrapper]
@@ -46,23 +46,23 @@ class BulkLoad:
 
     def __init__(self, alias: str, schema: str, attempt: int) -> None:
         self._alias, self._schema, self._attempt = alias, schema, attempt
-        self._table = qualified(schema, _STATE)
+        self._table = qualified(schema, _STATE_TABLE)
 
     @classmethod
-    def joined(cls, alias: str, schema: str, token: str) -> BulkLoad:
+    def join(cls, alias: str, schema: str, token: str) -> BulkLoad:
         """Return what another process began. Raises DoesNotFit if that is somewhere else."""
-        attempt, _, there = token.partition(" ")
+        attempt, _, expected = token.partition(" ")
         with connections[alias].cursor() as cursor:
-            here = server(cursor)
-        if here != there:
-            raise DoesNotFit("the settings lead to another database", obj=here)
+            found = database_identity(cursor)
+        if found != expected:
+            raise DoesNotFit("the settings lead to another database", obj=found)
         return cls(alias, schema, int(attempt))
 
     @property
     def token(self) -> str:
         """What another process needs to join."""
         with connections[self._alias].cursor() as cursor:
-            return f"{self._attempt} {server(cursor)}"
+            return f"{self._attempt} {database_identity(cursor)}"
 
     def begin(self, tables: Sequence[str]) -> None:
         """Put foreign keys aside and empty the tables. Raises LeaseLost."""
@@ -74,28 +74,32 @@ class BulkLoad:
         with self._transaction() as cursor:
             # Before anything is read: what is read then is what the one before has left.
             cursor.execute(f"LOCK TABLE {self._table} IN EXCLUSIVE MODE")
-            attempt, kept = self._state(cursor)
+            attempt, dropped = self._state(cursor)
             if attempt > self._attempt:
-                raise self._lost()
-            there = deferred_constraints.keys_of(cursor, self._schema, tables)
+                raise self._lease_lost()
+            present = deferred_constraints.foreign_keys_of(cursor, self._schema, tables)
             # What an attempt put aside tells how a key was: it may have come back unchecked.
-            keys = {key[:2]: key for key in (*there, *kept)}
-            self._keep(cursor, [*keys.values()], finished=False)
-            deferred_constraints.drop_keys(cursor, self._schema, there)
+            keys = {key[:2]: key for key in (*present, *dropped)}
+            self._save_state(cursor, [*keys.values()], finished=False)
+            deferred_constraints.drop_foreign_keys(cursor, self._schema, present)
             # What else refers to them here, in staging, is not promoted.
-            named = [*tables, *(key.table for key in there)]
-            self._empty(cursor, deferred_constraints.referring_to(cursor, self._schema, named))
+            cleared = [*tables, *(key.table for key in present)]
+            self._empty(
+                cursor, deferred_constraints.with_referring_tables(cursor, self._schema, cleared)
+            )
 
     @contextmanager
     def filling(self, tables: Sequence[str]) -> Iterator[Any]:
         """One transaction, in which the tables are empty and without indexes until its end. Gives
         a cursor. Raises LeaseLost, and django.db errors for what breaks a constraint."""
-        with self._holding() as cursor:
-            again = deferred_constraints.drop_indexes_and_constraints(cursor, self._schema, tables)
+        with self._fenced_transaction() as cursor:
+            statements = deferred_constraints.drop_indexes_and_constraints(
+                cursor, self._schema, tables
+            )
             # Rows can be written frozen to what was emptied in the same transaction.
             self._empty(cursor, tables)
             yield cursor
-            for statement in again:
+            for statement in statements:
                 cursor.execute(statement)
             for table in tables:
                 cursor.execute(f"ANALYZE {qualified(self._schema, table)}")
@@ -117,18 +121,18 @@ class BulkLoad:
 
     def end(self, tables: Sequence[str], connect: Connect) -> None:
         """Bring the foreign keys back. Raises LeaseLost, IntegrityError."""
-        with self._holding() as cursor:
+        with self._fenced_transaction() as cursor:
             _, keys = self._state(cursor)
-            checks = deferred_constraints.add_keys(cursor, self._schema, keys)
+            checks = deferred_constraints.add_foreign_keys(cursor, self._schema, keys)
             cursor.execute(
                 "SELECT coalesce(sum(pg_relation_size(to_regclass(name))), 0)"
                 " FROM unnest(%s::text[]) name",
                 [[qualified(self._schema, table) for table in tables]],
             )
             (size,) = cursor.fetchone()
-        self._execute(checks, connect, connections_worth=int(size) // _WORTH_A_CONNECTION)
-        with self._holding() as cursor:
-            self._keep(cursor, [], finished=True)
+        self._execute(checks, connect, max_connections=int(size) // _BYTES_PER_CONNECTION)
+        with self._fenced_transaction() as cursor:
+            self._save_state(cursor, [], finished=True)
 
     def _empty(self, cursor: Any, tables: Sequence[str]) -> None:
         """Without CASCADE: whatever refers to them from elsewhere is not ours."""
@@ -145,93 +149,93 @@ class BulkLoad:
             yield cursor
 
     @contextmanager
-    def _holding(self) -> Iterator[Any]:
+    def _fenced_transaction(self) -> Iterator[Any]:
         """A transaction during which no other attempt can begin. Raises LeaseLost if one has."""
         with self._transaction() as cursor:
             cursor.execute(f"LOCK TABLE {self._table} IN ROW SHARE MODE")
             attempt, _ = self._state(cursor)
             if attempt != self._attempt:
-                raise self._lost()
+                raise self._lease_lost()
             yield cursor
 
-    def _state(self, cursor: Any) -> tuple[int, list[Key]]:
+    def _state(self, cursor: Any) -> tuple[int, list[ForeignKey]]:
         """Return which attempt loads, and which foreign keys are put aside."""
         cursor.execute(f"SELECT attempt, keys FROM {self._table}")
         attempt, keys = cursor.fetchone() or (0, "[]")
-        return attempt, [Key(*key) for key in json.loads(keys)]
+        return attempt, [ForeignKey(*key) for key in json.loads(keys)]
 
-    def _keep(self, cursor: Any, keys: Sequence[Key], *, finished: bool) -> None:
+    def _save_state(self, cursor: Any, keys: Sequence[ForeignKey], *, finished: bool) -> None:
         cursor.execute(f"DELETE FROM {self._table}")
         cursor.execute(
             f"INSERT INTO {self._table} VALUES (%s, %s, %s)",
             [self._attempt, finished, json.dumps(keys)],
         )
 
-    def _lost(self) -> LeaseLost:
+    def _lease_lost(self) -> LeaseLost:
         return LeaseLost(
             f"attempt {self._attempt} lost its lease: a later one loads",
             obj=f"database {self._alias}",
         )
 
     def _execute(
-        self, statements: Sequence[str], connect: Connect, *, connections_worth: int
+        self, statements: Sequence[str], connect: Connect, *, max_connections: int
     ) -> None:
         """Execute the statements, several at a time where that pays. What a thread fails at is
         executed here."""
-        left = deque(statements)
-        opened: list[BaseDatabaseWrapper] = []
+        remaining = deque(statements)
+        connections_opened: list[BaseDatabaseWrapper] = []
 
-        def work() -> None:
+        def execute_remaining() -> None:
             while True:
                 try:
-                    statement = left.popleft()
+                    statement = remaining.popleft()
                 except IndexError:
                     return
                 try:
-                    with self._holding() as cursor:
+                    with self._fenced_transaction() as cursor:
                         cursor.execute(statement)
                 except Exception:
-                    left.append(statement)
+                    remaining.append(statement)
                     raise
 
-        def work_along() -> None:
-            with suppress(DatabaseError, InterfaceError, BackupError), connect_along():
-                work()
+        def work_in_thread() -> None:
+            with suppress(DatabaseError, InterfaceError, BackupError), thread_connection():
+                execute_remaining()
 
         @contextmanager
-        def connect_along() -> Iterator[None]:
+        def thread_connection() -> Iterator[None]:
             connection = connect()
-            opened.append(connection)
+            connections_opened.append(connection)
             with connection_replaced(self._alias, connection):
                 yield
 
-        number = min(backup_settings().connections, connections_worth, len(left)) - 1
+        number = min(backup_settings().connections, max_connections, len(remaining)) - 1
         # With the context, so that what interrupts the step reaches them.
         threads = [
-            threading.Thread(target=copy_context().run, args=[work_along], daemon=True)
+            threading.Thread(target=copy_context().run, args=[work_in_thread], daemon=True)
             for _ in range(number)
         ]
         try:
             for thread in threads:
                 thread.start()
-            work()
+            execute_remaining()
             for thread in threads:
                 thread.join()
-            work()
+            execute_remaining()
         finally:
-            left.clear()
-            for connection in opened:
-                if at_work := connection.connection:
+            remaining.clear()
+            for connection in connections_opened:
+                if driver_connection := connection.connection:
                     # A server that can't be reached has nothing to cancel either.
                     with suppress(DatabaseError, InterfaceError), connection.wrap_database_errors:
-                        at_work.cancel()
+                        driver_connection.cancel()
             for thread in threads:
                 thread.join()
 
 
-def refuse_unfinished(cursor: Any, schema: str) -> None:
+def refuse_unfinished_load(cursor: Any, schema: str) -> None:
     """Raise DoesNotFit if a load of the place did not come to its end."""
-    state = qualified(schema, _STATE)
+    state = qualified(schema, _STATE_TABLE)
     cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [state])
     if cursor.fetchone() == (True,):
         cursor.execute(f"SELECT 1 FROM {state} WHERE NOT finished")

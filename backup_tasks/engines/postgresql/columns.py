@@ -8,7 +8,7 @@ from typing import Any
 from backup_tasks.engines.base import qualified, quoted
 
 
-def writable(cursor: Any, schema: str, table: str) -> str:
+def writable_columns(cursor: Any, schema: str, table: str) -> str:
     """Return the columns that an INSERT can name, quoted and listed."""
     cursor.execute(
         "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum)"
@@ -19,18 +19,18 @@ def writable(cursor: Any, schema: str, table: str) -> str:
     return str(cursor.fetchone()[0])
 
 
-def let_be_null(cursor: Any, schema: str, table: str, but: Sequence[str]) -> None:
+def drop_not_null(cursor: Any, schema: str, table: str, keep: Sequence[str]) -> None:
     """Let all columns but these be NULL."""
     cursor.execute(
         "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
         " AND attnotnull AND NOT attisdropped AND NOT attname = ANY(%s)",
-        [qualified(schema, table), list(but)],
+        [qualified(schema, table), list(keep)],
     )
     for (name,) in cursor.fetchall():
         cursor.execute(f"ALTER TABLE {qualified(schema, table)} ALTER {quoted(name)} DROP NOT NULL")
 
 
-def advance_sequences(cursor: Any, schema: str, table: str, column: str) -> None:
+def advance_sequence(cursor: Any, schema: str, table: str, column: str) -> None:
     """Let the sequence of a column give numbers above all that the column holds."""
     cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", [qualified(schema, table), column])
     (sequence,) = cursor.fetchone()

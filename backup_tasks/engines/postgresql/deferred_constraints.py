@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from backup_tasks.engines.base import qualified, quoted
 
 
-class Key(NamedTuple):
+class ForeignKey(NamedTuple):
     """A foreign key."""
 
     table: str
@@ -17,12 +17,12 @@ class Key(NamedTuple):
     definition: str
     """As ALTER TABLE … ADD CONSTRAINT takes it."""
 
-    def alter(self, schema: str) -> str:
+    def alter_table(self, schema: str) -> str:
         """The start of a statement about its table."""
         return f"ALTER TABLE {qualified(schema, self.table)}"
 
 
-def keys_of(cursor: Any, schema: str, tables: Sequence[str]) -> list[Key]:
+def foreign_keys_of(cursor: Any, schema: str, tables: Sequence[str]) -> list[ForeignKey]:
     """Return the foreign keys that come from the tables, or lead to them."""
     cursor.execute(
         "SELECT c.relname, k.conname, pg_get_constraintdef(k.oid) FROM pg_constraint k"
@@ -34,10 +34,10 @@ def keys_of(cursor: Any, schema: str, tables: Sequence[str]) -> list[Key]:
         " ORDER BY c.relname, k.conname",
         [quoted(schema), list(tables), list(tables)],
     )
-    return [Key(*row) for row in cursor.fetchall()]
+    return [ForeignKey(*row) for row in cursor.fetchall()]
 
 
-def referring_to(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
+def with_referring_tables(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
     """Return the tables, and those of the same schema whose foreign keys lead to them, directly or
     not: what is emptied together."""
     cursor.execute(
@@ -53,13 +53,13 @@ def referring_to(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
     return [name for (name,) in cursor.fetchall()]
 
 
-def drop_keys(cursor: Any, schema: str, keys: Sequence[Key]) -> None:
+def drop_foreign_keys(cursor: Any, schema: str, keys: Sequence[ForeignKey]) -> None:
     """Drop foreign keys."""
     for key in keys:
-        cursor.execute(f"{key.alter(schema)} DROP CONSTRAINT {quoted(key.name)}")
+        cursor.execute(f"{key.alter_table(schema)} DROP CONSTRAINT {quoted(key.name)}")
 
 
-def add_keys(cursor: Any, schema: str, keys: Sequence[Key]) -> list[str]:
+def add_foreign_keys(cursor: Any, schema: str, keys: Sequence[ForeignKey]) -> list[str]:
     """Add foreign keys, unchecked where that is possible; return the statements that check them.
     Those may run at the same time."""
     cursor.execute(
@@ -67,34 +67,34 @@ def add_keys(cursor: Any, schema: str, keys: Sequence[Key]) -> list[str]:
         [quoted(schema)],
     )
     partitioned = {name for (name,) in cursor.fetchall()}
-    later = []
+    validations = []
     for key in keys:
-        alter = key.alter(schema)
+        alter = key.alter_table(schema)
         statement = f"{alter} ADD CONSTRAINT {quoted(key.name)} {key.definition}"
         # One that was not valid, or not enforced, stays so.
         if key.table not in partitioned and not key.definition.endswith(("VALID", "ENFORCED")):
             statement += " NOT VALID"
-            later.append(f"{alter} VALIDATE CONSTRAINT {quoted(key.name)}")
+            validations.append(f"{alter} VALIDATE CONSTRAINT {quoted(key.name)}")
         cursor.execute(statement)
-    return later
+    return validations
 
 
 def drop_indexes_and_constraints(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
     """Drop secondary indexes and unique constraints, and switch off the project's triggers; return
     the statements that bring them back, in the order to run them. No foreign key may need them."""
-    chosen = [quoted(schema), list(tables)]
-    here = "c.relnamespace = %s::regnamespace AND c.relname = ANY(%s)"
+    parameters = [quoted(schema), list(tables)]
+    condition = "c.relnamespace = %s::regnamespace AND c.relname = ANY(%s)"
     cursor.execute(
         "SELECT c.relname, t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
-        f" WHERE {here} AND NOT t.tgisinternal AND t.tgenabled = 'O'",
-        chosen,
+        f" WHERE {condition} AND NOT t.tgisinternal AND t.tgenabled = 'O'",
+        parameters,
     )
     triggers = cursor.fetchall()
     cursor.execute(
         "SELECT c.relname, k.conname, pg_get_constraintdef(k.oid) FROM pg_constraint k"
-        f" JOIN pg_class c ON c.oid = k.conrelid WHERE {here} AND k.contype IN ('u', 'x')"
+        f" JOIN pg_class c ON c.oid = k.conrelid WHERE {condition} AND k.contype IN ('u', 'x')"
         " ORDER BY c.relname, k.conname",
-        chosen,
+        parameters,
     )
     constraints = cursor.fetchall()
     for table, name, _ in constraints:
@@ -102,9 +102,9 @@ def drop_indexes_and_constraints(cursor: Any, schema: str, tables: Sequence[str]
     cursor.execute(
         "SELECT i.relname, pg_get_indexdef(i.oid) FROM pg_index x"
         " JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid"
-        f" WHERE {here}"
+        f" WHERE {condition}"
         " AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = i.oid)",
-        chosen,
+        parameters,
     )
     indexes = cursor.fetchall()
     for name, _ in indexes:

@@ -34,15 +34,15 @@ from backup_tasks.engines.postgresql import (
     views,
 )
 from backup_tasks.engines.postgresql.bulk_load import BulkLoad
+from backup_tasks.engines.postgresql.location import ExpectedLocation, schema_gone, schema_oid
 from backup_tasks.engines.postgresql.other_aliases import others_read_only
 from backup_tasks.engines.postgresql.schema_removal import remove_schema
-from backup_tasks.engines.postgresql.search_path import Expected, gone, schema_oid
-from backup_tasks.engines.postgresql.staging_guard import GuardedConnection, connection_to
+from backup_tasks.engines.postgresql.staging_guard import GuardedConnection, guarded_connection
 from backup_tasks.engines.postgresql.swap import LOCK_TIMEOUT_MS
 from backup_tasks.engines.stopped_client import Between, bounded_transaction
 
 _LOCK_TRIES = 15
-_REFUSED = (
+_LOCK_ERRORS = (
     psycopg.errors.QueryCanceled,
     psycopg.errors.LockNotAvailable,
     psycopg.errors.DeadlockDetected,
@@ -61,37 +61,41 @@ class PostgreSQL(MergingEngine):
     def __init__(self, alias: str) -> None:
         super().__init__(alias)
         schemas_of_tenants.refuse(self.live)
-        self._made: dict[str, int | None] = {}
+        self._created_oids: dict[str, int | None] = {}
         """By name, the schemas that this engine made: one of the same name may be another."""
         with self.live.cursor() as cursor:
             cursor.execute("SELECT current_schema()")
             (self._live_schema,) = cursor.fetchone()
 
     @property
-    def _schema(self) -> str:
+    def _current_schema(self) -> str:
         """Where the alias leads to."""
-        here = self.live
-        return here.expected.schema if isinstance(here, GuardedConnection) else self._live_schema
+        connection = self.live
+        return (
+            connection.expected.schema
+            if isinstance(connection, GuardedConnection)
+            else self._live_schema
+        )
 
     def _connection(self, schema: str | None = None) -> BaseDatabaseWrapper:
         """A new connection like the live one; one that can't leave a schema if one is given."""
         if schema is not None:
-            return self._guarded(schema)
+            return self._guarded_connection(schema)
         connection = self.live.copy()
         # A pool hands out connections by alias: live ones.
         connection.settings_dict["OPTIONS"].pop("pool", None)
         return connection
 
-    def _guarded(self, schema: str) -> GuardedConnection:
+    def _guarded_connection(self, schema: str) -> GuardedConnection:
         """Raises HandoverChanged if there is no such schema."""
         live = self.live
         with live.cursor() as cursor:
-            expected = Expected.of(cursor, schema, lambda: _at_live(live))
-        if self._made.get(schema, expected.schema_oid) != expected.schema_oid:
-            raise gone(schema)
+            expected = ExpectedLocation.of(cursor, schema, lambda: _live_cursor(live))
+        if self._created_oids.get(schema, expected.schema_oid) != expected.schema_oid:
+            raise schema_gone(schema)
         # What is carried over is of one moment: no row comes without one that it refers to.
         level = psycopg.IsolationLevel.REPEATABLE_READ
-        return connection_to(live, expected, isolation_level=level)
+        return guarded_connection(live, expected, isolation_level=level)
 
     def _probe(self) -> None:
         """Raise what would keep a restore from telling staging from live."""
@@ -105,32 +109,32 @@ class PostgreSQL(MergingEngine):
     @contextmanager
     def snapshot(self, tables: Sequence[str] = ()) -> Iterator[None]:
         with self.live.cursor() as cursor:
-            there = table_definitions.tables_in(cursor, self._live_schema, tables)
-            row_security.refuse_hidden_rows(cursor, self._live_schema, there)
-        held = [f"{quoted(self._live_schema)}.{quoted(table)}" for table in there]
-        with self._reading(self._connection(), held=held):
+            present = table_definitions.tables_in(cursor, self._live_schema, tables)
+            row_security.refuse_hidden_rows(cursor, self._live_schema, present)
+        locked_tables = [f"{quoted(self._live_schema)}.{quoted(table)}" for table in present]
+        with self._snapshot_transaction(self._connection(), locked_tables=locked_tables):
             yield
 
     def refuse_hidden_rows(self, tables: Sequence[str]) -> None:
         with self.live.cursor() as cursor:
-            row_security.refuse_hidden_rows(cursor, self._schema, tables)
+            row_security.refuse_hidden_rows(cursor, self._current_schema, tables)
 
     @contextmanager
-    def _reading(
-        self, connection: BaseDatabaseWrapper, *, token: str = "", held: Sequence[str] = ()
+    def _snapshot_transaction(
+        self, connection: BaseDatabaseWrapper, *, token: str = "", locked_tables: Sequence[str] = ()
     ) -> Iterator[None]:
         with connection_replaced(self.alias, connection), transaction.atomic(self.alias):
             with connections[self.alias].cursor() as cursor:
-                snapshots.begin(cursor, token, held)
+                snapshots.begin(cursor, token, locked_tables)
             yield
 
     def export_snapshot(self, tables: Sequence[str], *, least: int) -> ExportedSnapshot | None:
         with connections[self.alias].cursor() as cursor:
-            return snapshots.share(cursor, tables, least)
+            return snapshots.export(cursor, tables, least)
 
     @contextmanager
     def join_snapshot(self, token: str, schema: str | None) -> Iterator[None]:
-        with self._reading(self._connection(schema), token=token):
+        with self._snapshot_transaction(self._connection(schema), token=token):
             yield
 
     def schema_name(self, purpose: str, run_id: str) -> str:
@@ -141,25 +145,25 @@ class PostgreSQL(MergingEngine):
             cursor.execute(
                 "SELECT nspname FROM pg_namespace"
                 " WHERE obj_description(oid, 'pg_namespace') = %s ORDER BY nspname",
-                [self._mark()],
+                [self._schema_comment()],
             )
             return [name for (name,) in cursor.fetchall()]
 
-    def _mark(self) -> str:
+    def _schema_comment(self) -> str:
         """What tells our schemas from everybody else's, another project's places included (P2)."""
         return f"place of backup_tasks for schema {self._live_schema}"
 
     def create(self, schema: str) -> None:
         def attempt() -> None:
             with self._bounded_transaction() as cursor:
-                fencing.end_others(cursor, schema)
+                fencing.terminate_others(cursor, schema)
                 cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
                 remove_schema(self.alias, schema)
 
         self._retry_lock(attempt)
         with transaction.atomic(self.alias), self.live.cursor() as cursor:
-            swap.create_schema(cursor, schema, self._mark())
-            self._made[schema] = schema_oid(cursor, schema)
+            swap.create_schema(cursor, schema, self._schema_comment())
+            self._created_oids[schema] = schema_oid(cursor, schema)
 
     def clone(self, schema: str, tables: Sequence[str]) -> list[str]:
         self.create(schema)
@@ -171,17 +175,17 @@ class PostgreSQL(MergingEngine):
                 f"INSERT INTO {quoted(schema)}.django_migrations OVERRIDING SYSTEM VALUE"
                 f" SELECT * FROM {quoted(self._live_schema)}.django_migrations"
             )
-            unequal = table_definitions.differences(cursor, self._live_schema, schema, tables)
+            differences = table_definitions.differences(cursor, self._live_schema, schema, tables)
             # From the first table on nobody could remove the schema.
-            if schema_oid(cursor, schema) != self._made[schema]:
-                raise gone(schema)
-            return unequal
+            if schema_oid(cursor, schema) != self._created_oids[schema]:
+                raise schema_gone(schema)
+            return differences
 
     @contextmanager
     def at(self, schema: str) -> Iterator[None]:
-        connection = self._guarded(schema)
+        connection = self._guarded_connection(schema)
         with (
-            sequences.put_right(self.live, schema, connection),
+            sequences.repair(self.live, schema, connection),
             connection_replaced(self.alias, connection),
             others_read_only(self.alias),
         ):
@@ -194,27 +198,27 @@ class PostgreSQL(MergingEngine):
 
     @contextmanager
     def loading(self, tables: Sequence[str], *, attempt: int) -> Iterator[str | None]:
-        load = BulkLoad(self.alias, self._schema, attempt)
+        load = BulkLoad(self.alias, self._current_schema, attempt)
         load.begin(tables)
-        with self._filling_by(load):
+        with self._loading_with(load):
             yield load.token
         load.end(tables, connections[self.alias].copy)
 
     @contextmanager
     def join_load(self, token: str, schema: str) -> Iterator[None]:
-        with self.at(schema), self._filling_by(BulkLoad.joined(self.alias, schema, token)):
+        with self.at(schema), self._loading_with(BulkLoad.join(self.alias, schema, token)):
             yield
 
     @contextmanager
-    def _filling_by(self, load: BulkLoad) -> Iterator[None]:
+    def _loading_with(self, load: BulkLoad) -> Iterator[None]:
         self._load = load
-        if isinstance(here := self.live, GuardedConnection):
-            here.runs_project_code = False  # it is only our own statements that are sent
+        if isinstance(connection := self.live, GuardedConnection):
+            connection.runs_project_code = False  # it is only our own statements that are sent
         try:
             yield
         finally:
-            if isinstance(here, GuardedConnection):
-                here.runs_project_code = True
+            if isinstance(connection, GuardedConnection):
+                connection.runs_project_code = True
             del self._load
 
     def write(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
@@ -225,16 +229,16 @@ class PostgreSQL(MergingEngine):
             return
         with self._load.filling(tables) as cursor:
             for table in tables:
-                names = columns.writable(cursor, self._schema, table)
+                names = columns.writable_columns(cursor, self._current_schema, table)
                 cursor.execute(
-                    f"INSERT INTO {qualified(self._schema, table)} ({names})"
+                    f"INSERT INTO {qualified(self._current_schema, table)} ({names})"
                     f" OVERRIDING SYSTEM VALUE SELECT {names}"
                     f" FROM {qualified(self._live_schema, table)}"
                 )
 
     def load_keys(self, table: str, known: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         with connections[self.alias].cursor() as cursor:
-            columns.let_be_null(cursor, self._schema, table, known)
+            columns.drop_not_null(cursor, self._current_schema, table, known)
         self.write(table, known, rows)
 
     @contextmanager
@@ -243,12 +247,12 @@ class PostgreSQL(MergingEngine):
             if writing is None:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             elif writing:
-                self._keep_writers_out(cursor, writing)
+                self._lock_against_writes(cursor, writing)
             cursor.execute("SET LOCAL jit = off")
             cursor.execute(row_security.OFF)
             yield f"{quoted(schema)}."
 
-    def _keep_writers_out(self, cursor: Any, tables: Sequence[str]) -> None:
+    def _lock_against_writes(self, cursor: Any, tables: Sequence[str]) -> None:
         names = ", ".join(qualified(self._live_schema, table) for table in tables)
 
         def attempt() -> None:
@@ -268,7 +272,7 @@ class PostgreSQL(MergingEngine):
     def _retry_lock(self, attempt: Callable[[], T]) -> T:
         return retry_lock(
             attempt,
-            refused=lambda error: isinstance(error.__cause__, _REFUSED),
+            refused=lambda error: isinstance(error.__cause__, _LOCK_ERRORS),
             tries=_LOCK_TRIES,
             alias=self.alias,
             transactions="pg_stat_activity",
@@ -276,7 +280,7 @@ class PostgreSQL(MergingEngine):
 
     def _advance_sequence(self, table: str, column: str) -> None:
         with self.live.cursor() as cursor:
-            columns.advance_sequences(cursor, self._schema, table, column)
+            columns.advance_sequence(cursor, self._current_schema, table, column)
 
     def rehearse_promote(
         self, tables: Sequence[str], *, apps: Sequence[str] = (), schema: str | None = None
@@ -285,8 +289,8 @@ class PostgreSQL(MergingEngine):
             self._probe()
             return
         with self._bounded_transaction() as cursor:
-            swap.refuse_unfit(cursor, self._live_schema, schema, tables)
-            bulk_load.refuse_unfinished(cursor, schema)
+            swap.refuse_what_does_not_fit(cursor, self._live_schema, schema, tables)
+            bulk_load.refuse_unfinished_load(cursor, schema)
 
     def promote(
         self,
@@ -299,7 +303,7 @@ class PostgreSQL(MergingEngine):
     ) -> float:
         self.rehearse_promote(tables, apps=apps, schema=schema)
         with self._bounded_transaction() as cursor:
-            views.build(self.alias, cursor, self._live_schema, schema, tables)
+            views.build_materialized(self.alias, cursor, self._live_schema, schema, tables)
         return self._retry_lock(lambda: self._swap(schema, tables, apps, keep, record))
 
     def _swap(
@@ -311,19 +315,25 @@ class PostgreSQL(MergingEngine):
         record: Callable[[], None],
     ) -> float:
         with self._bounded_transaction() as cursor:
-            swap.refuse_unfit(cursor, self._live_schema, schema, tables)
+            swap.refuse_what_does_not_fit(cursor, self._live_schema, schema, tables)
             record()
             began = time.monotonic()
             swap.swap(
-                cursor, self._live_schema, schema, tables, apps=apps, keep=keep, mark=self._mark()
+                cursor,
+                self._live_schema,
+                schema,
+                tables,
+                apps=apps,
+                keep=keep,
+                comment=self._schema_comment(),
             )
         return time.monotonic() - began
 
 
 @contextmanager
-def _at_live(like: BaseDatabaseWrapper) -> Iterator[Any]:
+def _live_cursor(live: BaseDatabaseWrapper) -> Iterator[Any]:
     """Give a cursor of a new connection, in no transaction."""
-    connection = like.copy()
+    connection = live.copy()
     connection.settings_dict["OPTIONS"].pop("pool", None)
     try:
         with connection.cursor() as cursor:

@@ -11,11 +11,11 @@ from typing import Any
 
 from backup_tasks.engines.base import quoted
 
-_PATIENCE_MS = 5000
+_TERMINATION_TIMEOUT_MS = 5000
 """How long a connection is waited for that was told to end."""
 
 
-def end_others(cursor: Any, schema: str) -> None:
+def terminate_others(cursor: Any, schema: str) -> None:
     """End the connections of this role that hold locks in the schema, or are making tables in it.
 
     Nothing happens if there is no such schema.
@@ -30,5 +30,5 @@ def end_others(cursor: Any, schema: str) -> None:
         "    AND l.objid = to_regnamespace(%s)::oid"
         "   OR l.locktype = 'relation' AND l.relation IN ("
         "    SELECT oid FROM pg_class WHERE relnamespace = to_regnamespace(%s)::oid)))",
-        [_PATIENCE_MS, quoted(schema), quoted(schema)],
+        [_TERMINATION_TIMEOUT_MS, quoted(schema), quoted(schema)],
     )

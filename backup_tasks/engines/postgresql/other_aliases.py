@@ -10,7 +10,7 @@ from django.db import InternalError, connections, transaction
 
 from backup_tasks.errors import LeftStaging
 
-_READ_ONLY = "25006"
+_READ_ONLY_TRANSACTION = "25006"
 """SQLSTATE read_only_sql_transaction."""
 
 
@@ -23,11 +23,11 @@ def others_read_only(alias: str) -> Iterator[None]:
     with ExitStack() as stack:
         for other in connections:
             if other != alias and connections[other].vendor == "postgresql":
-                stack.enter_context(connections[other].execute_wrapper(_Reader(other)))
+                stack.enter_context(connections[other].execute_wrapper(_ReadOnlyWrapper(other)))
         yield
 
 
-class _Reader:
+class _ReadOnlyWrapper:
     """A wrapper of Django's: each statement is one of a transaction that may only read."""
 
     def __init__(self, alias: str) -> None:
@@ -44,7 +44,7 @@ class _Reader:
                 connections[self._alias].connection.execute("SET TRANSACTION READ ONLY")
                 return execute(*arguments)
         except InternalError as error:
-            if getattr(error.__cause__, "sqlstate", None) != _READ_ONLY:
+            if getattr(error.__cause__, "sqlstate", None) != _READ_ONLY_TRANSACTION:
                 raise
             raise LeftStaging(
                 f"it would have written over another alias, {self._alias}: {error}",

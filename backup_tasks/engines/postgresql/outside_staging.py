@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 # Reading takes ACCESS SHARE, the check of a foreign key ROW SHARE: neither changes anything. But
 # code that was to find staging's tables, and reads live's, would go by the wrong rows. Tables of
 # extensions are nobody's but the extension's.
-_LOCKED = """
+_LOCKED_RELATIONS = """
     SELECT DISTINCT format('%%I.%%I', n.nspname, c.relname), c.relkind::text, l.mode
       FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
       JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -28,7 +28,7 @@ _LOCKED = """
      ORDER BY 1
 """
 
-_WITH_SCHEMA = {
+_CATALOGS_WITH_SCHEMA = {
     "pg_class": "relnamespace",
     "pg_collation": "collnamespace",
     "pg_conversion": "connamespace",
@@ -41,7 +41,7 @@ _WITH_SCHEMA = {
     "pg_ts_dict": "dictnamespace",
     "pg_type": "typnamespace",
 }
-_WITHOUT_SCHEMA = (
+_CATALOGS_WITHOUT_SCHEMA = (
     "pg_am",
     "pg_default_acl",
     "pg_event_trigger",
@@ -52,16 +52,16 @@ _WITHOUT_SCHEMA = (
     "pg_publication",
     "pg_transform",
 )
-_LOCKABLE = (
-    *(name for name in _WITH_SCHEMA if name != "pg_class"),
-    *_WITHOUT_SCHEMA,
+_LOCKABLE_CATALOGS = (
+    *(name for name in _CATALOGS_WITH_SCHEMA if name != "pg_class"),
+    *_CATALOGS_WITHOUT_SCHEMA,
     "pg_cast",
     "pg_largeobject",
     "pg_namespace",
 )
 
 # What was dropped can't be seen any more by the transaction that dropped it.
-_DROPPED = f"""
+_DROPPED_OBJECTS = f"""
     SELECT 'pg_class'::regclass::oid::bigint, relation::bigint FROM pg_locks
      WHERE pid = pg_backend_pid() AND locktype = 'relation' AND granted
        AND mode = 'AccessExclusiveLock'
@@ -70,10 +70,10 @@ _DROPPED = f"""
     SELECT classid::bigint, objid::bigint FROM pg_locks
      WHERE pid = pg_backend_pid() AND locktype = 'object' AND granted
        AND mode IN ('AccessExclusiveLock', 'ExclusiveLock', 'ShareUpdateExclusiveLock')
-       AND classid IN ({", ".join(f"'{name}'::regclass" for name in _LOCKABLE)})
+       AND classid IN ({", ".join(f"'{name}'::regclass" for name in _LOCKABLE_CATALOGS)})
 """
 
-_PARTS = (
+_OTHER_ROWS = (
     (
         "SELECT 'pg_type', t.oid, e.xmin FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid"
         " WHERE t.typnamespace NOT IN (SELECT oid FROM inside)"
@@ -97,23 +97,23 @@ _PARTS = (
     "SELECT 'pg_database', oid, xmin FROM pg_database",
     "SELECT 'pg_largeobject', oid, xmin FROM pg_largeobject_metadata",
 )
-_ROWS = " UNION ALL ".join(
+_CATALOG_ROWS = " UNION ALL ".join(
     (
         *(
             f"SELECT '{name}', oid, xmin FROM {name} WHERE {schema} NOT IN (SELECT oid FROM inside)"
-            for name, schema in _WITH_SCHEMA.items()
+            for name, schema in _CATALOGS_WITH_SCHEMA.items()
         ),
-        *(f"SELECT '{name}', oid, xmin FROM {name}" for name in _WITHOUT_SCHEMA),
-        *_PARTS,
+        *(f"SELECT '{name}', oid, xmin FROM {name}" for name in _CATALOGS_WITHOUT_SCHEMA),
+        *_OTHER_ROWS,
     )
 )
 # The transaction's own number, or one that was given later: of a savepoint of its own, of another
 # transaction, which it does not see, or four thousand million transactions ago.
-_WRITTEN = f"""
+_WRITTEN_ROWS = f"""
     WITH inside AS (SELECT oid FROM pg_namespace WHERE nspname = %s
                         OR nspname = 'pg_toast' OR nspname ~ '^pg_(toast_)?temp_'),
          mine AS (SELECT pg_current_xact_id_if_assigned()::text::bigint AS top),
-         rows (class, oid, xmin) AS ({_ROWS}),
+         rows (class, oid, xmin) AS ({_CATALOG_ROWS}),
          since AS (SELECT class, oid, top,
                           (xmin::text::bigint - top %% 4294967296 + 4294967296) %% 4294967296 AS later
                      FROM rows, mine)
@@ -139,7 +139,7 @@ def relations(cursor: Any, schema: str, live: str | None) -> Relations:
     Where code of the project's may have run, `live` is live's schema: what is in it may not even be
     read then.
     """
-    cursor.execute(_LOCKED, [live, schema])
+    cursor.execute(_LOCKED_RELATIONS, [live, schema])
     locked = cursor.fetchall()
     return Relations(
         names=[f"{_KINDS.get(kind, 'table')} {name} ({mode})" for name, kind, mode in locked],
@@ -157,42 +157,42 @@ def objects(cursor: Any, schema: str, connect: Connect) -> list[str]:
     cursor.execute("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")
     if cursor.fetchone() != (True,):
         return []
-    cursor.execute(_WRITTEN, [schema])
-    written = _still_open(cursor, cursor.fetchall(), connect)
-    cursor.execute(_DROPPED)
+    cursor.execute(_WRITTEN_ROWS, [schema])
+    written = _uncommitted(cursor, cursor.fetchall(), connect)
+    cursor.execute(_DROPPED_OBJECTS)
     dropped = cursor.fetchall()
     names = []
-    for class_, oid in written:
-        cursor.execute("SELECT pg_describe_object(%s::regclass, %s::oid, 0)", [class_, oid])
+    for catalog, oid in written:
+        cursor.execute("SELECT pg_describe_object(%s::regclass, %s::oid, 0)", [catalog, oid])
         names += [name for (name,) in cursor.fetchall() if name]
-    return [*dict.fromkeys(names + _outside(dropped, schema, connect))]
+    return [*dict.fromkeys(names + _outside_schema(dropped, schema, connect))]
 
 
-def _still_open(
+def _uncommitted(
     cursor: Any, rows: Sequence[tuple[str, int, int]], connect: Connect
 ) -> list[tuple[str, int]]:
     """Return the rows that a transaction wrote which is not committed: no other is seen."""
     if not rows:
         return []
-    with connect() as elsewhere:
+    with connect() as other:
         # A new number, greater than all that were given; no row has been written under it.
-        elsewhere.execute("SELECT pg_current_xact_id()::text::bigint")
-        (unused,) = elsewhere.fetchone()
-    still = []
-    for class_, oid, transaction in rows:
+        other.execute("SELECT pg_current_xact_id()::text::bigint")
+        (unused,) = other.fetchone()
+    uncommitted = []
+    for catalog, oid, transaction in rows:
         if transaction < unused:
             cursor.execute("SELECT pg_xact_status(%s::text::xid8)", [str(transaction)])
             if cursor.fetchone() == ("in progress",):
-                still.append((class_, oid))
-    return still
+                uncommitted.append((catalog, oid))
+    return uncommitted
 
 
-def _outside(objects: Sequence[tuple[int, int]], schema: str, connect: Connect) -> list[str]:
+def _outside_schema(objects: Sequence[tuple[int, int]], schema: str, connect: Connect) -> list[str]:
     """Return what is outside of the schema, for all others, of what the transaction locked."""
     if not objects:
         return []
-    with connect() as elsewhere:
-        elsewhere.execute(
+    with connect() as other:
+        other.execute(
             "SELECT pg_describe_object(t.class::oid, t.obj::oid, 0)"
             " FROM unnest(%s::bigint[], %s::bigint[]) t(class, obj),"
             " LATERAL pg_identify_object(t.class::oid, t.obj::oid, 0) o"
@@ -203,4 +203,4 @@ def _outside(objects: Sequence[tuple[int, int]], schema: str, connect: Connect) 
             " AND NOT (o.schema IS NULL AND position(%s IN o.identity) > 0)",
             [[c for c, _ in objects], [o for _, o in objects], schema, schema, f"{schema}."],
         )
-        return [f"{name} (dropped or altered)" for (name,) in elsewhere.fetchall()]
+        return [f"{name} (dropped or altered)" for (name,) in other.fetchall()]

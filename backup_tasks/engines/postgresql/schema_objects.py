@@ -16,7 +16,7 @@ from backup_tasks.engines.base import qualified, quoted
 from backup_tasks.engines.postgresql import privileges
 from backup_tasks.errors import DoesNotFit
 
-_NAMED = 5
+_MAX_EXAMPLES = 5
 
 # Row types of tables, array types and sequences of columns depend on no schema by themselves: they
 # go with what they belong to.
@@ -36,7 +36,7 @@ _STATISTICS = """
       FROM pg_statistic_ext x JOIN pg_class c ON c.oid = x.stxrelid
      WHERE x.stxnamespace = %s::regnamespace AND c.relnamespace = %s::regnamespace
 """
-_WORDS = {"statistics object": "STATISTICS"}
+_DDL_KEYWORDS = {"statistics object": "STATISTICS"}
 _BROUGHT = "backup_tasks_brought"
 """A table of the kept schema: which objects a promote moved to live where live had none of that
 name. An undo takes them away again."""
@@ -51,7 +51,7 @@ class SchemaObject(NamedTuple):
     """Qualified, with the types of its arguments."""
 
 
-def exchange(cursor: Any, live: str, schema: str, keep: str) -> list[SchemaObject]:
+def swap(cursor: Any, live: str, schema: str, keep: str) -> list[SchemaObject]:
     """Move the schema's objects to live, and live's of the same names to `keep`; give each that
     replaces another the other's grants and comment. Return live's that were moved."""
     statistics = _move_statistics(cursor, live, keep)
@@ -89,10 +89,10 @@ def refuse_users_outside(cursor: Any, moved: Sequence[SchemaObject], keep: str) 
         [[each.class_oid for each in moved], [each.oid for each in moved], keep],
     )
     if users := [name for (name,) in cursor.fetchall()]:
-        more = f" and {len(users) - _NAMED} more" if len(users) > _NAMED else ""
+        more = f" and {len(users) - _MAX_EXAMPLES} more" if len(users) > _MAX_EXAMPLES else ""
         raise DoesNotFit(
             f"these would go on using types or functions that are replaced: "
-            f"{', '.join(users[:_NAMED])}{more}",
+            f"{', '.join(users[:_MAX_EXAMPLES])}{more}",
             obj="database",
             hint="Live data was not touched. Drop them, run this again, and create them anew.",
         )
@@ -116,7 +116,7 @@ def _kind(cursor: Any, each: SchemaObject) -> str:
         [each.class_oid, each.oid],
     )
     kind, identity = cursor.fetchone()
-    return f"{_WORDS.get(kind, kind).upper()} {identity}"
+    return f"{_DDL_KEYWORDS.get(kind, kind).upper()} {identity}"
 
 
 def _move(cursor: Any, each: SchemaObject, schema: str) -> None:

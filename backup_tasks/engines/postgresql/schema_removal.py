@@ -17,17 +17,17 @@ from backup_tasks.engines.base import quoted
 from backup_tasks.engines.stopped_client import bounded_transaction
 from backup_tasks.errors import StillReferenced
 
-_DEPENDED_ON = "2BP01"
+_DEPENDENT_OBJECTS_STILL_EXIST = "2BP01"
 """SQLSTATE dependent_objects_still_exist."""
-_VIEWS = ("view", "materialized view")
-_WORDS = {"statistics object": "STATISTICS"}
+_VIEW_KINDS = ("view", "materialized view")
+_DROP_KEYWORDS = {"statistics object": "STATISTICS"}
 """What DROP calls it, where pg_identify_object has another word."""
-_NAMED = 5
+_MAX_EXAMPLES = 5
 """How many of the objects outside a message names."""
 
 # Partitions, extended statistics, publications and subscriptions do not keep a table from being
 # dropped: they go, or lose it, without a word.
-_DROPPED_ALONG = """
+_IMPLICITLY_DROPPED = """
     WITH inside AS (SELECT oid FROM pg_class WHERE relnamespace = %(schema)s::regnamespace)
     SELECT pg_describe_object(d.classid, d.objid, d.objsubid)
       FROM pg_depend d
@@ -50,7 +50,7 @@ _DROPPED_ALONG = """
 """
 
 # All that is in the schema by itself; what belongs to a table, its sequences too, goes with it.
-_INSIDE = """
+_CONTENTS = """
     SELECT o.type, o.identity
       FROM pg_depend d, pg_identify_object(d.classid, d.objid, 0) o
      WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = %s::regnamespace
@@ -72,11 +72,11 @@ def remove_schema(alias: str, schema: str) -> None:
         if not cursor.fetchone():
             return
         _lock_tables(cursor, schema)
-        _refuse_dropping_along(cursor, schema)
+        _refuse_implicit_drops(cursor, schema)
         _drop_foreign_keys(cursor, schema)
         _drop_contents(alias, cursor, schema)
-        if why := _refusal(alias, cursor, f"DROP SCHEMA {quoted(schema)}"):
-            raise _referenced(schema, why)
+        if dependents := _try_drop(alias, cursor, f"DROP SCHEMA {quoted(schema)}"):
+            raise _still_referenced(schema, dependents)
 
 
 def _lock_tables(cursor: Any, schema: str) -> None:
@@ -91,10 +91,10 @@ def _lock_tables(cursor: Any, schema: str) -> None:
         cursor.execute(f"LOCK TABLE ONLY {', ONLY '.join(names)} IN ACCESS EXCLUSIVE MODE")
 
 
-def _refuse_dropping_along(cursor: Any, schema: str) -> None:
-    cursor.execute(_DROPPED_ALONG, {"schema": quoted(schema)})
+def _refuse_implicit_drops(cursor: Any, schema: str) -> None:
+    cursor.execute(_IMPLICITLY_DROPPED, {"schema": quoted(schema)})
     if found := [name for (name,) in cursor.fetchall()]:
-        raise _referenced(schema, found)
+        raise _still_referenced(schema, found)
 
 
 def _drop_foreign_keys(cursor: Any, schema: str) -> None:
@@ -117,9 +117,11 @@ def drop_views(alias: str, cursor: Any, schema: str) -> None:
     Raises StillReferenced.
     """
     try:
-        _drop_contents(alias, cursor, schema, _VIEWS)
+        _drop_contents(alias, cursor, schema, _VIEW_KINDS)
     except StillReferenced:
-        _drop_contents(alias, cursor, schema, _VIEWS, also=("function", "procedure", "aggregate"))
+        _drop_contents(
+            alias, cursor, schema, _VIEW_KINDS, also=("function", "procedure", "aggregate")
+        )
 
 
 def _drop_contents(
@@ -127,9 +129,9 @@ def _drop_contents(
 ) -> None:
     """Drop what is inside, of the given kinds or all: again and again, as long as something can be
     dropped, since views, functions, types and tables may use one another in any order."""
-    left = -1
+    count_before = -1
     while True:
-        cursor.execute(_INSIDE, [quoted(schema)])
+        cursor.execute(_CONTENTS, [quoted(schema)])
         inside: list[tuple[str, str]] = [
             found for found in cursor.fetchall() if not kinds or found[0] in (*kinds, *also)
         ]
@@ -137,37 +139,40 @@ def _drop_contents(
             return
         tables = [name for kind, name in inside if kind == "table"]
         statements = [
-            f"DROP {_WORDS.get(kind, kind)} IF EXISTS {name}"  # a range drops its multirange
+            # IF EXISTS, since a range type drops its multirange type.
+            f"DROP {_DROP_KEYWORDS.get(kind, kind)} IF EXISTS {name}"
             for kind, name in inside
             if kind != "table"
         ]
         if tables:  # one statement: tables may inherit from one another
             statements.append(f"DROP TABLE {', '.join(tables)}")
-        refusals = [why for statement in statements if (why := _refusal(alias, cursor, statement))]
-        if len(inside) == left:
-            raise _referenced(schema, [line for why in refusals for line in why])
-        left = len(inside)
+        dependents = [
+            found for statement in statements if (found := _try_drop(alias, cursor, statement))
+        ]
+        if len(inside) == count_before:
+            raise _still_referenced(schema, [line for found in dependents for line in found])
+        count_before = len(inside)
 
 
-def _refusal(alias: str, cursor: Any, statement: str) -> list[str]:
+def _try_drop(alias: str, cursor: Any, statement: str) -> list[str]:
     """Execute a DROP; return what still depends on its objects, a line each, if that is why not."""
     try:
         with transaction.atomic(alias):
             cursor.execute(statement)
     except DatabaseError as error:
         cause = error.__cause__
-        if getattr(cause, "sqlstate", None) != _DEPENDED_ON:
+        if getattr(cause, "sqlstate", None) != _DEPENDENT_OBJECTS_STILL_EXIST:
             raise
         return str(getattr(cause, "diag").message_detail or cause).splitlines()  # noqa: B009
     return []
 
 
-def _referenced(schema: str, found: Sequence[str]) -> StillReferenced:
+def _still_referenced(schema: str, found: Sequence[str]) -> StillReferenced:
     outside = [line for line in dict.fromkeys(found) if not _is_inside(line, schema)] or found
-    more = f"; and {len(outside) - _NAMED} more" if len(outside) > _NAMED else ""
+    more = f"; and {len(outside) - _MAX_EXAMPLES} more" if len(outside) > _MAX_EXAMPLES else ""
     return StillReferenced(
         "not dropped, since something outside hangs on what is in it: "
-        + "; ".join(outside[:_NAMED])
+        + "; ".join(outside[:_MAX_EXAMPLES])
         + more,
         obj=f"schema {schema}",
         hint="It is not a part of live's tables any more. Drop it, or make it anew over the tables "

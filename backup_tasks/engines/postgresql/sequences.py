@@ -25,21 +25,21 @@ _HINT = (
     "it back yourself, with setval."
 )
 
-Numbers = Mapping[str, int | None]
+LastValues = Mapping[str, int | None]
 """The last number that each sequence gave, by qualified name; None where it gave none."""
 
 
-class Watched(Protocol):
+class StagingConnection(Protocol):
     """A connection to staging."""
 
     refusal: BackupError | None
-    sequences_before: Numbers | None
+    sequences_before: LastValues | None
     """None: it only reads."""
-    sequences_outside: set[str]
+    used_sequences: set[str]
     """What it drew from, or set."""
 
 
-def outside(cursor: Any, schema: str) -> Numbers:
+def last_values_outside(cursor: Any, schema: str) -> LastValues:
     """Return those of all sequences outside of the schema."""
     cursor.execute(
         "SELECT format('%%I.%%I', schemaname, sequencename), last_value FROM pg_sequences"
@@ -50,7 +50,7 @@ def outside(cursor: Any, schema: str) -> Numbers:
 
 
 def used_by_session(
-    cursor: Any, errors: AbstractContextManager[Any], schema: str, before: Numbers
+    cursor: Any, errors: AbstractContextManager[Any], schema: str, before: LastValues
 ) -> set[str]:
     """Return the sequences that have moved, and that the session itself drew from or set.
 
@@ -60,63 +60,67 @@ def used_by_session(
     if cursor.fetchone() != (cursor.connection.info.backend_pid,):
         return set()  # a pooler is between
     used = set()
-    for name in _moved(before, outside(cursor, schema)):
+    for name in _changed(before, last_values_outside(cursor, schema)):
         with suppress(DatabaseError), errors:  # the server's way to say no
             cursor.execute("SELECT currval(%s)", [name])
             used.add(name)
     return used
 
 
-def _moved(before: Numbers, after: Numbers) -> list[str]:
+def _changed(before: LastValues, after: LastValues) -> list[str]:
     return [name for name, last in after.items() if before.get(name) != last]
 
 
 @contextmanager
-def put_right(live: BaseDatabaseWrapper, schema: str, connection: Watched) -> Iterator[None]:
+def repair(live: BaseDatabaseWrapper, schema: str, connection: StagingConnection) -> Iterator[None]:
     """Around all that a connection to staging does: afterwards no sequence of live gives a number
     again, and the refusal says where those are that it moved. Raises LeftStaging."""
     with live.cursor() as cursor:
-        before = connection.sequences_before = outside(cursor, schema)
+        before = connection.sequences_before = last_values_outside(cursor, schema)
     try:
         yield
     finally:
-        if connection.sequences_outside:
+        if connection.used_sequences:
             with live.cursor() as cursor:
-                told = _put_right(cursor, schema, sorted(connection.sequences_outside), before)
-            if told:
-                _refuse(connection, schema, f"no rollback brings a sequence back: {told}")
+                moved = _repair(cursor, schema, sorted(connection.used_sequences), before)
+            if moved:
+                _refuse(connection, schema, f"no rollback brings a sequence back: {moved}")
 
 
-def _refuse(connection: Watched, schema: str, told: str) -> None:
+def _refuse(connection: StagingConnection, schema: str, moved: str) -> None:
     """Say it in the refusal, or else in place of what failed on its own."""
     error = sys.exception()
     if isinstance(refusal := connection.refusal, LeftStaging):
-        refusal.what, refusal.hint = f"{refusal.what}; {told}", _HINT
+        refusal.what, refusal.hint = f"{refusal.what}; {moved}", _HINT
         refusal.args = (refusal.what, refusal.obj, refusal.hint)
     elif error is None or (isinstance(error, Exception) and not isinstance(error, BackupError)):
         failed = f"; what drew from it failed, too: {error}" if error else ""
-        raise LeftStaging(f"{told}{failed}", obj=f"schema {schema}", hint=_HINT) from error
+        raise LeftStaging(f"{moved}{failed}", obj=f"schema {schema}", hint=_HINT) from error
 
 
-def _put_right(cursor: Any, schema: str, names: Iterable[str], before: Numbers) -> str:
-    found = outside(cursor, schema)
+def _repair(cursor: Any, schema: str, names: Iterable[str], before: LastValues) -> str:
+    found = last_values_outside(cursor, schema)
     for name in names:
         if name in found:
-            _set_forward(cursor, name, before.get(name))
-    after = outside(cursor, schema)
+            _advance(cursor, name, before.get(name))
+    after = last_values_outside(cursor, schema)
     return ", ".join(
-        f"{name} stood at {_told(before.get(name))}, was at {_told(found[name])}"
-        + (f" and is put right to {_told(after[name])}" if found[name] != after.get(name) else "")
+        f"{name} stood at {_in_words(before.get(name))}, was at {_in_words(found[name])}"
+        + (
+            f" and is put right to {_in_words(after[name])}"
+            if found[name] != after.get(name)
+            else ""
+        )
         for name in names
         if name in found and name in after and before.get(name) != found[name]
     )
 
 
-def _told(last: int | None) -> str:
+def _in_words(last: int | None) -> str:
     return "its start" if last is None else str(last)
 
 
-def _set_forward(cursor: Any, name: str, before: int | None) -> None:
+def _advance(cursor: Any, name: str, before: int | None) -> None:
     """Let it give none of the numbers again that it gave before, or that are in use. One that is
     ahead of them stays where it is."""
     cursor.execute(

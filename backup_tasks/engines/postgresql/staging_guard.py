@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -28,37 +28,44 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.engines.base import quoted
 from backup_tasks.engines.postgresql import outside_staging, row_security, sequences, statements
-from backup_tasks.engines.postgresql.search_path import MARK, WHERE, Expected, Where, ended, problem
+from backup_tasks.engines.postgresql.location import (
+    LOCATION_QUERY,
+    TRANSACTION_ID_SETTING,
+    ExpectedLocation,
+    Location,
+    left_staging,
+    location_error,
+    transaction_ended,
+)
 from backup_tasks.engines.postgresql.swap import LOCK_TIMEOUT_MS
 from backup_tasks.engines.running_migration import running_migration
 from backup_tasks.errors import BackupError, LeftStaging
 
-_NUMBERS = itertools.count(1)
-_NO_QUERY = frozenset({"SET", "LOCK", "SAVEPOINT", "RELEASE", "ROLLBACK", ""})
+_TRANSACTION_IDS = itertools.count(1)
+_TAKE_NO_SNAPSHOT = frozenset({"SET", "LOCK", "SAVEPOINT", "RELEASE", "ROLLBACK", ""})
 """They read nothing: a transaction of one moment, which it chooses itself, has not begun yet."""
-_PATH = re.compile("search_path", re.IGNORECASE)
-_NAMED = 5
+_SEARCH_PATH = re.compile("search_path", re.IGNORECASE)
 
 
 class Guard:
     """Keeps one connection of the driver where it has to be."""
 
-    def __init__(self, raw: Any, expected: Expected, connection: GuardedConnection) -> None:
+    def __init__(self, raw: Any, expected: ExpectedLocation, connection: GuardedConnection) -> None:
         self._raw, self._expected, self._connection = raw, expected, connection
         self._errors = connection.wrap_database_errors
         """Inside, the driver's errors are Django's."""
-        self._mark: str | None = None
+        self._transaction_id: str | None = None
         """Of the transaction that is open; None before it has begun."""
-        self._confirmed = False
-        self._plain = raw.cursor_factory
+        self._location_confirmed = False
+        self._cursor = raw.cursor_factory
         self._commit, self._rollback = raw.commit, raw.rollback
         raw.commit, raw.rollback = self.commit, self.rollback
         self._transaction, raw.transaction = raw.transaction, self.transaction
-        raw.cursor_factory = guarded(raw.cursor_factory, self)
-        raw.server_cursor_factory = guarded(raw.server_cursor_factory, self)
+        raw.cursor_factory = guarded_cursor_class(raw.cursor_factory, self)
+        raw.server_cursor_factory = guarded_cursor_class(raw.server_cursor_factory, self)
 
     @contextmanager
-    def around(self, query: Any) -> Iterator[Any]:
+    def statement(self, query: Any) -> Iterator[Any]:
         """Around each statement; gives it as it is to be sent."""
         text = self._text(query)
         self._refuse_text(text)
@@ -77,27 +84,27 @@ class Guard:
     def transaction(self, *arguments: Any, **options: Any) -> Iterator[Any]:
         """In place of the driver's own: asked before it commits, too."""
         if self._is_idle():
-            self._mark = None
+            self._transaction_id = None
         with self._transaction(*arguments, **options) as transaction:
             yield transaction
-            self.check()
+            self.check_before_commit()
 
     def commit(self) -> None:
         """In place of the driver's own."""
         try:
-            self.check()
+            self.check_before_commit()
         except BackupError:
             self._rollback()
             raise
         self._commit()
-        self._mark = None
+        self._transaction_id = None
 
     def rollback(self) -> None:
         """In place of the driver's own: sequences stay where they are, so they are noted."""
         if self._raw.info.transaction_status.name == "INTRANS":
-            with suppress(Error), self._errors, self._plain(self._raw) as cursor:
-                done = outside_staging.relations(cursor, self._expected.schema, None)
-                self._connection.sequences_outside |= done.sequences
+            with suppress(Error), self._errors, self._cursor(self._raw) as cursor:
+                changes = outside_staging.relations(cursor, self._expected.schema, None)
+                self._connection.used_sequences |= changes.sequences
         self._rollback()
 
     def end(self) -> None:
@@ -107,95 +114,98 @@ class Guard:
         with suppress(Error), self._errors:  # one that is broken tells nothing
             self._raw.rollback()
             self._raw.autocommit = True
-            with self._plain(self._raw) as cursor:
+            with self._cursor(self._raw) as cursor:
                 schema = self._expected.schema
                 used = sequences.used_by_session(cursor, self._errors, schema, before)
-                self._connection.sequences_outside |= used
+                self._connection.used_sequences |= used
 
     def begin(self) -> None:
         """Give the transaction its search path; it begins with this if it has not begun yet."""
-        if self._mark is None or self._is_idle():
-            self._mark, self._confirmed = str(next(_NUMBERS)), False
-            # Nobody else uses staging: what has to wait waits for a client of live's.
-            wait = f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}; " if self._watches else ""
-            self._execute(f"{wait}{self._path()}; SET LOCAL {MARK} = '{self._mark}'")
+        if self._transaction_id is None or self._is_idle():
+            self._transaction_id, self._location_confirmed = str(next(_TRANSACTION_IDS)), False
+            settings = f"SET LOCAL {TRANSACTION_ID_SETTING} = '{self._transaction_id}'"
+            if self._runs_project_code:
+                # Nobody else uses staging: what has to wait waits for a client of live's.
+                settings += f"; SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"
+            self._execute(f"{self._search_path_sql()}; {settings}")
 
-    def check(self) -> None:
-        """Raise what speaks against a commit: see `confirm`."""
+    def check_before_commit(self) -> None:
+        """Raise what speaks against a commit: see `confirm_location`."""
         if self._connection.refusal:
             raise self._connection.refusal
         if self._raw.info.transaction_status.name != "INTRANS":
             return
-        if self._mark is None:
+        if self._transaction_id is None:
             self.begin()
-        self.confirm()
+        self.confirm_location()
         self._refuse_relations()
-        if self._watches:
+        if self._runs_project_code:
             self._refuse_objects()
 
     def _refuse_relations(self) -> None:
         expected = self._expected
-        live = expected.live_path[0] if self._watches else None
-        with self._plain(self._raw) as cursor:
-            done = outside_staging.relations(cursor, expected.schema, live)
-        if done.names:
-            self._connection.sequences_outside |= done.sequences
-            self._refuse(_left(expected.schema, done.names))
+        live = expected.live_path[0] if self._runs_project_code else None
+        with self._cursor(self._raw) as cursor:
+            changes = outside_staging.relations(cursor, expected.schema, live)
+        if changes.names:
+            self._connection.used_sequences |= changes.sequences
+            self._refuse(left_staging(expected.schema, changes.names))
 
     def _refuse_objects(self) -> None:
         schema = self._expected.schema
-        self._execute(self._path(alone=True))  # what is elsewhere is then named with its schema
-        with self._plain(self._raw) as cursor:
-            done = outside_staging.objects(cursor, schema, self._expected.connect)
-        self._execute(self._path())  # deferred triggers are still to run
-        if done:
-            self._refuse(_left(schema, done))
+        # What is elsewhere is then named with its schema.
+        self._execute(self._search_path_sql(staging_only=True))
+        with self._cursor(self._raw) as cursor:
+            changes = outside_staging.objects(cursor, schema, self._expected.connect)
+        self._execute(self._search_path_sql())  # deferred triggers are still to run
+        if changes:
+            self._refuse(left_staging(schema, changes))
 
     def _before(self, text: str) -> None:
         if self._connection.refusal:
             raise self._connection.refusal
         self.begin()
-        if not self._confirmed and statements.first_word(text) not in _NO_QUERY:
-            self.confirm()
+        if not self._location_confirmed and statements.first_word(text) not in _TAKE_NO_SNAPSHOT:
+            self.confirm_location()
         if statements.drops_if_exists(text):
-            self._execute(self._path(alone=True))
+            self._execute(self._search_path_sql(staging_only=True))
 
     def _after(self, text: str) -> None:
         if self._is_idle():
-            self._refuse(ended(text))
+            self._refuse(transaction_ended(text))
         if self._raw.info.transaction_status.name != "INTRANS":
             return
-        if self._watches:
+        if self._runs_project_code:
             # At once: a lock on a table of live's keeps its clients waiting.
             self._refuse_relations()
-        if _PATH.search(text) or statements.drops_if_exists(text):
-            self._execute(self._path())
+        if _SEARCH_PATH.search(text) or statements.drops_if_exists(text):
+            self._execute(self._search_path_sql())
 
     @property
-    def _watches(self) -> bool:
+    def _runs_project_code(self) -> bool:
         return self._connection.runs_project_code
 
-    def _path(self, *, alone: bool = False) -> str:
-        """Return the SQL that sets the search path, `alone` without live's, and shows every row."""
-        path = quoted(self._expected.schema) if alone else self._expected.path
+    def _search_path_sql(self, *, staging_only: bool = False) -> str:
+        """Return the SQL that sets the search path, of staging alone if so, and shows every row."""
+        path = quoted(self._expected.schema) if staging_only else self._expected.path
         return f"SET LOCAL search_path = {path}; {row_security.OFF}"
 
     def _refuse_text(self, text: str) -> None:
         if self._connection.refusal:
             raise self._connection.refusal
         if control := statements.transaction_control(text):
-            self._refuse(ended(control))
+            self._refuse(transaction_ended(control))
 
-    def confirm(self) -> None:
+    def confirm_location(self) -> None:
         """Ask the server where the transaction is. Raises Misconfigured, HandoverChanged,
         DatabaseUnavailable, LeftStaging."""
         expected = self._expected
-        with self._plain(self._raw) as cursor:
-            cursor.execute(WHERE, [quoted(expected.schema), MARK])
-            where = Where(*cursor.fetchone())
-        if wrong := problem(where, expected, self._mark):
+        with self._cursor(self._raw) as cursor:
+            cursor.execute(LOCATION_QUERY, [quoted(expected.schema), TRANSACTION_ID_SETTING])
+            location = Location(*cursor.fetchone())
+        if wrong := location_error(location, expected, self._transaction_id):
             self._refuse(wrong)
-        self._confirmed = True
+        self._location_confirmed = True
 
     def _refuse(self, error: BackupError) -> None:
         if isinstance(error, LeftStaging) and (migration := running_migration()):
@@ -204,7 +214,7 @@ class Guard:
         raise error
 
     def _execute(self, text: str) -> None:
-        with self._plain(self._raw) as cursor:
+        with self._cursor(self._raw) as cursor:
             cursor.execute(text)
 
     def _is_idle(self) -> bool:
@@ -216,19 +226,7 @@ class Guard:
         return query if isinstance(query, str) else str(query.as_string(self._raw))
 
 
-def _left(schema: str, names: Sequence[str]) -> LeftStaging:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return LeftStaging(
-        "it would have changed what is outside of staging, or read live's rows, and was rolled "
-        "back: " + ", ".join(names[:_NAMED]) + more,
-        obj=f"schema {schema}",
-        hint="Live data was not touched. Name no schema in the SQL of migrations, seeds, checks, "
-        "functions and triggers: what they name without one is found in staging, and in live when "
-        "they run there.",
-    )
-
-
-def guarded(factory: type[Any], guard: Guard) -> type[Any]:
+def guarded_cursor_class(factory: type[Any], guard: Guard) -> type[Any]:
     """Return the driver's class of cursors, guarded."""
     return type(factory.__name__, (_GuardedCursor, factory), {"guard": guard})
 
@@ -243,24 +241,24 @@ class _GuardedCursor:
         if not any(arguments) and isinstance(query, str) and statements.drops_if_exists(query):
             *first, query = statements.split(query)
             for statement in first:
-                with self.guard.around(statement) as sent:
+                with self.guard.statement(statement) as sent:
                     super().execute(sent, *arguments, **options)  # type: ignore[misc]
-        with self.guard.around(query) as query:
-            return super().execute(query, *arguments, **options)  # type: ignore[misc]
+        with self.guard.statement(query) as sent:
+            return super().execute(sent, *arguments, **options)  # type: ignore[misc]
 
     def executemany(self, query: Any, *arguments: Any, **options: Any) -> Any:
-        with self.guard.around(query) as query:
-            return super().executemany(query, *arguments, **options)  # type: ignore[misc]
+        with self.guard.statement(query) as sent:
+            return super().executemany(sent, *arguments, **options)  # type: ignore[misc]
 
     def stream(self, query: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
-        with self.guard.around(query) as query:
-            yield from super().stream(query, *arguments, **options)  # type: ignore[misc]
+        with self.guard.statement(query) as sent:
+            yield from super().stream(sent, *arguments, **options)  # type: ignore[misc]
 
     @contextmanager
     def copy(self, query: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
         with (
-            self.guard.around(query) as query,
-            super().copy(query, *arguments, **options) as copy,  # type: ignore[misc]
+            self.guard.statement(query) as sent,
+            super().copy(sent, *arguments, **options) as copy,  # type: ignore[misc]
         ):
             yield copy
 
@@ -268,7 +266,7 @@ class _GuardedCursor:
 class GuardedConnection(BaseDatabaseWrapper):
     """Mixed into the class of the project's connection."""
 
-    expected: Expected
+    expected: ExpectedLocation
     runs_project_code = True
     """Whether functions, types and grants are looked for outside, and reading live is refused."""
     guard: Guard | None = None
@@ -278,8 +276,8 @@ class GuardedConnection(BaseDatabaseWrapper):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.introspection = _introspection(self)
-        self.sequences_before: sequences.Numbers | None = None
-        self.sequences_outside: set[str] = set()
+        self.sequences_before: sequences.LastValues | None = None
+        self.used_sequences: set[str] = set()
 
     def get_new_connection(self, *arguments: Any, **options: Any) -> Any:
         raw = super().get_new_connection(*arguments, **options)
@@ -294,7 +292,7 @@ class GuardedConnection(BaseDatabaseWrapper):
         if self.connection.autocommit:
             return self.cursor()
         self.guard.begin()
-        self.guard.confirm()
+        self.guard.confirm_location()
         return super().chunked_cursor()
 
     def _close(self) -> None:
@@ -312,7 +310,7 @@ class GuardedConnection(BaseDatabaseWrapper):
 
 def _introspection(connection: GuardedConnection) -> Any:
     """Return the connection's introspection, to which the schema's own tables are all there are."""
-    kind = connection.introspection_class
+    base_class = connection.introspection_class
 
     def get_table_list(self: Any, cursor: Any) -> list[Any]:
         cursor.execute(
@@ -320,20 +318,22 @@ def _introspection(connection: GuardedConnection) -> Any:
             " WHERE n.nspname = current_schema()"
         )
         own = {name for (name,) in cursor.fetchall()}
-        return [table for table in kind.get_table_list(self, cursor) if table.name in own]
+        return [table for table in base_class.get_table_list(self, cursor) if table.name in own]
 
-    return type(kind.__name__, (kind,), {"get_table_list": get_table_list})(connection)
+    return type(base_class.__name__, (base_class,), {"get_table_list": get_table_list})(connection)
 
 
-def connection_to(
-    like: BaseDatabaseWrapper, expected: Expected, **options: Any
+def guarded_connection(
+    like: BaseDatabaseWrapper, expected: ExpectedLocation, **options: Any
 ) -> GuardedConnection:
     """Return a new connection with the settings of another, which stays in a schema."""
-    kind = next(base for base in type(like).__mro__ if not issubclass(base, GuardedConnection))
-    made: type[GuardedConnection] = type(
-        kind.__name__, (GuardedConnection, kind), {"expected": expected}
+    base_class = next(
+        base for base in type(like).__mro__ if not issubclass(base, GuardedConnection)
+    )
+    guarded_class: type[GuardedConnection] = type(
+        base_class.__name__, (GuardedConnection, base_class), {"expected": expected}
     )
     settings = like.copy().settings_dict
     settings["OPTIONS"] = {**settings["OPTIONS"], **options}
     settings["OPTIONS"].pop("pool", None)  # a pool hands out connections by alias: live ones
-    return made(settings, like.alias)
+    return guarded_class(settings, like.alias)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_WORTH_A_LOOK = re.compile(
+_CANDIDATE = re.compile(
     r"\b(?:begin|start|commit|end|rollback|abort|prepare|concurrently)\b", re.IGNORECASE
 )
 _TOKENS = re.compile(
@@ -24,7 +24,7 @@ _TOKENS = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _DROP = re.compile(r"\bDROP\b", re.IGNORECASE)
-_ENDS = frozenset({"BEGIN", "START", "COMMIT", "END", "ABORT"})
+_TRANSACTION_KEYWORDS = frozenset({"BEGIN", "START", "COMMIT", "END", "ABORT"})
 _CONCURRENTLY = re.compile(
     r"^(\s*(?:CREATE\s+(?:UNIQUE\s+)?INDEX|DROP\s+INDEX|REINDEX\s+\w+|REFRESH\s+MATERIALIZED\s+VIEW))"
     r"\s+CONCURRENTLY\b",
@@ -35,11 +35,11 @@ _CONCURRENTLY = re.compile(
 def transaction_control(text: str) -> str | None:
     """Return the statement of the text that would begin or end a transaction, in words; None if
     none would. Savepoints are none: SAVEPOINT, RELEASE, ROLLBACK TO."""
-    if not _WORTH_A_LOOK.search(text):
+    if not _CANDIDATE.search(text):
         return None
     for words, _ in _statements(text):
         first, second = (*words, "", "")[:2]
-        if first in _ENDS or (first == "PREPARE" and second == "TRANSACTION"):
+        if first in _TRANSACTION_KEYWORDS or (first == "PREPARE" and second == "TRANSACTION"):
             return " ".join(filter(None, (first, second)))
         if first == "ROLLBACK" and "TO" not in words[1:3]:
             return " ".join(filter(None, (first, second)))
@@ -81,7 +81,7 @@ def _statements(text: str) -> Iterator[tuple[list[str], str]]:
             words, begins = [], token.end()
         elif word := (token["word"] or "").upper():
             # A body of SQL's own, BEGIN ATOMIC … END, holds statements, and CASE … END.
-            if words and words[0] == "CREATE" and _may_have_a_body(words):
+            if words and words[0] == "CREATE" and _may_have_body(words):
                 if word == "BEGIN" or (word == "CASE" and depth):
                     depth += 1
                 elif word == "END" and depth:
@@ -92,5 +92,5 @@ def _statements(text: str) -> Iterator[tuple[list[str], str]]:
         yield words, text[begins:]
 
 
-def _may_have_a_body(words: list[str]) -> bool:
+def _may_have_body(words: list[str]) -> bool:
     return bool({"FUNCTION", "PROCEDURE"} & set(words[1:4]))

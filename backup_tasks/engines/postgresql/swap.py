@@ -21,21 +21,21 @@ LOCK_TIMEOUT_MS = 500
 that waits for a table that is locked already and holds one that is not."""
 
 
-def create_schema(cursor: Any, schema: str, mark: str) -> None:
+def create_schema(cursor: Any, schema: str, comment: str) -> None:
     """Create a schema, and say in its comment whose it is."""
     cursor.execute(f"CREATE SCHEMA {quoted(schema)}")
-    text = mark.replace("'", "''")
+    text = comment.replace("'", "''")
     cursor.execute(f"COMMENT ON SCHEMA {quoted(schema)} IS '{text}'")
 
 
-def refuse_unfit(cursor: Any, live: str, schema: str, tables: Sequence[str]) -> None:
+def refuse_what_does_not_fit(cursor: Any, live: str, schema: str, tables: Sequence[str]) -> None:
     """Raise unless live and the place are two schemas, of which the place has all the tables, and
     the transaction is in live."""
     cursor.execute(
         "SELECT current_schema()::text, to_regnamespace(%s)::oid, to_regnamespace(%s)::oid",
         [quoted(live), quoted(schema)],
     )
-    here, live_oid, place_oid = cursor.fetchone()
+    here, live_oid, schema_oid = cursor.fetchone()
     if here != live or live_oid is None:
         raise Misconfigured(
             f"a transaction on live is in schema {here}; an earlier one was in {live}",
@@ -43,9 +43,9 @@ def refuse_unfit(cursor: Any, live: str, schema: str, tables: Sequence[str]) -> 
             hint="Something sets search_path for some connections and not for others: a pooler in "
             "transaction mode, or a handler. Set it with ALTER ROLE or ALTER DATABASE.",
         )
-    if place_oid is None or place_oid == live_oid:
+    if schema_oid is None or schema_oid == live_oid:
         raise DoesNotFit(
-            "it is live itself" if place_oid else "the schema is gone",
+            "it is live itself" if schema_oid else "the schema is gone",
             obj=f"schema {schema}",
             hint="Live was not touched. Start the run again.",
         )
@@ -67,37 +67,41 @@ def swap(
     *,
     apps: Sequence[str],
     keep: str,
-    mark: str,
+    comment: str,
 ) -> None:
     """Replace live's tables by those of the place; live's go to a new schema, `keep`. Inside a
     transaction."""
-    there = table_definitions.tables_in(cursor, live, tables)
-    shown = views.over(cursor, live, there)
-    stored = [view.name for view in shown if view.materialized]
-    create_schema(cursor, keep, mark)
+    present = table_definitions.tables_in(cursor, live, tables)
+    found_views = views.find(cursor, live, present)
+    materialized = [view.name for view in found_views if view.materialized]
+    create_schema(cursor, keep, comment)
     # First, since who reads one of these waits for no table.
     cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
-    for name in stored:
-        _move(cursor, live, name, keep)
-    plain = [view.full_name for view in shown if not view.materialized]
-    _lock(cursor, live, [*there, *_neighbours(cursor, live, there)], after=plain)
-    of_live = _drop_keys_across_swap(cursor, live, there, live)
-    again = _keys_to_add(of_live, _drop_keys_across_swap(cursor, schema, tables, live), tables)
-    for name in there:
-        _move(cursor, live, name, keep)
-    for name in (*tables, *stored):
-        if name in there or name in stored:
+    for name in materialized:
+        _set_schema(cursor, live, name, keep)
+    plain_views = [view.qualified_name for view in found_views if not view.materialized]
+    _lock(
+        cursor, live, [*present, *_related_tables(cursor, live, present)], views_first=plain_views
+    )
+    live_keys = _drop_keys_across_swap(cursor, live, present, live)
+    statements = _keys_to_add(
+        live_keys, _drop_keys_across_swap(cursor, schema, tables, live), tables
+    )
+    for name in present:
+        _set_schema(cursor, live, name, keep)
+    for name in (*tables, *materialized):
+        if name in present or name in materialized:
             privileges.copy(cursor, qualified(keep, name), schema, name)
-        _move(cursor, schema, name, live)
-    replaced = schema_objects.exchange(cursor, live, schema, keep)
+        _set_schema(cursor, schema, name, live)
+    replaced = schema_objects.swap(cursor, live, schema, keep)
     cursor.execute("SELECT set_config('search_path', %s, true)", [quoted(live)])
-    _add_keys_across_swap(cursor, again, live)
-    views.renew(cursor, shown)
+    _add_keys_across_swap(cursor, statements, live)
+    views.replace(cursor, found_views)
     schema_objects.refuse_users_outside(cursor, replaced, keep)
-    _keep_migrations(cursor, live, schema, keep, apps)
+    _swap_migrations(cursor, live, schema, keep, apps)
 
 
-def _neighbours(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
+def _related_tables(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
     """Return the other tables of the schema that foreign keys lead to, or come from."""
     cursor.execute(
         "SELECT DISTINCT n.relname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid"
@@ -110,12 +114,12 @@ def _neighbours(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
     return [name for (name,) in cursor.fetchall()]
 
 
-def _lock(cursor: Any, schema: str, tables: Sequence[str], after: Sequence[str]) -> None:
+def _lock(cursor: Any, schema: str, tables: Sequence[str], views_first: Sequence[str]) -> None:
     """Lock all tables that change, in one statement: nothing is waited for after it. Views over
     them come first, as they do when a client reads one."""
     if not tables:
         return
-    names = ", ".join([*after, *(f"{quoted(schema)}.{quoted(name)}" for name in tables)])
+    names = ", ".join([*views_first, *(f"{quoted(schema)}.{quoted(name)}" for name in tables)])
     cursor.execute(f"SET LOCAL statement_timeout = {LOCK_TIMEOUT_MS}")
     cursor.execute(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE")
     cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
@@ -135,22 +139,22 @@ def _drop_keys_across_swap(
         " AND (c.relname = ANY(%s)) <> (o.relname = ANY(%s))",
         [quoted(schema), list(tables), list(tables)],
     )
-    again = []
+    keys = []
     for table, name, definition in cursor.fetchall():
         cursor.execute(f"ALTER TABLE {qualified(schema, table)} DROP CONSTRAINT {quoted(name)}")
         alter = f"ALTER TABLE {qualified(live, table)}"
-        again.append((table, f"{alter} ADD CONSTRAINT {quoted(name)} {definition}"))
-    return again
+        keys.append((table, f"{alter} ADD CONSTRAINT {quoted(name)} {definition}"))
+    return keys
 
 
 def _keys_to_add(
-    of_live: Sequence[tuple[str, str]], of_place: Sequence[tuple[str, str]], tables: Sequence[str]
+    live_keys: Sequence[tuple[str, str]], new_keys: Sequence[tuple[str, str]], tables: Sequence[str]
 ) -> list[str]:
     """Return the foreign keys to fasten: those of live's tables that stay, and those that the new
     tables brought. A kept table has none any more: it takes those of the one it replaces."""
-    brought = {table for table, _ in of_place if table in tables}
-    return [sql for table, sql in of_live if table not in brought] + [
-        sql for table, sql in of_place if table in brought
+    with_keys = {table for table, _ in new_keys if table in tables}
+    return [sql for table, sql in live_keys if table not in with_keys] + [
+        sql for table, sql in new_keys if table in with_keys
     ]
 
 
@@ -166,17 +170,19 @@ def _add_keys_across_swap(cursor: Any, statements: Sequence[str], live: str) -> 
         ) from error
 
 
-def _move(cursor: Any, source: str, table: str, target: str) -> None:
+def _set_schema(cursor: Any, source: str, table: str, target: str) -> None:
     cursor.execute(f"ALTER TABLE {quoted(source)}.{quoted(table)} SET SCHEMA {quoted(target)}")
 
 
-def _keep_migrations(cursor: Any, live: str, schema: str, keep: str, apps: Sequence[str]) -> None:
+def _swap_migrations(cursor: Any, live: str, schema: str, keep: str, apps: Sequence[str]) -> None:
     """Take over the record of applied migrations with the tables, and keep the old one."""
-    mine = f"{quoted(live)}.django_migrations"
-    cursor.execute(f"CREATE TABLE {quoted(keep)}.django_migrations AS SELECT * FROM {mine}")
-    cursor.execute(f"DELETE FROM {mine} WHERE app = ANY(%s)", [list(apps)])
+    live_migrations = f"{quoted(live)}.django_migrations"
     cursor.execute(
-        f"INSERT INTO {mine} (app, name, applied) SELECT app, name, applied"
+        f"CREATE TABLE {quoted(keep)}.django_migrations AS SELECT * FROM {live_migrations}"
+    )
+    cursor.execute(f"DELETE FROM {live_migrations} WHERE app = ANY(%s)", [list(apps)])
+    cursor.execute(
+        f"INSERT INTO {live_migrations} (app, name, applied) SELECT app, name, applied"
         f" FROM {quoted(schema)}.django_migrations WHERE app = ANY(%s) ORDER BY id",
         [list(apps)],
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from backup_tasks.engines.base import quoted
 
-_TABLES = (
+_TABLES_QUERY = (
     "SELECT c.oid, c.relname, array_to_string(c.reloptions, ', '),"
     " quote_literal(obj_description(c.oid, 'pg_class')) FROM pg_class c"
     " WHERE c.relnamespace = %s::regnamespace AND c.relkind = 'r' AND c.relname = ANY(%s)"
@@ -21,7 +21,7 @@ _TABLES = (
 
 # What makes tables what they are, one SELECT of (table, what, name, definition) per kind, of the
 # tables with these oids.
-_FACETS = (
+_DEFINITION_QUERIES = (
     """
     SELECT a.attrelid, 'column', a.attname, concat_ws(' ', format_type(a.atttypid, a.atttypmod),
            CASE WHEN a.attnotnull THEN 'not null' END, a.attidentity, a.attgenerated,
@@ -85,41 +85,41 @@ def tables_in(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
 
 def copy(cursor: Any, source: str, target: str, tables: Sequence[str]) -> None:
     """Make empty copies of the tables in the schema `target`. Inside a transaction."""
-    _look_in(cursor, source)
-    cursor.execute(_TABLES, [quoted(source), list(tables)])
+    _set_search_path(cursor, source)
+    cursor.execute(_TABLES_QUERY, [quoted(source), list(tables)])
     found = cursor.fetchall()
-    facets = _facets(cursor, [oid for oid, *_ in found])
-    later: list[str] = []
+    definitions = _definitions(cursor, [oid for oid, *_ in found])
+    statements: list[str] = []
     for oid, name, options, comment in found:
-        here, there = (f"{quoted(schema)}.{quoted(name)}" for schema in (target, source))
+        new, original = (f"{quoted(schema)}.{quoted(name)}" for schema in (target, source))
         cursor.execute(
-            f"CREATE TABLE {here} (LIKE {there} INCLUDING ALL EXCLUDING INDEXES)"
+            f"CREATE TABLE {new} (LIKE {original} INCLUDING ALL EXCLUDING INDEXES)"
             + (f" WITH ({options})" if options else "")
         )
-        later += [definition for what, _, definition in facets[oid] if what == "index"]
-        later += [
+        statements += [definition for what, _, definition in definitions[oid] if what == "index"]
+        statements += [
             f"ALTER TABLE {quoted(name)} ADD CONSTRAINT {quoted(constraint)} {definition}"
-            for what, constraint, definition in facets[oid]
+            for what, constraint, definition in definitions[oid]
             if what == "constraint"
         ]
-        later += [f"COMMENT ON TABLE {quoted(name)} IS {comment}"] if comment else []
-    later += _serials(cursor, [oid for oid, *_ in found], target)
+        statements += [f"COMMENT ON TABLE {quoted(name)} IS {comment}"] if comment else []
+    statements += _sequence_statements(cursor, [oid for oid, *_ in found], target)
     for oid, name, *_ in found:
-        later += [
+        statements += [
             f"ALTER TABLE {quoted(name)} ADD CONSTRAINT {quoted(key)} {definition}"
-            for what, key, definition in facets[oid]
+            for what, key, definition in definitions[oid]
             if what == "foreign key"
         ]
-        later += [
+        statements += [
             definition[:-2]
-            for what, _, definition in facets[oid]
+            for what, _, definition in definitions[oid]
             if what == "trigger" and definition.endswith(" O")
         ]
     # The copies first; types, functions and extensions are found where live finds them.
-    _look_in(cursor, target, source)
-    for statement in later:
+    _set_search_path(cursor, target, source)
+    for statement in statements:
         cursor.execute(statement)
-    _look_in(cursor, source)
+    _set_search_path(cursor, source)
 
 
 def differences(cursor: Any, source: str, target: str, tables: Sequence[str]) -> list[str]:
@@ -128,25 +128,32 @@ def differences(cursor: Any, source: str, target: str, tables: Sequence[str]) ->
     What both use of the source, an extension's types say, is looked for there on both sides: it has
     the same name then. A foreign key of the copy that leads to the source's tables is a difference.
     """
-    theirs = _described(cursor, tables, source)
-    ours = _described(cursor, tables, target, source) | _leading_out(cursor, tables, target)
-    _look_in(cursor, source)
-    return [f"{table}: {what} {name}: {text}" for table, what, name, text in sorted(theirs ^ ours)]
+    in_source = _descriptions(cursor, tables, source)
+    in_target = _descriptions(cursor, tables, target, source) | _foreign_keys_out(
+        cursor, tables, target
+    )
+    _set_search_path(cursor, source)
+    return [
+        f"{table}: {what} {name}: {text}"
+        for table, what, name, text in sorted(in_source ^ in_target)
+    ]
 
 
-def _described(cursor: Any, tables: Sequence[str], *path: str) -> set[tuple[str, str, str, str]]:
+def _descriptions(cursor: Any, tables: Sequence[str], *path: str) -> set[tuple[str, str, str, str]]:
     """Describe the tables of the first schema of the path."""
-    _look_in(cursor, *path)
-    cursor.execute(_TABLES, [quoted(path[0]), list(tables)])
+    _set_search_path(cursor, *path)
+    cursor.execute(_TABLES_QUERY, [quoted(path[0]), list(tables)])
     names = {oid: name for oid, name, *_ in cursor.fetchall()}
     return {
-        (names[oid], what, facet, definition or "")
-        for oid, found in _facets(cursor, [*names]).items()
-        for what, facet, definition in found
+        (names[oid], what, object_name, definition or "")
+        for oid, found in _definitions(cursor, [*names]).items()
+        for what, object_name, definition in found
     }
 
 
-def _leading_out(cursor: Any, tables: Sequence[str], schema: str) -> set[tuple[str, str, str, str]]:
+def _foreign_keys_out(
+    cursor: Any, tables: Sequence[str], schema: str
+) -> set[tuple[str, str, str, str]]:
     cursor.execute(
         "SELECT c.relname, 'foreign key', k.conname, 'leads to ' || r.relnamespace::regnamespace"
         " FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid"
@@ -158,17 +165,17 @@ def _leading_out(cursor: Any, tables: Sequence[str], schema: str) -> set[tuple[s
     return set(cursor.fetchall())
 
 
-def _facets(cursor: Any, oids: Sequence[int]) -> dict[int, list[tuple[str, str, str]]]:
+def _definitions(cursor: Any, oids: Sequence[int]) -> dict[int, list[tuple[str, str, str]]]:
     """Return (what, name, definition) of all that the tables have, by table."""
-    facets: dict[int, list[tuple[str, str, str]]] = {oid: [] for oid in oids}
-    for query in _FACETS:
+    definitions: dict[int, list[tuple[str, str, str]]] = {oid: [] for oid in oids}
+    for query in _DEFINITION_QUERIES:
         cursor.execute(query, [list(oids)])
-        for oid, *facet in cursor.fetchall():
-            facets[oid].append(tuple(facet))
-    return facets
+        for oid, *row in cursor.fetchall():
+            definitions[oid].append(tuple(row))
+    return definitions
 
 
-def _serials(cursor: Any, oids: Sequence[int], target: str) -> list[str]:
+def _sequence_statements(cursor: Any, oids: Sequence[int], target: str) -> list[str]:
     """A serial column's default names its sequence: the copy gets one of its own."""
     cursor.execute(
         "SELECT c.relname, s.relname, a.attname, q.seqtypid::regtype, q.seqincrement"
@@ -191,6 +198,6 @@ def _serials(cursor: Any, oids: Sequence[int], target: str) -> list[str]:
     return statements
 
 
-def _look_in(cursor: Any, *schemas: str) -> None:
+def _set_search_path(cursor: Any, *schemas: str) -> None:
     path = ", ".join(map(quoted, schemas))
     cursor.execute("SELECT set_config('search_path', %s, true)", [path])

@@ -29,12 +29,12 @@ class View:
     options: str
 
     @property
-    def full_name(self) -> str:
+    def qualified_name(self) -> str:
         """Quoted, with its schema."""
         return f"{quoted(self.schema)}.{quoted(self.name)}"
 
 
-def over(cursor: Any, schema: str, tables: Sequence[str]) -> list[View]:
+def find(cursor: Any, schema: str, tables: Sequence[str]) -> list[View]:
     """Return the views over tables of the schema. Raises DoesNotFit for what is neither kind of
     view (a rule, say), and for a materialized one of another schema."""
     # Tables of the schema are then named without it in the definitions.
@@ -50,48 +50,54 @@ def over(cursor: Any, schema: str, tables: Sequence[str]) -> list[View]:
         [quoted(schema), list(tables)],
     )
     found = cursor.fetchall()
-    odd = [
+    unsupported = [
         f"{owner}.{name}"
         for owner, name, kind, *_ in found
         if kind not in "vm" or (kind == "m" and owner != schema)
     ]
-    if odd:
+    if unsupported:
         raise DoesNotFit(
-            f"these would go on using the old tables: {', '.join(odd)}",
+            f"these would go on using the old tables: {', '.join(unsupported)}",
             obj=f"schema {schema}",
             hint="Drop the rule, or the materialized view of another schema, run this again, and "
             "create it anew.",
         )
-    stored = {name for _, name, kind, *_ in found if kind == "m"}
-    if not stored.issubset(tables):  # there may be views over these
-        return over(cursor, schema, [*tables, *sorted(stored.difference(tables))])
+    materialized = {name for _, name, kind, *_ in found if kind == "m"}
+    if not materialized.issubset(tables):  # there may be views over these
+        return find(cursor, schema, [*tables, *sorted(materialized.difference(tables))])
     return [
         View(schema=owner, name=name, materialized=kind == "m", definition=text, options=options)
         for owner, name, kind, text, options in found
     ]
 
 
-def build(alias: str, cursor: Any, live: str, schema: str, tables: Sequence[str]) -> None:
+def build_materialized(
+    alias: str, cursor: Any, live: str, schema: str, tables: Sequence[str]
+) -> None:
     """Build live's materialized views in the place, over the tables there, with their indexes.
 
     Views that migrations made there go first. Raises DoesNotFit if one can't be built.
     """
     drop_views(alias, cursor, schema)
-    for view in over(cursor, live, tables):
+    for view in find(cursor, live, tables):
         if not view.materialized:
             continue
         name = f"{quoted(schema)}.{quoted(view.name)}"
-        also = [f"COMMENT ON MATERIALIZED VIEW {name} IS {_comment(cursor, view)}"]
-        also += _indexes(cursor, view, schema)
+        statements = [f"COMMENT ON MATERIALIZED VIEW {name} IS {_comment(cursor, view)}"]
+        statements += _indexes(cursor, view, schema)
         cursor.execute("SELECT set_config('search_path', %s, true)", [quoted(schema)])
-        _make(cursor, view, f"CREATE MATERIALIZED VIEW {name}{_with(view)} AS {view.definition}")
-        for statement in also:
+        _create(
+            cursor,
+            view,
+            f"CREATE MATERIALIZED VIEW {name}{_with_options(view)} AS {view.definition}",
+        )
+        for statement in statements:
             cursor.execute(statement)
 
 
 def _comment(cursor: Any, view: View) -> str:
     cursor.execute(
-        "SELECT quote_nullable(obj_description(%s::regclass, 'pg_class'))", [view.full_name]
+        "SELECT quote_nullable(obj_description(%s::regclass, 'pg_class'))", [view.qualified_name]
     )
     return str(cursor.fetchone()[0])
 
@@ -101,30 +107,30 @@ def _indexes(cursor: Any, view: View, schema: str) -> list[str]:
     cursor.execute(
         "SELECT replace(pg_get_indexdef(indexrelid), format(' ON %%I.%%I ', %s::text, %s::text),"
         " format(' ON %%I.%%I ', %s::text, %s::text)) FROM pg_index WHERE indrelid = %s::regclass",
-        [view.schema, view.name, schema, view.name, view.full_name],
+        [view.schema, view.name, schema, view.name, view.qualified_name],
     )
     return [sql for (sql,) in cursor.fetchall()]
 
 
-def renew(cursor: Any, views: Sequence[View]) -> None:
+def replace(cursor: Any, views: Sequence[View]) -> None:
     """Make plain views anew over the tables that now have the names: owner, grants, comment and
     what depends on them stay. Raises DoesNotFit if one can't be."""
     for view in views:
         if not view.materialized:
-            replace = f"CREATE OR REPLACE VIEW {view.full_name}{_with(view)} AS {view.definition}"
-            _make(cursor, view, replace)
+            statement = f"CREATE OR REPLACE VIEW {view.qualified_name}{_with_options(view)}"
+            _create(cursor, view, f"{statement} AS {view.definition}")
 
 
-def _with(view: View) -> str:
+def _with_options(view: View) -> str:
     return f" WITH ({view.options})" if view.options else ""
 
 
-def _make(cursor: Any, view: View, statement: str) -> None:
+def _create(cursor: Any, view: View, statement: str) -> None:
     try:
         cursor.execute(statement)
     except ProgrammingError as error:
         raise DoesNotFit(
             f"the view can't be made over the new tables: {error}",
-            obj=f"view {view.full_name}",
+            obj=f"view {view.qualified_name}",
             hint="Drop it, run this again, and create it anew.",
         ) from error

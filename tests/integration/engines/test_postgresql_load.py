@@ -41,7 +41,7 @@ def engine() -> str:
 @pytest.fixture
 def several(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     """Use several connections although there are few rows."""
-    monkeypatch.setattr(bulk_load, "_WORTH_A_CONNECTION", 1)
+    monkeypatch.setattr(bulk_load, "_BYTES_PER_CONNECTION", 1)
     settings.BACKUP = {**settings.BACKUP, "CONNECTIONS": 3}
 
 

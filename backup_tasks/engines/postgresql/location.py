@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,27 +16,28 @@ from backup_tasks.errors import (
     Misconfigured,
 )
 
-MARK = "backup_tasks.transaction"
+_MAX_EXAMPLES = 5
+TRANSACTION_ID_SETTING = "backup_tasks.transaction"
 
-WHERE = (
+LOCATION_QUERY = (
     "SELECT current_schema()::text, to_regnamespace(%s)::oid::bigint,"
     " (SELECT oid::bigint FROM pg_database WHERE datname = current_database()),"
     " extract(epoch FROM pg_postmaster_start_time())::text, coalesce(current_setting(%s, true), '')"
 )
 
 
-class Where(NamedTuple):
+class Location(NamedTuple):
     """Where a transaction is, as the server says it."""
 
     schema: str | None
     schema_oid: int | None
     database: int
     server_started: str
-    mark: str
+    transaction_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Expected:
+class ExpectedLocation:
     """Where the transactions of a guarded connection have to be."""
 
     schema: str
@@ -53,40 +55,42 @@ class Expected:
         return ", ".join(map(quoted, dict.fromkeys((self.schema, *self.live_path))))
 
     @classmethod
-    def of(cls, cursor: Any, schema: str, connect: outside_staging.Connect) -> Expected:
+    def of(cls, cursor: Any, schema: str, connect: outside_staging.Connect) -> ExpectedLocation:
         """Ask a connection to live. Raises HandoverChanged if there is no such schema."""
-        cursor.execute(WHERE, [quoted(schema), MARK])
-        where = Where(*cursor.fetchone())
-        if where.schema_oid is None:
-            raise gone(schema)
+        cursor.execute(LOCATION_QUERY, [quoted(schema), TRANSACTION_ID_SETTING])
+        location = Location(*cursor.fetchone())
+        if location.schema_oid is None:
+            raise schema_gone(schema)
         cursor.execute("SELECT current_schemas(false)::text[]")
         (path,) = cursor.fetchone()
         return cls(
             schema=schema,
             live_path=tuple(path),
-            schema_oid=where.schema_oid,
-            database=where.database,
-            server_started=where.server_started,
+            schema_oid=location.schema_oid,
+            database=location.database,
+            server_started=location.server_started,
             connect=connect,
         )
 
 
-def problem(where: Where, expected: Expected, mark: str | None) -> BackupError | None:
+def location_error(
+    location: Location, expected: ExpectedLocation, transaction_id: str | None
+) -> BackupError | None:
     """Return what is wrong with where a transaction is."""
     schema = f"schema {expected.schema}"
-    if where.database != expected.database or where.server_started != expected.server_started:
+    if location.database != expected.database or location.server_started != expected.server_started:
         return DatabaseUnavailable(
             "the server was restarted, or another server or database answered",
             obj=schema,
             hint="A pooler that spreads connections over several servers must not for this one.",
         )
-    if where.schema_oid != expected.schema_oid:
-        return gone(expected.schema)
-    if where.mark != mark:
-        return ended("something")
-    if where.schema != expected.schema:
+    if location.schema_oid != expected.schema_oid:
+        return schema_gone(expected.schema)
+    if location.transaction_id != transaction_id:
+        return transaction_ended("something")
+    if location.schema != expected.schema:
         return Misconfigured(
-            f"what was to be in {schema} is in schema {where.schema}; nothing was written",
+            f"what was to be in {schema} is in schema {location.schema}; nothing was written",
             obj=schema,
             hint="Something sets search_path again in the middle of a transaction: a database "
             "backend of the project's (ENGINE), an execute wrapper, a function or a migration. It "
@@ -102,7 +106,7 @@ def schema_oid(cursor: Any, schema: str) -> int | None:
     return None if oid is None else int(oid)
 
 
-def gone(schema: str) -> HandoverChanged:
+def schema_gone(schema: str) -> HandoverChanged:
     """Return the error of an attempt whose schema another one has removed."""
     return HandoverChanged(
         "the schema is gone, or was made anew: another attempt or run did that",
@@ -112,7 +116,7 @@ def gone(schema: str) -> HandoverChanged:
     )
 
 
-def ended(text: str) -> LeftStaging:
+def transaction_ended(text: str) -> LeftStaging:
     """Return the error for SQL that ended its transaction."""
     return LeftStaging(
         f"{text} ends or begins a transaction by itself, in SQL; it was not sent or not committed",
@@ -120,4 +124,17 @@ def ended(text: str) -> LeftStaging:
         hint="Live data was not touched. Migrations, seeds and checks must leave BEGIN, COMMIT and "
         "ROLLBACK to Django: take it out of the SQL (atomic = False gives each statement a "
         "transaction of its own).",
+    )
+
+
+def left_staging(schema: str, names: Sequence[str]) -> LeftStaging:
+    """Return the error for a transaction that changed, or read, what `names` lists."""
+    more = f" and {len(names) - _MAX_EXAMPLES} more" if len(names) > _MAX_EXAMPLES else ""
+    return LeftStaging(
+        "it would have changed what is outside of staging, or read live's rows, and was rolled "
+        "back: " + ", ".join(names[:_MAX_EXAMPLES]) + more,
+        obj=f"schema {schema}",
+        hint="Live data was not touched. Name no schema in the SQL of migrations, seeds, checks, "
+        "functions and triggers: what they name without one is found in staging, and in live when "
+        "they run there.",
     )
