@@ -25,6 +25,7 @@ from backup_tasks.engines.postgresql import (
     bulk_load,
     columns,
     fencing,
+    privileges,
     row_security,
     schemas_of_tenants,
     sequences,
@@ -102,7 +103,7 @@ class PostgreSQL(MergingEngine):
         connection = self._connection(self._live_schema)
         try:
             with connection.cursor() as cursor:
-                cursor.execute("SELECT 1")
+                privileges.refuse_without_schemas(cursor)
         finally:
             connection.close()
 

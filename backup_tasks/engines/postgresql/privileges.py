@@ -5,6 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from backup_tasks.engines.base import quoted
+from backup_tasks.errors import Misconfigured
+
+
+def refuse_without_schemas(cursor: Any) -> None:
+    """Raise Misconfigured where the role may not make a schema: staging is one."""
+    cursor.execute(
+        "SELECT has_database_privilege(current_database(), 'CREATE'), current_user::text,"
+        " current_database()::text"
+    )
+    allowed, role, database = cursor.fetchone()
+    if not allowed:
+        raise Misconfigured(
+            f"the role {role} may not make schemas, and staging is one",
+            obj=f"database {database}",
+            hint=f"GRANT CREATE ON DATABASE {quoted(database)} TO {quoted(role)}",
+        )
 
 
 def copy(cursor: Any, old: str, schema: str, table: str) -> None:

@@ -73,3 +73,26 @@ def test_a_project_that_could_not_be_restored_is_told_by_check_and_by_a_backup(
     finally:
         with walled.client() as admin:
             admin.execute(f'DROP ROLE "{name}"')
+
+
+def test_a_role_that_may_not_make_a_schema_is_told_by_check_and_by_a_backup(
+    walled: LiveDatabase,
+) -> None:
+    name = walled.project.database_name
+    with walled.client() as admin:
+        admin.execute(f'CREATE ROLE "{name}" LOGIN')
+        admin.execute(f'GRANT USAGE ON SCHEMA public TO "{name}"')
+        admin.execute(f'GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{name}"')
+    settings_dict = {**connections["default"].settings_dict, "USER": name}
+    reader = type(connections["default"])(settings_dict, "default")
+    try:
+        with connection_replaced("default", reader):
+            (told,) = check_staging(databases=["default"])
+            assert told.id == "backup_tasks.W008"
+            assert "may not make schemas" in told.msg
+            (warning,) = _unservable(engine_for("default"), ())
+            assert "may not make schemas" in warning
+            assert "GRANT CREATE ON DATABASE" in str(told.hint)
+    finally:
+        with walled.client() as admin:
+            admin.execute(f'DROP OWNED BY "{name}"; DROP ROLE "{name}"')
