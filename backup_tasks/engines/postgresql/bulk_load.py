@@ -1,14 +1,15 @@
-"""How the tables of a PostgreSQL place are filled, over several connections at a time.
+"""Fills the tables of a staging schema over several connections at a time.
 
-What one connection has not committed, the others can't see. So each table is a transaction of its
-own: its indexes, unique constraints and triggers are put aside, it is emptied, filled, and all is
-built again. Foreign keys lead from table to table: they are put aside before the first and come
-back after the last. Until then they are kept in a table of the place, where the next attempt finds
-them, whatever became of this one; and a place that lacks them is not promoted.
+A connection does not see what the others have not committed. So each table is filled in a
+transaction of its own: it drops indexes and unique constraints, disables triggers, empties and
+fills the table, and builds all of them again. Foreign keys connect the tables, so they are dropped
+before the first table and added after the last. Until then their definitions are in a table of the
+staging schema, `backup_tasks_load`, where the next attempt finds them if this one dies. A schema
+whose load is not finished is not promoted.
 
-That table also says which attempt loads. Every transaction looks there first, and the first one of
-an attempt waits for those of earlier ones. So a process that has lost its step, and does not know
-it yet, changes nothing any more (docs/adr/0007).
+The same table holds the fencing token: the number of the attempt that loads. Every transaction
+checks it first, and the first transaction of an attempt waits for those of earlier attempts. So a
+process that lost its lease, and does not know it yet, changes nothing (docs/adr/0007).
 """
 
 from __future__ import annotations
@@ -35,14 +36,15 @@ from backup_tasks.errors import BackupError, DoesNotFit, LeaseLost
 _STATE_TABLE = "backup_tasks_load"
 
 _BYTES_PER_CONNECTION = 32 << 20
-"""Bytes of tables for each connection that checks foreign keys."""
+"""Size of the tables from which one more connection for checking foreign keys pays."""
 
 Connect = Callable[[], BaseDatabaseWrapper]
-"""Returns a new connection to the place."""
+"""Returns a new connection to the staging schema."""
 
 
 class BulkLoad:
-    """One attempt to load the place that the alias leads to, in one of the processes that do."""
+    """One attempt's load of the schema that the alias leads to. Each process of a parallel load has
+    an object of its own."""
 
     def __init__(self, alias: str, schema: str, attempt: int) -> None:
         self._alias, self._schema, self._attempt = alias, schema, attempt
@@ -50,7 +52,8 @@ class BulkLoad:
 
     @classmethod
     def join(cls, alias: str, schema: str, token: str) -> BulkLoad:
-        """Return what another process began. Raises DoesNotFit if that is somewhere else."""
+        """Join the load of the process that gave `token`. Raises DoesNotFit if this process is
+        connected to another database, schema or role."""
         attempt, _, expected = token.partition(" ")
         with connections[alias].cursor() as cursor:
             found = database_identity(cursor)
@@ -60,29 +63,29 @@ class BulkLoad:
 
     @property
     def token(self) -> str:
-        """What another process needs to join."""
+        """What another process needs to join: the attempt and the identity of the database."""
         with connections[self._alias].cursor() as cursor:
             return f"{self._attempt} {database_identity(cursor)}"
 
     def begin(self, tables: Sequence[str]) -> None:
-        """Put foreign keys aside and empty the tables. Raises LeaseLost."""
-        with suppress(IntegrityError), self._transaction() as cursor:  # made by two at once
+        """Drop the foreign keys and empty the tables. Raises LeaseLost."""
+        with suppress(IntegrityError), self._transaction() as cursor:  # two at once
             cursor.execute(
                 f"CREATE TABLE IF NOT EXISTS {self._table}"
                 " (attempt bigint, finished bool, keys text)"
             )
         with self._transaction() as cursor:
-            # Before anything is read: what is read then is what the one before has left.
+            # Locked before the first read, which then sees what the earlier attempt committed.
             cursor.execute(f"LOCK TABLE {self._table} IN EXCLUSIVE MODE")
             attempt, dropped = self._state(cursor)
             if attempt > self._attempt:
                 raise self._lease_lost()
             present = deferred_constraints.foreign_keys_of(cursor, self._schema, tables)
-            # What an attempt put aside tells how a key was: it may have come back unchecked.
+            # The saved definition of a key wins: an earlier attempt may have added it NOT VALID.
             keys = {key[:2]: key for key in (*present, *dropped)}
             self._save_state(cursor, [*keys.values()], finished=False)
             deferred_constraints.drop_foreign_keys(cursor, self._schema, present)
-            # What else refers to them here, in staging, is not promoted.
+            # Other tables of staging that refer to them are emptied too: none is promoted.
             cleared = [*tables, *(key.table for key in present)]
             self._empty(
                 cursor, deferred_constraints.with_referring_tables(cursor, self._schema, cleared)
@@ -90,13 +93,14 @@ class BulkLoad:
 
     @contextmanager
     def filling(self, tables: Sequence[str]) -> Iterator[Any]:
-        """One transaction, in which the tables are empty and without indexes until its end. Gives
-        a cursor. Raises LeaseLost, and django.db errors for what breaks a constraint."""
+        """Give a cursor in a transaction in which the tables are empty and without indexes. At the
+        end the indexes are built. Raises LeaseLost, and django.db errors for rows that break a
+        constraint."""
         with self._fenced_transaction() as cursor:
             statements = deferred_constraints.drop_indexes_and_constraints(
                 cursor, self._schema, tables
             )
-            # Rows can be written frozen to what was emptied in the same transaction.
+            # COPY FREEZE needs a table that the same transaction has emptied.
             self._empty(cursor, tables)
             yield cursor
             for statement in statements:
@@ -110,8 +114,9 @@ class BulkLoad:
         wrapped = connections[self._alias].wrap_database_errors
         name = qualified(self._schema, table)
         with self.filling([table]) as cursor, wrapped:
-            # Frozen rows are seen by a transaction that began before they were loaded, too: after
-            # a promote it would find the new tables empty. A partitioned table can't have it.
+            # Frozen rows are visible to transactions that began before the load too. Without it
+            # such a transaction would find the tables empty after a promote. PostgreSQL does not
+            # allow it for partitioned tables.
             cursor.execute("SELECT relkind = 'r' FROM pg_class WHERE oid = %s::regclass", [name])
             option = "(FREEZE)" if cursor.fetchone() == (True,) else ""
             with cursor.cursor.copy(f"COPY {name} ({names}) FROM STDIN {option}") as copy:
@@ -120,7 +125,7 @@ class BulkLoad:
             return int(cursor.rowcount)
 
     def end(self, tables: Sequence[str], connect: Connect) -> None:
-        """Bring the foreign keys back. Raises LeaseLost, IntegrityError."""
+        """Add the foreign keys and check them. Raises LeaseLost, IntegrityError."""
         with self._fenced_transaction() as cursor:
             _, keys = self._state(cursor)
             checks = deferred_constraints.add_foreign_keys(cursor, self._schema, keys)
@@ -135,7 +140,7 @@ class BulkLoad:
             self._save_state(cursor, [], finished=True)
 
     def _empty(self, cursor: Any, tables: Sequence[str]) -> None:
-        """Without CASCADE: whatever refers to them from elsewhere is not ours."""
+        """Empty the tables, without CASCADE: tables of other schemas may refer to them."""
         if tables:
             names = (qualified(self._schema, table) for table in tables)
             cursor.execute(f"TRUNCATE {', '.join(names)}")
@@ -150,7 +155,8 @@ class BulkLoad:
 
     @contextmanager
     def _fenced_transaction(self) -> Iterator[Any]:
-        """A transaction during which no other attempt can begin. Raises LeaseLost if one has."""
+        """Give a cursor in a transaction during which no other attempt can begin. Raises LeaseLost
+        if one has begun."""
         with self._transaction() as cursor:
             cursor.execute(f"LOCK TABLE {self._table} IN ROW SHARE MODE")
             attempt, _ = self._state(cursor)
@@ -159,7 +165,7 @@ class BulkLoad:
             yield cursor
 
     def _state(self, cursor: Any) -> tuple[int, list[ForeignKey]]:
-        """Return which attempt loads, and which foreign keys are put aside."""
+        """Return the attempt that loads, and the foreign keys that it dropped."""
         cursor.execute(f"SELECT attempt, keys FROM {self._table}")
         attempt, keys = cursor.fetchone() or (0, "[]")
         return attempt, [ForeignKey(*key) for key in json.loads(keys)]
@@ -180,8 +186,8 @@ class BulkLoad:
     def _execute(
         self, statements: Sequence[str], connect: Connect, *, max_connections: int
     ) -> None:
-        """Execute the statements, several at a time where that pays. What a thread fails at is
-        executed here."""
+        """Execute the statements on up to `max_connections` connections. One that fails in a thread
+        is executed again here, which raises its error."""
         remaining = deque(statements)
         connections_opened: list[BaseDatabaseWrapper] = []
 
@@ -210,7 +216,7 @@ class BulkLoad:
                 yield
 
         number = min(backup_settings().connections, max_connections, len(remaining)) - 1
-        # With the context, so that what interrupts the step reaches them.
+        # The context makes `interruption` find the threads' connections.
         threads = [
             threading.Thread(target=copy_context().run, args=[work_in_thread], daemon=True)
             for _ in range(number)
@@ -226,7 +232,7 @@ class BulkLoad:
             remaining.clear()
             for connection in connections_opened:
                 if driver_connection := connection.connection:
-                    # A server that can't be reached has nothing to cancel either.
+                    # If the server can't be reached, there is nothing to cancel.
                     with suppress(DatabaseError, InterfaceError), connection.wrap_database_errors:
                         driver_connection.cancel()
             for thread in threads:
@@ -234,7 +240,7 @@ class BulkLoad:
 
 
 def refuse_unfinished_load(cursor: Any, schema: str) -> None:
-    """Raise DoesNotFit if a load of the place did not come to its end."""
+    """Raise DoesNotFit if a load of the schema did not finish."""
     state = qualified(schema, _STATE_TABLE)
     cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [state])
     if cursor.fetchone() == (True,):

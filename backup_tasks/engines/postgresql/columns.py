@@ -1,4 +1,4 @@
-"""Columns of PostgreSQL tables, as its catalogue knows them."""
+"""Columns of PostgreSQL tables, read from the system catalog."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from backup_tasks.engines.base import qualified, quoted
 
 
 def writable_columns(cursor: Any, schema: str, table: str) -> str:
-    """Return the columns that an INSERT can name, quoted and listed."""
+    """Return the columns that are not generated: quoted, with commas between them."""
     cursor.execute(
         "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum)"
         " FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
@@ -20,7 +20,7 @@ def writable_columns(cursor: Any, schema: str, table: str) -> str:
 
 
 def drop_not_null(cursor: Any, schema: str, table: str, keep: Sequence[str]) -> None:
-    """Let all columns but these be NULL."""
+    """Drop NOT NULL from all columns except those in `keep`."""
     cursor.execute(
         "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
         " AND attnotnull AND NOT attisdropped AND NOT attname = ANY(%s)",

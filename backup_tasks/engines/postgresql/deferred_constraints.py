@@ -1,5 +1,5 @@
-"""What is put aside while rows are loaded into PostgreSQL tables, since building it afterwards is
-faster than keeping it up row by row."""
+"""Drops indexes, constraints and triggers before a bulk load and builds them again after it, which
+is faster than updating them row by row."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class ForeignKey(NamedTuple):
     table: str
     name: str
     definition: str
-    """As ALTER TABLE … ADD CONSTRAINT takes it."""
+    """What follows ALTER TABLE … ADD CONSTRAINT name."""
 
     def alter_table(self, schema: str) -> str:
-        """The start of a statement about its table."""
+        """Return the start of an ALTER TABLE statement for its table."""
         return f"ALTER TABLE {qualified(schema, self.table)}"
 
 
 def foreign_keys_of(cursor: Any, schema: str, tables: Sequence[str]) -> list[ForeignKey]:
-    """Return the foreign keys that come from the tables, or lead to them."""
+    """Return the foreign keys that the tables have, and those of the schema that refer to them."""
     cursor.execute(
         "SELECT c.relname, k.conname, pg_get_constraintdef(k.oid) FROM pg_constraint k"
         " JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class o ON o.oid = k.confrelid"
@@ -38,8 +38,8 @@ def foreign_keys_of(cursor: Any, schema: str, tables: Sequence[str]) -> list[For
 
 
 def with_referring_tables(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
-    """Return the tables, and those of the same schema whose foreign keys lead to them, directly or
-    not: what is emptied together."""
+    """Return the tables, and those of the same schema that refer to them, directly or through other
+    tables: TRUNCATE must empty all of them at once."""
     cursor.execute(
         "WITH RECURSIVE found AS ("
         " SELECT oid, relname, relnamespace FROM pg_class"
@@ -60,8 +60,8 @@ def drop_foreign_keys(cursor: Any, schema: str, keys: Sequence[ForeignKey]) -> N
 
 
 def add_foreign_keys(cursor: Any, schema: str, keys: Sequence[ForeignKey]) -> list[str]:
-    """Add foreign keys, unchecked where that is possible; return the statements that check them.
-    Those may run at the same time."""
+    """Add foreign keys, as NOT VALID where possible. Return the statements that validate them: they
+    may run in parallel."""
     cursor.execute(
         "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'p'",
         [quoted(schema)],
@@ -71,7 +71,8 @@ def add_foreign_keys(cursor: Any, schema: str, keys: Sequence[ForeignKey]) -> li
     for key in keys:
         alter = key.alter_table(schema)
         statement = f"{alter} ADD CONSTRAINT {quoted(key.name)} {key.definition}"
-        # One that was not valid, or not enforced, stays so.
+        # A key that was NOT VALID or NOT ENFORCED stays so. PostgreSQL has no NOT VALID for
+        # partitioned tables.
         if key.table not in partitioned and not key.definition.endswith(("VALID", "ENFORCED")):
             statement += " NOT VALID"
             validations.append(f"{alter} VALIDATE CONSTRAINT {quoted(key.name)}")
@@ -80,8 +81,8 @@ def add_foreign_keys(cursor: Any, schema: str, keys: Sequence[ForeignKey]) -> li
 
 
 def drop_indexes_and_constraints(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
-    """Drop secondary indexes and unique constraints, and switch off the project's triggers; return
-    the statements that bring them back, in the order to run them. No foreign key may need them."""
+    """Drop secondary indexes, unique and exclusion constraints, and disable triggers. Return the
+    statements that undo this, in order. Foreign keys that need them must be dropped already."""
     parameters = [quoted(schema), list(tables)]
     condition = "c.relnamespace = %s::regnamespace AND c.relname = ANY(%s)"
     cursor.execute(

@@ -1,4 +1,4 @@
-"""PostgreSQL: a place is a schema beside the live one, in the same database."""
+"""PostgreSQL: staging and undo are schemas beside live's, in the same database."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ T = TypeVar("T")
 
 
 class PostgreSQL(MergingEngine):
-    """Promote moves tables between schemas: its time does not depend on how much they hold."""
+    """The engine for PostgreSQL. The time of a promote does not depend on the number of rows."""
 
     isolation: ClassVar[str] = "repeatable read, read only"
     _load: BulkLoad
@@ -63,14 +63,15 @@ class PostgreSQL(MergingEngine):
         super().__init__(alias)
         schemas_of_tenants.refuse(self.live)
         self._created_oids: dict[str, int | None] = {}
-        """By name, the schemas that this engine made: one of the same name may be another."""
+        """The oid of each schema that this engine created, by name. Another attempt may drop it and
+        create one of the same name."""
         with self.live.cursor() as cursor:
             cursor.execute("SELECT current_schema()")
             (self._live_schema,) = cursor.fetchone()
 
     @property
     def _current_schema(self) -> str:
-        """Where the alias leads to."""
+        """The schema that the alias leads to."""
         connection = self.live
         return (
             connection.expected.schema
@@ -79,22 +80,23 @@ class PostgreSQL(MergingEngine):
         )
 
     def _connection(self, schema: str | None = None) -> BaseDatabaseWrapper:
-        """A new connection like the live one; one that can't leave a schema if one is given."""
+        """Return a new connection like live's, or a guarded one to `schema`."""
         if schema is not None:
             return self._guarded_connection(schema)
         connection = self.live.copy()
-        # A pool hands out connections by alias: live ones.
+        # Django's pool is per alias: it would give connections to live.
         connection.settings_dict["OPTIONS"].pop("pool", None)
         return connection
 
     def _guarded_connection(self, schema: str) -> GuardedConnection:
-        """Raises HandoverChanged if there is no such schema."""
+        """Return a connection that can't leave the schema. Raises HandoverChanged if it does not
+        exist, or another attempt has created it anew."""
         live = self.live
         with live.cursor() as cursor:
             expected = ExpectedLocation.of(cursor, schema, lambda: _live_cursor(live))
         if self._created_oids.get(schema, expected.schema_oid) != expected.schema_oid:
             raise schema_gone(schema)
-        # What is carried over is of one moment: no row comes without one that it refers to.
+        # Rows that are copied from live then come from one snapshot, so no reference dangles.
         level = psycopg.IsolationLevel.REPEATABLE_READ
         return guarded_connection(live, expected, isolation_level=level)
 
@@ -151,7 +153,8 @@ class PostgreSQL(MergingEngine):
             return [name for (name,) in cursor.fetchall()]
 
     def _schema_comment(self) -> str:
-        """What tells our schemas from everybody else's, another project's places included (P2)."""
+        """The comment on staging and undo schemas. It tells them from all other schemas, also from
+        those of another project in the same database (P2)."""
         return f"place of backup_tasks for schema {self._live_schema}"
 
     def create(self, schema: str) -> None:
@@ -177,7 +180,7 @@ class PostgreSQL(MergingEngine):
                 f" SELECT * FROM {quoted(self._live_schema)}.django_migrations"
             )
             differences = table_definitions.differences(cursor, self._live_schema, schema, tables)
-            # From the first table on nobody could remove the schema.
+            # The tables' locks keep others from dropping the schema until the commit.
             if schema_oid(cursor, schema) != self._created_oids[schema]:
                 raise schema_gone(schema)
             return differences
@@ -214,7 +217,7 @@ class PostgreSQL(MergingEngine):
     def _loading_with(self, load: BulkLoad) -> Iterator[None]:
         self._load = load
         if isinstance(connection := self.live, GuardedConnection):
-            connection.runs_project_code = False  # it is only our own statements that are sent
+            connection.runs_project_code = False  # no code of the project runs
         try:
             yield
         finally:
@@ -333,7 +336,7 @@ class PostgreSQL(MergingEngine):
 
 @contextmanager
 def _live_cursor(live: BaseDatabaseWrapper) -> Iterator[Any]:
-    """Give a cursor of a new connection, in no transaction."""
+    """Give a cursor of a new connection to live, in autocommit mode."""
     connection = live.copy()
     connection.settings_dict["OPTIONS"].pop("pool", None)
     try:

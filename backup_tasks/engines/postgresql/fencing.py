@@ -1,8 +1,8 @@
-"""Ends what earlier attempts of a run still do in its staging schema (PostgreSQL).
+"""Ends the connections that earlier attempts of a run have to its staging schema (PostgreSQL).
 
-An attempt whose worker was stopped may hold locks there for as long as it stays stopped, and go on
-afterwards. What it does is worth nothing: the step belongs to another attempt. So its connections
-are ended; those that it opens later find that the schema is not the one that it made.
+A suspended worker may hold locks there for as long as it is suspended, and continue afterwards,
+although its step belongs to another attempt. So its connections are terminated. Connections that it
+opens later find another oid for the schema, and are refused.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 from backup_tasks.engines.base import quoted
 
 _TERMINATION_TIMEOUT_MS = 5000
-"""How long a connection is waited for that was told to end."""
+"""How long pg_terminate_backend waits for a connection to end."""
 
 
 def terminate_others(cursor: Any, schema: str) -> None:
-    """End the connections of this role that hold locks in the schema, or are making tables in it.
+    """Terminate the other connections of this role that hold locks on the schema or its tables.
 
-    Nothing happens if there is no such schema.
+    Does nothing if there is no such schema.
     """
     cursor.execute(
         "SELECT pg_terminate_backend(a.pid, %s) FROM pg_stat_activity a"

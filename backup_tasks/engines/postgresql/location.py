@@ -1,4 +1,5 @@
-"""Where a transaction has to be on PostgreSQL, and where the server says it is."""
+"""Where a PostgreSQL transaction is: in which schema, database and server. The server is asked, and
+the answer compared with what is expected."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ LOCATION_QUERY = (
 
 
 class Location(NamedTuple):
-    """Where a transaction is, as the server says it."""
+    """Where the server says that a transaction is."""
 
     schema: str | None
     schema_oid: int | None
@@ -38,7 +39,7 @@ class Location(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedLocation:
-    """Where the transactions of a guarded connection have to be."""
+    """Where the transactions of a guarded connection must be."""
 
     schema: str
     live_path: tuple[str, ...]
@@ -56,7 +57,8 @@ class ExpectedLocation:
 
     @classmethod
     def of(cls, cursor: Any, schema: str, connect: outside_staging.Connect) -> ExpectedLocation:
-        """Ask a connection to live. Raises HandoverChanged if there is no such schema."""
+        """Return the location of a schema, asking live. Raises HandoverChanged if it does not
+        exist."""
         cursor.execute(LOCATION_QUERY, [quoted(schema), TRANSACTION_ID_SETTING])
         location = Location(*cursor.fetchone())
         if location.schema_oid is None:
@@ -76,7 +78,8 @@ class ExpectedLocation:
 def location_error(
     location: Location, expected: ExpectedLocation, transaction_id: str | None
 ) -> BackupError | None:
-    """Return what is wrong with where a transaction is."""
+    """Return the error if a transaction is not where it is expected. `transaction_id` is the one
+    that it was given when it began."""
     schema = f"schema {expected.schema}"
     if location.database != expected.database or location.server_started != expected.server_started:
         return DatabaseUnavailable(
@@ -100,14 +103,15 @@ def location_error(
 
 
 def schema_oid(cursor: Any, schema: str) -> int | None:
-    """Return what tells a schema from a later one of the same name; None if there is none."""
+    """Return the oid of a schema, None if it does not exist. A later schema of the same name has
+    another oid."""
     cursor.execute("SELECT to_regnamespace(%s)::oid::bigint", [quoted(schema)])
     (oid,) = cursor.fetchone()
     return None if oid is None else int(oid)
 
 
 def schema_gone(schema: str) -> HandoverChanged:
-    """Return the error of an attempt whose schema another one has removed."""
+    """Return the error for a schema that another attempt or run has dropped."""
     return HandoverChanged(
         "the schema is gone, or was made anew: another attempt or run did that",
         obj=f"schema {schema}",
@@ -117,7 +121,7 @@ def schema_gone(schema: str) -> HandoverChanged:
 
 
 def transaction_ended(text: str) -> LeftStaging:
-    """Return the error for SQL that ended its transaction."""
+    """Return the error for SQL that begins or ends a transaction. `text` names it."""
     return LeftStaging(
         f"{text} ends or begins a transaction by itself, in SQL; it was not sent or not committed",
         obj="staging",

@@ -1,4 +1,4 @@
-"""Other aliases while staging stands behind one: they may lead to live, and are only read."""
+"""Makes other aliases read-only while one alias leads to staging, since they may lead to live."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _READ_ONLY_TRANSACTION = "25006"
 def others_read_only(alias: str) -> Iterator[None]:
     """Inside, this thread can't write over any other alias of a PostgreSQL database.
 
-    What tries raises LeftStaging; the server refuses it, whatever function it is hidden in.
+    Raises LeftStaging for a statement that tries. The server refuses it, so writes inside functions
+    are found too.
     """
     with ExitStack() as stack:
         for other in connections:
@@ -28,18 +29,18 @@ def others_read_only(alias: str) -> Iterator[None]:
 
 
 class _ReadOnlyWrapper:
-    """A wrapper of Django's: each statement is one of a transaction that may only read."""
+    """An execute wrapper (Django) that runs each statement in a read-only transaction."""
 
     def __init__(self, alias: str) -> None:
         self._alias = alias
         self._inside = False
 
     def __call__(self, execute: Callable[..., Any], *arguments: Any) -> Any:
-        if self._inside:  # what follows sends statements itself
+        if self._inside:  # atomic() sends statements of its own
             return execute(*arguments)
         self._inside = True
         try:
-            # In a transaction that is open it is a savepoint, whose end lets it write again.
+            # Inside an open transaction this is a savepoint: read-only ends with it.
             with transaction.atomic(self._alias):
                 connections[self._alias].connection.execute("SET TRANSACTION READ ONLY")
                 return execute(*arguments)

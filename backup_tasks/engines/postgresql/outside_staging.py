@@ -1,8 +1,8 @@
-"""What a PostgreSQL transaction did outside of the schema that it was to stay in.
+"""Finds what a PostgreSQL transaction changed outside the staging schema.
 
-The server knows which locks a transaction holds until its end: whatever writes to a table, alters
-it or counts on its sequence holds one. Functions, types, grants and the like are rows of the
-catalogue, which are locked when they are dropped, and say which transaction wrote them.
+A transaction that writes to a table, alters it or advances a sequence holds a lock on it until it
+ends, and the server lists these locks. Functions, types, grants and the like are rows of the system
+catalogs: `xmin` names the transaction that wrote a row, and dropping an object locks it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _LOCKABLE_CATALOGS = (
     "pg_namespace",
 )
 
-# What was dropped can't be seen any more by the transaction that dropped it.
+# A transaction does not see what it has dropped, but it still holds the locks.
 _DROPPED_OBJECTS = f"""
     SELECT 'pg_class'::regclass::oid::bigint, relation::bigint FROM pg_locks
      WHERE pid = pg_backend_pid() AND locktype = 'relation' AND granted
@@ -107,8 +107,9 @@ _CATALOG_ROWS = " UNION ALL ".join(
         *_OTHER_ROWS,
     )
 )
-# The transaction's own number, or one that was given later: of a savepoint of its own, of another
-# transaction, which it does not see, or four thousand million transactions ago.
+# Rows whose xmin is the id of this transaction or a later one. A later id may be a subtransaction
+# of this one, or another transaction. xmin has 32 bits, so it may also be an old row's, from before
+# the counter wrapped around.
 _WRITTEN_ROWS = f"""
     WITH inside AS (SELECT oid FROM pg_namespace WHERE nspname = %s
                         OR nspname = 'pg_toast' OR nspname ~ '^pg_(toast_)?temp_'),
@@ -121,7 +122,7 @@ _WRITTEN_ROWS = f"""
 """  # noqa: E501
 
 Connect = Callable[[], AbstractContextManager[Any]]
-"""Gives a cursor of another connection to the same database, in no transaction."""
+"""Gives a cursor of another connection to the same database, in autocommit mode."""
 
 
 class Relations(NamedTuple):
@@ -130,7 +131,7 @@ class Relations(NamedTuple):
     names: list[str]
     """With the mode of the lock."""
     sequences: set[str]
-    """Those of them that count: what they gave out, or were set to, is not rolled back."""
+    """The sequences among them, qualified. A rollback does not undo nextval and setval."""
 
 
 def relations(cursor: Any, schema: str, live: str | None) -> Relations:
@@ -152,8 +153,8 @@ _KINDS = {_SEQUENCE: "sequence", "v": "view", "m": "materialized view", "f": "fo
 
 
 def objects(cursor: Any, schema: str, connect: Connect) -> list[str]:
-    """Return functions, types, grants and other rows of the catalogue that the cursor's transaction
-    made, changed or dropped outside of the schema so far."""
+    """Return functions, types, grants and other rows of the system catalogs that the cursor's
+    transaction has made, changed or dropped outside of the schema so far."""
     cursor.execute("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")
     if cursor.fetchone() != (True,):
         return []
@@ -171,11 +172,11 @@ def objects(cursor: Any, schema: str, connect: Connect) -> list[str]:
 def _uncommitted(
     cursor: Any, rows: Sequence[tuple[str, int, int]], connect: Connect
 ) -> list[tuple[str, int]]:
-    """Return the rows that a transaction wrote which is not committed: no other is seen."""
+    """Return the rows that this transaction wrote: no other uncommitted rows are visible."""
     if not rows:
         return []
     with connect() as other:
-        # A new number, greater than all that were given; no row has been written under it.
+        # The next transaction id: greater than that of every row.
         other.execute("SELECT pg_current_xact_id()::text::bigint")
         (unused,) = other.fetchone()
     uncommitted = []
@@ -188,7 +189,7 @@ def _uncommitted(
 
 
 def _outside_schema(objects: Sequence[tuple[int, int]], schema: str, connect: Connect) -> list[str]:
-    """Return what is outside of the schema, for all others, of what the transaction locked."""
+    """Describe the objects that are outside the schema, as other transactions still see them."""
     if not objects:
         return []
     with connect() as other:
@@ -199,7 +200,7 @@ def _outside_schema(objects: Sequence[tuple[int, int]], schema: str, connect: Co
             " WHERE o.identity IS NOT NULL AND o.schema IS DISTINCT FROM quote_ident(%s)"
             " AND NOT (t.class = 'pg_namespace'::regclass::oid AND o.identity = quote_ident(%s))"
             " AND o.identity !~ '^pg_(toast_)?temp'"
-            # What belongs to a table has no schema of its own: the table's lock tells of it.
+            # Objects of a table, such as triggers, have no schema. The table's lock shows them.
             " AND NOT (o.schema IS NULL AND position(%s IN o.identity) > 0)",
             [[c for c, _ in objects], [o for _, o in objects], schema, schema, f"{schema}."],
         )

@@ -1,4 +1,4 @@
-"""What roles may do with PostgreSQL tables."""
+"""Privileges on PostgreSQL tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def refuse_without_schemas(cursor: Any) -> None:
 
 
 def copy(cursor: Any, old: str, schema: str, table: str) -> None:
-    """Give other roles on the new table what they were granted on the old one."""
+    """Grant on the table what other roles were granted on `old`, a qualified name."""
     cursor.execute(
         "SELECT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END,"
         " a.privilege_type, a.is_grantable FROM pg_class c, aclexplode(c.relacl) a"

@@ -1,9 +1,9 @@
-"""Removes a PostgreSQL schema of ours, and nothing that is not in it.
+"""Removes a staging or undo schema, and nothing outside it (PostgreSQL).
 
-What is outside may have come to hang on what is inside: a kept table is the very table that live
-had, so a child made by INHERITS, a function, a foreign key of another schema, a partition or a
-publication followed it here (T25). Nothing is dropped with CASCADE, therefore; and what PostgreSQL
-drops along without being told to is looked for first.
+Objects outside may depend on objects inside: a table in the undo schema is the one that live had,
+so a child table, a function, a foreign key of another schema, a partition or a publication may
+still refer to it (T25). So nothing is dropped with CASCADE, and what PostgreSQL drops without
+CASCADE is looked for first.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _DEPENDENT_OBJECTS_STILL_EXIST = "2BP01"
 """SQLSTATE dependent_objects_still_exist."""
 _VIEW_KINDS = ("view", "materialized view")
 _DROP_KEYWORDS = {"statistics object": "STATISTICS"}
-"""What DROP calls it, where pg_identify_object has another word."""
+"""The keyword of DROP for each type that pg_identify_object calls otherwise."""
 _MAX_EXAMPLES = 5
-"""How many of the objects outside a message names."""
+"""How many dependent objects a message names."""
 
-# Partitions, extended statistics, publications and subscriptions do not keep a table from being
-# dropped: they go, or lose it, without a word.
+# PostgreSQL drops partitions and extended statistics with a table, and removes it from publications
+# and subscriptions, without CASCADE.
 _IMPLICITLY_DROPPED = """
     WITH inside AS (SELECT oid FROM pg_class WHERE relnamespace = %(schema)s::regnamespace)
     SELECT pg_describe_object(d.classid, d.objid, d.objsubid)
@@ -49,7 +49,8 @@ _IMPLICITLY_DROPPED = """
      ORDER BY 1
 """
 
-# All that is in the schema by itself; what belongs to a table, its sequences too, goes with it.
+# Everything in the schema except what a table owns (its sequences, for example): that is dropped
+# with the table.
 _CONTENTS = """
     SELECT o.type, o.identity
       FROM pg_depend d, pg_identify_object(d.classid, d.objid, 0) o
@@ -63,9 +64,9 @@ _CONTENTS = """
 
 
 def remove_schema(alias: str, schema: str) -> None:
-    """Drop a schema and all that is in it. In one transaction; nothing happens if there is none.
+    """Drop a schema and all that is in it, in one transaction. Does nothing if it does not exist.
 
-    Raises StillReferenced, and drops nothing, where something outside hangs on what is inside.
+    Raises StillReferenced, and drops nothing, if an object outside depends on one inside.
     """
     with bounded_transaction(alias), connections[alias].cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema])
@@ -80,7 +81,7 @@ def remove_schema(alias: str, schema: str) -> None:
 
 
 def _lock_tables(cursor: Any, schema: str) -> None:
-    """Nothing comes to hang on them from now on."""
+    """Lock the tables, so that no new object can depend on them."""
     cursor.execute(
         "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace"
         " AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY relname",
@@ -98,7 +99,7 @@ def _refuse_implicit_drops(cursor: Any, schema: str) -> None:
 
 
 def _drop_foreign_keys(cursor: Any, schema: str) -> None:
-    """Drop those that lead from table to table within the schema."""
+    """Drop the foreign keys between tables of the schema."""
     cursor.execute(
         "SELECT c.relname, k.conname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid"
         " JOIN pg_class o ON o.oid = k.confrelid WHERE k.contype = 'f' AND k.conparentid = 0"
@@ -112,7 +113,7 @@ def _drop_foreign_keys(cursor: Any, schema: str) -> None:
 
 
 def drop_views(alias: str, cursor: Any, schema: str) -> None:
-    """Drop the views of a schema of ours, and the functions in it that need them.
+    """Drop the views of a staging or undo schema, and the functions in it that depend on them.
 
     Raises StillReferenced.
     """
@@ -127,8 +128,12 @@ def drop_views(alias: str, cursor: Any, schema: str) -> None:
 def _drop_contents(
     alias: str, cursor: Any, schema: str, kinds: Sequence[str] = (), also: Sequence[str] = ()
 ) -> None:
-    """Drop what is inside, of the given kinds or all: again and again, as long as something can be
-    dropped, since views, functions, types and tables may use one another in any order."""
+    """Drop the contents of a schema, or those of the given kinds. Objects of the kinds in `also`
+    are dropped along with these.
+
+    Views, functions, types and tables may depend on one another in any order, so it tries again
+    until nothing more can be dropped.
+    """
     count_before = -1
     while True:
         cursor.execute(_CONTENTS, [quoted(schema)])
@@ -144,7 +149,7 @@ def _drop_contents(
             for kind, name in inside
             if kind != "table"
         ]
-        if tables:  # one statement: tables may inherit from one another
+        if tables:  # in one statement, since tables may inherit from one another
             statements.append(f"DROP TABLE {', '.join(tables)}")
         dependents = [
             found for statement in statements if (found := _try_drop(alias, cursor, statement))
@@ -155,7 +160,7 @@ def _drop_contents(
 
 
 def _try_drop(alias: str, cursor: Any, statement: str) -> list[str]:
-    """Execute a DROP; return what still depends on its objects, a line each, if that is why not."""
+    """Execute a DROP. Return what depends on its objects, a line each; nothing if it worked."""
     try:
         with transaction.atomic(alias):
             cursor.execute(statement)
@@ -171,16 +176,17 @@ def _still_referenced(schema: str, found: Sequence[str]) -> StillReferenced:
     outside = [line for line in dict.fromkeys(found) if not _is_inside(line, schema)] or found
     more = f"; and {len(outside) - _MAX_EXAMPLES} more" if len(outside) > _MAX_EXAMPLES else ""
     return StillReferenced(
-        "not dropped, since something outside hangs on what is in it: "
+        "not dropped, since objects outside depend on what is in it: "
         + "; ".join(outside[:_MAX_EXAMPLES])
         + more,
         obj=f"schema {schema}",
-        hint="It is not a part of live's tables any more. Drop it, or make it anew over the tables "
-        "that live has now; then the next prune_packages removes the schema.",
+        hint="They use old tables, which live does not have any more. Drop them, or create them "
+        "anew over live's tables; then the next prune_packages removes the schema.",
     )
 
 
 def _is_inside(line: str, schema: str) -> bool:
-    """Whether a line of PostgreSQL's, "view a.b depends on table a.c", begins with ours."""
+    """Whether the object that depends on another is in the schema. The line is PostgreSQL's:
+    "view a.b depends on table a.c"."""
     dependent = line.partition(" depends on ")[0]
     return f" {schema}." in dependent or f' "{schema}".' in dependent

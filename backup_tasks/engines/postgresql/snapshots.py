@@ -1,4 +1,4 @@
-"""One state of a PostgreSQL database for several connections: one exports it, others join it."""
+"""Snapshots of PostgreSQL: one connection exports its snapshot, others join it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from backup_tasks.errors import DoesNotFit
 
 
 def begin(cursor: Any, token: str, locked_tables: Sequence[str]) -> None:
-    """Let the transaction, which must not have read yet, see one state until its end: a new one, or
-    the one that the token tells of. Raises DoesNotFit, django.db errors.
+    """Give the transaction a snapshot: a new one, or the exported one of the token. The transaction
+    must not have read anything yet. Raises DoesNotFit if the token is of another database, and
+    django.db errors.
 
-    To a snapshot, a table that is emptied by TRUNCATE or rewritten by ALTER is empty, however old
-    the snapshot is. So nobody may do that to the `locked_tables` (`pg_dump` does the same), and the
-    snapshot is taken by the first query after that.
+    TRUNCATE, and an ALTER TABLE that rewrites a table, make it empty for older snapshots too. So
+    the tables are locked against both, as `pg_dump` does, before the first query takes the
+    snapshot.
     """
     cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     cursor.execute(row_security.OFF)
@@ -27,12 +28,13 @@ def begin(cursor: Any, token: str, locked_tables: Sequence[str]) -> None:
         cursor.execute("SET TRANSACTION SNAPSHOT %s", [snapshot])
         if database_identity(cursor) != expected:
             raise DoesNotFit("the settings lead to another database", obj=database_identity(cursor))
-    # Compiling a query takes longer than it saves, for each of hundreds of models.
+    # There is a query per model. JIT compilation would take longer than it saves.
     cursor.execute("SET LOCAL jit = off")
 
 
 def export(cursor: Any, tables: Sequence[str], least: int) -> ExportedSnapshot | None:
-    """Let others join what the transaction sees, until it ends, if the tables take that much."""
+    """Export the transaction's snapshot, which others can join until it ends. Return None if the
+    tables have fewer bytes than `least`."""
     cursor.execute(
         "SELECT coalesce(pg_relation_size(to_regclass(name)), 0)"
         " FROM unnest(%s::text[]) WITH ORDINALITY t(name, number) ORDER BY number",
@@ -47,8 +49,8 @@ def export(cursor: Any, tables: Sequence[str], least: int) -> ExportedSnapshot |
 
 
 def database_identity(cursor: Any) -> str:
-    """Return what tells this database from all others, of any server, and who looks at which schema
-    of it."""
+    """Return what identifies the database among those of all servers, with the schema and the role
+    of the connection."""
     cursor.execute(
         "SELECT concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()), current_database(),"
         " current_schema(), current_user)"
