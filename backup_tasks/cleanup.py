@@ -37,7 +37,7 @@ class Removed(NamedTuple):
     """What could not be removed, and why."""
 
 
-def remove_orphans_of(run_id: str) -> None:
+def remove_orphans_of(run_id: str, holds: Callable[[], None] = lambda: None) -> None:
     """Remove the orphans of a run that can't be resumed. What live or an undo needs stays.
 
     A second call is fine. The run's files stay while another run writes to live's files; the next
@@ -53,6 +53,7 @@ def remove_orphans_of(run_id: str) -> None:
     if not can_be_undone:
         engine.discard(kept)
         _remove_files_of(run_id)
+    holds()  # if the files took long, the run may be another's by now
     for folder in ("out", "safety"):
         withdraw(workspace.path_of(run_id) / folder)
     workspace.remove(run_id)
@@ -151,7 +152,7 @@ def remove_all(*, dry: bool, holds: Callable[[], None] = lambda: None) -> Remove
             workspace.remove(name)
         for run_id in nobodys_files | nobodys_workspaces:
             holds()
-            remove_orphans_of(run_id)
+            remove_orphans_of(run_id, holds)
     return Removed(names=left, warnings=warnings)
 
 
