@@ -162,7 +162,7 @@ class PackageAdmin(ReadOnlyAdmin):
         try:
             contents = catalogue.read()
             catalogue.index(contents)
-            last_good.known(contents.pairs)
+            last_good.known(contents.found)
         except _ERRORS as raised:
             starting.tell_error(request, explain(raised))
         else:

@@ -7,9 +7,10 @@ and the other packages are listed all the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from django.db import connections
 from django.db.models import Q
 
 from backup_tasks import moments
@@ -35,6 +36,11 @@ class Found:
 
     trusted: bool | None
     """Whether one of the trusted keys signed the sidecar; None where no key is trusted."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether a trusted key signed it, or no key is trusted."""
+        return self.trusted is not False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +69,6 @@ class Contents:
     unread: Mapping[str, BackupError]
     """Aliases of the stores that could not be read, and why: what they hold is not known."""
 
-    @property
-    def pairs(self) -> list[tuple[str, Sidecar]]:
-        """What was found, as (alias of the store, sidecar)."""
-        return [(package.store, package.sidecar) for package in self.found]
-
     def raise_unread(self) -> None:
         """Raise the error of the first store that could not be read, if there is one."""
         for error in self.unread.values():
@@ -94,10 +95,7 @@ def read() -> Contents:
         broken += [
             Broken(store=alias, file_name=odd.file_name, error=odd.error) for odd in listing.broken
         ]
-        found += [
-            Found(store=alias, sidecar=sidecar, trusted=_is_trusted(sidecar, trusted))
-            for sidecar in listing.sidecars
-        ]
+        found += [_found(alias, sidecar, trusted) for sidecar in listing.sidecars]
     found.sort(key=lambda package: package.sidecar.moment, reverse=True)
     return Contents(found=tuple(found), broken=tuple(broken), unread=unread)
 
@@ -110,14 +108,13 @@ def index(contents: Contents) -> None:
     named: dict[str, Found] = {}
     for package in sorted(contents.found, key=lambda package: order[package.store]):
         named.setdefault(package.sidecar.name, package)
-    for package in named.values():
-        record(package.sidecar, package.store)
+    _record(named.values())
     gone = Package.objects.exclude(name__in=named)
     gone.exclude(Q(store__in=list(contents.unread))).delete()
 
 
-def refresh() -> list[tuple[str, Sidecar]]:
-    """Read every store and make the index say what is there. Return (alias, sidecar), newest first.
+def refresh() -> tuple[Found, ...]:
+    """Read every store and make the index say what is there. Return the packages, newest first.
 
     What is broken is not among it: it is nothing to count on. Raises what a store that can't be
     read raises.
@@ -125,7 +122,7 @@ def refresh() -> list[tuple[str, Sidecar]]:
     contents = read()
     index(contents)
     contents.raise_unread()
-    return contents.pairs
+    return contents.found
 
 
 def find(name: str) -> tuple[Store, Sidecar]:
@@ -167,8 +164,7 @@ def _named(name: str) -> tuple[list[Found], list[BackupError]]:
         except BackupError as error:
             errors.append(error)
         else:
-            known = _is_trusted(sidecar, trusted)
-            found.append(Found(store=alias, sidecar=sidecar, trusted=known))
+            found.append(_found(alias, sidecar, trusted))
     return found, errors
 
 
@@ -191,30 +187,69 @@ def _preferred(packages: Sequence[Found]) -> Found | None:
     return next((one for one in packages if one.trusted), packages[0] if packages else None)
 
 
-def _is_trusted(sidecar: Sidecar, keys: Sequence[str]) -> bool | None:
-    return is_trusted(sidecar, keys) if keys else None
+def _found(alias: str, sidecar: Sidecar, keys: Sequence[str]) -> Found:
+    return Found(store=alias, sidecar=sidecar, trusted=is_trusted(sidecar, keys) if keys else None)
 
 
 def record(sidecar: Sidecar, store: str) -> None:
-    """Write the index row of a package that a store holds."""
-    Package.objects.update_or_create(
+    """Enter a package that a store holds."""
+    _record([_found(store, sidecar, backup_settings().trusted_keys)])
+
+
+def _record(packages: Iterable[Found]) -> None:
+    """Insert the packages into the index, or update its rows of these names, as a set."""
+    rows = [_row(package) for package in packages]
+    # MariaDB's ON DUPLICATE KEY names no columns.
+    features = connections[backup_settings().database].features
+    of = features.supports_update_conflicts_with_target
+    Package.objects.bulk_create(
+        rows,
+        batch_size=500,
+        update_conflicts=True,
+        unique_fields=["name"] if of else None,
+        update_fields=_OF_SIDECAR,
+    )
+
+
+_OF_SIDECAR = (
+    "store",
+    "package_id",
+    "label",
+    "type",
+    "size",
+    "sha256",
+    "encrypted",
+    "signed",
+    "rows",
+    "files",
+    "created_at",
+    "project",
+    "installation",
+    "incomplete",
+    "trusted",
+    "seen_at",
+)
+"""Columns of the index that say what a store holds; the others say how its tests ended."""
+
+
+def _row(package: Found) -> Package:
+    sidecar = package.sidecar
+    return Package(
         name=sidecar.name,
-        defaults={
-            "store": store,
-            "package_id": sidecar.id,
-            "label": sidecar.label,
-            "type": sidecar.type,
-            "size": sidecar.size,
-            "sha256": sidecar.sha256,
-            "encrypted": sidecar.encrypted,
-            "signed": sidecar.signature is not None,
-            "rows": sidecar.totals.rows,
-            "files": sidecar.totals.files,
-            "created_at": sidecar.moment,
-            "project": sidecar.project,
-            "installation": sidecar.installation or "",
-            "incomplete": sidecar.incomplete,
-            "trusted": is_trusted(sidecar, backup_settings().trusted_keys),
-            "seen_at": moments.now(),
-        },
+        store=package.store,
+        package_id=sidecar.id,
+        label=sidecar.label,
+        type=sidecar.type,
+        size=sidecar.size,
+        sha256=sidecar.sha256,
+        encrypted=sidecar.encrypted,
+        signed=sidecar.signature is not None,
+        rows=sidecar.totals.rows,
+        files=sidecar.totals.files,
+        created_at=sidecar.moment,
+        project=sidecar.project,
+        installation=sidecar.installation or "",
+        incomplete=sidecar.incomplete,
+        trusted=package.counts,
+        seen_at=moments.now(),
     )

@@ -48,7 +48,7 @@ def expire(
     if not dry:
         gone, kept = _remove(gone, run_id, still_mine)
         left = {(each.store, each.name) for each in gone}
-        rest = [(alias, side) for alias, side in found if (alias, side.name) not in left]
+        rest = [each for each in found if (each.store, each.sidecar.name) not in left]
         warnings += [*kept, *verdicts.synchronize(rest, write=True)]
     explained = [
         {

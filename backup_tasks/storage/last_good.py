@@ -19,8 +19,8 @@ from backup_tasks.errors import PackageNotFound
 from backup_tasks.models import Package
 from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.package.standing import Standing
-from backup_tasks.package.trust import is_trusted
 from backup_tasks.storage import catalogue, verdicts
+from backup_tasks.storage.catalogue import Found
 from backup_tasks.storage.installation import own_installations
 from backup_tasks.storage.store import Store
 
@@ -48,12 +48,11 @@ class Candidate:
     standing: Standing
 
     @classmethod
-    def of_sidecar(
-        cls, store: str, sidecar: Sidecar, standing: Standing | None = None
-    ) -> Candidate:
+    def of_found(cls, package: Found, standing: Standing) -> Candidate:
         """Return the package as its store describes it."""
+        sidecar = package.sidecar
         return cls(
-            store=store,
+            store=package.store,
             name=sidecar.name,
             id=sidecar.id,
             project=sidecar.project,
@@ -62,9 +61,9 @@ class Candidate:
             type=sidecar.type,
             created_at=datetime.fromisoformat(sidecar.created_at),
             sha256=sidecar.sha256,
-            trusted=is_trusted(sidecar, backup_settings().trusted_keys),
+            trusted=package.counts,
             incomplete=sidecar.incomplete,
-            standing=standing or Standing(sha256=sidecar.sha256),
+            standing=standing,
         )
 
     @classmethod
@@ -141,25 +140,23 @@ def of_index() -> list[Candidate]:
     return [Candidate.of_row(row, standings[row.sha256]) for row in rows]
 
 
-def known(found: Sequence[tuple[str, Sidecar]]) -> list[Candidate]:
+def known(found: Sequence[Found]) -> list[Candidate]:
     """Return the packages of a listing, newest first, with what ledger and stores know of each."""
     verdicts.synchronize(found, write=False)
-    standings = verdicts.standings(sidecar.sha256 for _, sidecar in found)
+    standings = verdicts.standings(package.sidecar.sha256 for package in found)
     verdicts.index(Package.objects.filter(sha256__in=standings), standings)
     return _candidates(found, standings)
 
 
-def known_to_stores(found: Sequence[tuple[str, Sidecar]]) -> list[Candidate]:
+def known_to_stores(found: Sequence[Found]) -> list[Candidate]:
     """Return the packages of a listing, newest first, with what the stores alone know of each: for
     a database that does not answer."""
     return _candidates(found, verdicts.copies(found))
 
 
-def _candidates(
-    found: Sequence[tuple[str, Sidecar]], standings: Mapping[str, Standing]
-) -> list[Candidate]:
+def _candidates(found: Sequence[Found], standings: Mapping[str, Standing]) -> list[Candidate]:
     candidates = [
-        Candidate.of_sidecar(alias, sidecar, standings[sidecar.sha256]) for alias, sidecar in found
+        Candidate.of_found(package, standings[package.sidecar.sha256]) for package in found
     ]
     return sorted(candidates, key=lambda each: (each.created_at, each.name), reverse=True)
 
@@ -213,7 +210,9 @@ def find(name: str, *, allow_unsigned: bool = False) -> Choice:
     if chosen is None:
         raise _nothing_suitable(candidates, allow_unsigned=allow_unsigned)
     sidecar = next(
-        each for alias, each in found if (alias, each.name) == (chosen.store, chosen.name)
+        each.sidecar
+        for each in found
+        if (each.store, each.sidecar.name) == (chosen.store, chosen.name)
     )
     why = f"the newest full package of project {chosen.project}: {chosen.name}"
     if chosen.installation and chosen.installation not in own_installations():

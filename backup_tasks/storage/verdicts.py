@@ -33,8 +33,8 @@ from backup_tasks.package.standing import (
     Verdict,
     standing_name,
 )
-from backup_tasks.package.trust import is_trusted
 from backup_tasks.printable import printable
+from backup_tasks.storage.catalogue import Found
 from backup_tasks.storage.file_storages import storage_for
 
 logger = logging.getLogger(__name__)
@@ -80,14 +80,14 @@ def set_pin(sha256: str, *, pinned: bool, by: str = "", reason: str = "") -> Non
     _copy(sha256)
 
 
-def synchronize(found: Sequence[tuple[str, Sidecar]], *, write: bool) -> list[str]:
+def synchronize(found: Sequence[Found], *, write: bool) -> list[str]:
     """Enter what the stores' copies know and the ledger does not; with `write`, the other way round
     too. Return what could not be read or written, in words.
 
-    `found`: packages by alias of their store. Where keys are trusted, only what a trusted key
+    Where keys are trusted, only what a trusted key
     signed decides anything: of packages and of copies.
     """
-    known = standings(sidecar.sha256 for _, sidecar in found)
+    known = standings(package.sidecar.sha256 for package in found)
 
     def both_ways(storage: Storage, sidecar: Sidecar, there: Standing) -> None:
         here = known[sidecar.sha256]
@@ -100,10 +100,11 @@ def synchronize(found: Sequence[tuple[str, Sidecar]], *, write: bool) -> list[st
     return _each_copy(found, both_ways)
 
 
-def copies(found: Sequence[tuple[str, Sidecar]]) -> dict[str, Standing]:
+def copies(found: Sequence[Found]) -> dict[str, Standing]:
     """Return what the stores' copies alone know, by SHA-256: all that is left where the database
     does not answer."""
-    known = {sidecar.sha256: Standing(sha256=sidecar.sha256) for _, sidecar in found}
+    hashes = [package.sidecar.sha256 for package in found]
+    known = {sha256: Standing(sha256=sha256) for sha256 in hashes}
 
     def take(storage: Storage, sidecar: Sidecar, there: Standing) -> None:
         known[sidecar.sha256] = known[sidecar.sha256].merged(there.verdicts, there.pin)
@@ -113,18 +114,18 @@ def copies(found: Sequence[tuple[str, Sidecar]]) -> dict[str, Standing]:
 
 
 def _each_copy(
-    found: Sequence[tuple[str, Sidecar]], use: Callable[[Storage, Sidecar, Standing], None]
+    found: Sequence[Found], use: Callable[[Storage, Sidecar, Standing], None]
 ) -> list[str]:
     """Call `use` with the copy beside each package that counts; return what failed, in words."""
     trusted = backup_settings().trusted_keys
-    counted = [(alias, sidecar) for alias, sidecar in found if is_trusted(sidecar, trusted)]
+    counted = [package for package in found if package.counts]
     problems: list[str] = []
-    for alias in dict.fromkeys(alias for alias, _ in counted):
+    for alias in dict.fromkeys(package.store for package in counted):
         storage = storage_for(alias)
         try:
             with suppress(FileNotFoundError):
                 present = set(storage.listdir("")[1])
-                for _, sidecar in (pair for pair in counted if pair[0] == alias):
+                for sidecar in (each.sidecar for each in counted if each.store == alias):
                     use(storage, sidecar, _read(storage, sidecar, trusted, present))
         except _failing() as raised:
             problem = (

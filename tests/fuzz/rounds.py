@@ -182,8 +182,8 @@ def use_a_store(draw: Random, bench: Bench) -> None:
     assert all(package.trusted for package in contents.found if package.sidecar in good) or (
         not trusting
     )
-    candidates = last_good.known_to_stores(contents.pairs)
-    records = [_record(*pair) | {"standing": ""} for pair in contents.pairs]
+    candidates = last_good.known_to_stores(contents.found)
+    records = [_record(each) | {"standing": ""} for each in contents.found]
     _text(contents, records, [*standing_lines(candidates, str, ())], []).encode()
     told = [*records, *map(standing_record, candidates), last_record(candidates, ())]
     json.dumps(told, ensure_ascii=False, default=str).encode()

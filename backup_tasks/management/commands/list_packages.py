@@ -20,9 +20,8 @@ from backup_tasks.management.standing import (
     standing_record,
 )
 from backup_tasks.management.tables import size_text, table
-from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.storage import catalogue, last_good
-from backup_tasks.storage.catalogue import Broken, Contents
+from backup_tasks.storage.catalogue import Broken, Contents, Found
 from backup_tasks.storage.last_good import Candidate
 
 
@@ -38,8 +37,8 @@ class Command(Base):
         candidates, own, warnings = _judged(contents)
         known = {(each.store, each.name): each for each in candidates}
         packages = [
-            _record(store, sidecar) | standing_record(known[store, sidecar.name])
-            for store, sidecar in contents.pairs
+            _record(each) | standing_record(known[each.store, each.sidecar.name])
+            for each in contents.found
         ]
         unread = list(contents.unread.values())
         lines = standing_lines(candidates, self.style.ERROR, own)
@@ -68,16 +67,17 @@ def _judged(contents: Contents) -> tuple[list[Candidate], Own, list[str]]:
     try:
         require_database(backup_settings().database)
         catalogue.index(contents)
-        return last_good.known(contents.pairs), None, []
+        return last_good.known(contents.found), None, []
     except (*LEDGER_ERRORS, Misconfigured) as raised:
         problem = f"not recorded in the database's index: {explain(raised)}"
-    return last_good.known_to_stores(contents.pairs), (), [problem]
+    return last_good.known_to_stores(contents.found), (), [problem]
 
 
-def _record(store: str, sidecar: Sidecar) -> dict[str, Any]:
+def _record(package: Found) -> dict[str, Any]:
+    sidecar = package.sidecar
     return {
         "name": sidecar.name,
-        "store": store,
+        "store": package.store,
         "id": sidecar.id,
         "created_at": sidecar.created_at,
         "project": sidecar.project,

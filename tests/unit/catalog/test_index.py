@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from backup_tasks.models import Package
 from backup_tasks.storage import catalogue
@@ -35,7 +37,8 @@ def test_no_odd_sidecar_keeps_the_others_out_of_the_index(
         shelf.spoil(f"odd-{number}.json", json.dumps(odd).encode())
         shelf.spoil(f"odd-{number}.tar.zst", bytes(good.size))
 
-    assert catalogue.refresh() == [("first", good)]
+    (found,) = catalogue.refresh()
+    assert (found.store, found.sidecar) == ("first", good)
 
     assert indexed() == {("first", NAME)}
     assert len(catalogue.read().broken) == len(ODD)
@@ -82,3 +85,21 @@ def test_a_store_that_cant_be_read_keeps_what_the_index_knows_of_it(
     catalogue.index(catalogue.read())
 
     assert indexed() == {("first", "one.tar.zst")}
+
+
+def test_the_index_is_written_as_a_set_however_many_packages_there_are(
+    on_project: Project, shelf: Shelf
+) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            catalogue.refresh()
+        return len(captured)
+
+    shelf.put()
+    catalogue.refresh()
+    few = queries()
+    for number in range(30):
+        shelf.put(name=f"more-{number}.tar.zst")
+
+    assert queries() == few
+    assert len(indexed()) == 31
