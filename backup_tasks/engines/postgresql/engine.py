@@ -203,10 +203,10 @@ class PostgreSQL(MergingEngine):
     @contextmanager
     def loading(self, tables: Sequence[str], *, attempt: int) -> Iterator[str | None]:
         load = BulkLoad(self.alias, self._current_schema, attempt)
-        load.begin(tables)
         with self._loading_with(load):
+            load.begin(tables)
             yield load.token
-        load.end(tables, connections[self.alias].copy)
+            load.end(tables, connections[self.alias].copy)
 
     @contextmanager
     def join_load(self, token: str, schema: str) -> Iterator[None]:

@@ -175,8 +175,9 @@ class Guard:
             self._refuse(transaction_ended(text))
         if self._raw.info.transaction_status.name != "INTRANS":
             return
-        if self._runs_project_code:
-            # At once: a lock on a table of live's keeps its clients waiting.
+        if self._runs_project_code and self._location_confirmed:
+            # At once: a lock on a table of live's keeps its clients waiting. Not before the
+            # transaction has its snapshot: what locks first and reads then would read the past.
             self._refuse_relations()
         if _SEARCH_PATH.search(text) or statements.drops_if_exists(text):
             self._execute(self._search_path_sql())
