@@ -100,6 +100,11 @@ class Engine(ABC):
         defaults, sequences, indexes, constraints, triggers, policies, storage, comments.
         """
 
+    def missing_in(self, schema: str, tables: Sequence[str]) -> list[str]:
+        """Return what live's tables have and those of a place that migrations made have not, in
+        words: after a promote it is gone. Nothing where a promote keeps live's structure."""
+        return []
+
     @abstractmethod
     def at(self, schema: str) -> AbstractContextManager[None]:
         """Inside, the alias leads to the place for all code of this thread, project code included:

@@ -27,11 +27,14 @@ from backup_tasks.storage.file_storages import project_trees
 
 _NAMED = 3
 """Examples of what is wrong with a model."""
+_NAMED_THINGS = 10
+"""Columns, indexes and checks that are named in one warning."""
 
 
 @test_results.judged("restore", proves=True)
 def validate(work: Work) -> dict[str, Any]:
-    """Return {"counts": {model: rows}, "digests_equal": {model: bool}, "files", "files_equal"}.
+    """Return {"counts": {model: rows}, "digests_equal": {model: bool}, "files", "files_equal",
+    "warnings"}.
 
     Staging is read with the code that dumped live. Raises ValidationFailed, naming each model that
     differs with both figures, each key that leads nowhere, each file, and what the project's own
@@ -66,7 +69,28 @@ def validate(work: Work) -> dict[str, Any]:
             hint="Live data was not touched. Keep the package; try another one.",
         )
     proven = None if files is None else True
-    return {"counts": counts, "digests_equal": equal, "files": files, "files_equal": proven}
+    return {
+        "counts": counts,
+        "digests_equal": equal,
+        "files": files,
+        "files_equal": proven,
+        "warnings": _lost_structure(work, engine, schema),
+    }
+
+
+def _lost_structure(work: Work, engine: Engine, schema: str) -> list[str]:
+    """Say what a promote would take from live's tables, where no clone of them is promoted."""
+    if work.results.get("reinit", {}).get("made_by") == "clone":
+        return []
+    tables = [model._meta.db_table for model in full_scope(backup_settings()).included]
+    if missing := engine.missing_in(schema, tables):
+        names = ", ".join(missing[:_NAMED_THINGS])
+        more = f" and {len(missing) - _NAMED_THINGS} more" if missing[_NAMED_THINGS:] else ""
+        told = (
+            f"live's tables have what no migration makes, and the promoted ones have not: {names}"
+        )
+        return [f"{told}{more}. Write a migration for it, or make it again after a promote"]
+    return []
 
 
 def _validate_rows(

@@ -36,7 +36,9 @@ def test_what_hangs_on_the_tables_is_carried_or_told_before_anything_is_built(
     make_project: MakeProject,
 ) -> None:
     project = make_project("mariadb", demo=True)
-    project.succeed("create_backup", "--label", "sound")
+    sound = project.json("backup_cycle")
+    assert sound["ok"]
+    assert not [line for line in sound["warnings"] if "no migration makes" in line]
 
     # A system-versioned table is one that Django does not list.
     execute(project, f"ALTER TABLE {TABLE} ADD SYSTEM VERSIONING")
@@ -89,6 +91,13 @@ def test_what_hangs_on_the_tables_is_carried_or_told_before_anything_is_built(
             project.succeed(*command)
             assert structure(project) == before
         assert execute(project, "SELECT * FROM tag_names ORDER BY 1") == tags
+        (warning,) = [
+            line
+            for line in project.json("backup_cycle")["warnings"]
+            if "no migration makes" in line
+        ]
+        for name in ("column upper_name", "index by_upper_name", "check named"):
+            assert f"{name} of {TABLE}" in warning
         project.succeed("undo_restore", "--confirm")
         assert structure(project) == before
         assert execute(project, f"SHOW GRANTS FOR {user}") == grants

@@ -19,6 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.engines.base import Engine, connection_replaced, identifier, insert
 from backup_tasks.engines.lock_retry import retry_lock
+from backup_tasks.engines.mariadb import structure
 from backup_tasks.engines.mariadb.foreign_keys import qualified, quoted
 from backup_tasks.engines.mariadb.rename_swap import (
     MIGRATIONS_TABLE,
@@ -181,6 +182,10 @@ class MariaDB(Engine):
             ),
             *(f"{name}: its trigger {trigger} is not copied" for name, trigger in triggers),
         ]
+
+    def missing_in(self, schema: str, tables: Sequence[str]) -> list[str]:
+        with self.live.cursor() as cursor:
+            return structure.missing_in(cursor, self._database, schema, tables)
 
     @contextmanager
     def at(self, schema: str) -> Iterator[None]:

@@ -1,0 +1,42 @@
+"""What live's tables have and those that migrations made have not (MariaDB)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+_KINDS = {
+    "column": (
+        "SELECT table_name, column_name, column_name FROM information_schema.columns"
+        " WHERE table_schema = %s"
+    ),
+    # By columns: the server names the index of a foreign key anew in a swap.
+    "index": (
+        "SELECT table_name, concat(non_unique, group_concat(concat(column_name,"
+        " ifnull(sub_part, '')) ORDER BY seq_in_index)), index_name"
+        " FROM information_schema.statistics WHERE table_schema = %s"
+        " GROUP BY table_name, index_name, non_unique"
+    ),
+    "check": (
+        "SELECT table_name, check_clause, constraint_name FROM information_schema.check_constraints"
+        " WHERE constraint_schema = %s"
+    ),
+}
+"""By kind: table, what has to be equal, and name."""
+
+
+def missing_in(cursor: Any, live: str, schema: str, tables: Sequence[str]) -> list[str]:
+    """Return the columns, indexes and checks of live's tables that those of the other database have
+    not, in words."""
+    found = []
+    for kind, sql in _KINDS.items():
+        cursor.execute(sql, [schema])
+        there = {(table, what) for table, what, _ in cursor.fetchall()}
+        made = {table for table, _ in there} if kind == "column" else set(tables)
+        cursor.execute(sql, [live])
+        found += [
+            f"{kind} {name} of {table}"
+            for table, what, name in cursor.fetchall()
+            if table in tables and table in made and (table, what) not in there
+        ]
+    return sorted(found)
