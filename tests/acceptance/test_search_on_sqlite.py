@@ -69,3 +69,18 @@ def test_each_command_leaves_schema_and_search_right(make_project: MakeProject) 
         project.succeed(*command)
         assert look(project) == before, command
         assert (hits(project, "later"), hits(project, "beforehand")) == (later, beforehand), command
+
+
+@pytest.mark.slow
+def test_a_cycle_that_promotes_nothing_is_refused_by_what_would_refuse_the_promote(
+    make_project: MakeProject,
+) -> None:
+    """The proof is of the restore to come: the run can be resumed once the cause is gone."""
+    project = make_project("sqlite", demo=True)
+    with closing(sqlite3.connect(project.database, isolation_level=None)) as client:
+        client.execute("ALTER TABLE documents_tag ADD COLUMN colour text")
+        refused = project.json("backup_cycle")
+        assert refused["errors"][0]["exit_code"] == 8
+        assert "column colour of documents_tag is in live only" in refused["errors"][0]["what"]
+        client.execute("ALTER TABLE documents_tag DROP COLUMN colour")
+    assert project.json("resume_run", refused["run"])["ok"]
