@@ -37,8 +37,9 @@ class SQLite(MergingEngine):
 
     @contextmanager
     def _connection(self, file: str | Path, *pragmas: str) -> Iterator[BaseDatabaseWrapper]:
-        """Give a new connection like live's, to a file."""
+        """Give a new connection like live's, to a file, which reads values as they are stored."""
         connection = connection_to(self.live, file, *pragmas)
+        connection.settings_dict["OPTIONS"]["detect_types"] = 0  # no converters of Django's (T29)
         try:
             yield connection
         finally:

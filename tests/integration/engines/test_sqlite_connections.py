@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -70,6 +71,24 @@ def test_functions_and_collations_of_django_and_the_project_are_there(
         assert cursor.fetchall() == [("vega",)]
 
 
+def test_rows_are_copied_from_live_as_they_are_stored(database: LiveDatabase) -> None:
+    """T29: Django's converters would make 0 of 't', and NULL of a date with a time."""
+    stored = [("t", "2020-02-02 10:00", "19.999", "2020-02-02T10:00:00.1234567")]
+    with database.client() as client:
+        client.execute("CREATE TABLE odd (a bool, b date, c decimal, d datetime)")
+        client.executemany("INSERT INTO odd VALUES (?, ?, ?, ?)", stored)
+        kept = client.execute("SELECT *, typeof(a), typeof(b), typeof(c) FROM odd").fetchall()
+    database.engine.clone(database.staging, ["odd"])
+    with (
+        database.engine.at(database.staging),
+        database.engine.loading(["odd"], attempt=1),
+    ):
+        database.engine.copy_from_live(["odd"])
+    with closing(sqlite3.connect(database.staging)) as client:
+        copied = client.execute("SELECT *, typeof(a), typeof(b), typeof(c) FROM odd").fetchall()
+    assert copied == kept
+
+
 # The wall
 
 
@@ -102,7 +121,7 @@ def test_what_the_project_attaches_at_every_connection_can_only_be_read(
     database: LiveDatabase, tmp_path: Any
 ) -> None:
     other = tmp_path / "other.sqlite3"
-    with sqlite3.connect(other) as made:
+    with closing(sqlite3.connect(other)) as made:
         made.execute("CREATE TABLE t AS SELECT 1 AS a")
 
     def attach(connection: BaseDatabaseWrapper, **_: Any) -> None:
