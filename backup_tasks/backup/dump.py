@@ -26,6 +26,7 @@ from backup_tasks.package.manifest import Exclusion, Manifest
 from backup_tasks.package.names import MANIFEST
 from backup_tasks.package.streams import written_whole
 from backup_tasks.progress import Progress
+from backup_tasks.rows.line_format import project_zone
 from backup_tasks.rows.members import write_members
 from backup_tasks.rows.scope import full_scope
 
@@ -86,4 +87,5 @@ def dump_rows(folder: Path, *, params: Mapping[str, Any], progress: Progress) ->
 
 def _database(connection: BaseDatabaseWrapper, isolation: str) -> dict[str, str]:
     version = ".".join(map(str, connection.get_database_version()))
-    return {"vendor": connection.vendor, "version": version, "isolation": isolation}
+    database = {"vendor": connection.vendor, "version": version, "isolation": isolation}
+    return database | ({"time_zone": zone} if (zone := project_zone()) else {})

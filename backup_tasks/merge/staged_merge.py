@@ -27,6 +27,7 @@ from backup_tasks.restore import file_swap, migration_compatibility
 from backup_tasks.restore.contents import (
     entries_of,
     identities_of,
+    line_format_of,
     models_referred_to,
     unpacked_manifest,
 )
@@ -137,7 +138,15 @@ class StagedMerge:
         problems += proof.more_dangling(before, after, known)
         equal: dict[str, bool | None] = {}
         if not self._older:  # migrations have changed an older package's rows since its manifest
-            codecs = [RowCodec(model, self._identities, self._connection) for model in self._models]
+            codecs = [
+                RowCodec(
+                    model,
+                    self._identities,
+                    self._connection,
+                    line_format=line_format_of(self._manifest),
+                )
+                for model in self._models
+            ]
             equal, other = proof.digests_equal(
                 merge.dialect, codecs, self._manifest.models, merge.mapped_models
             )

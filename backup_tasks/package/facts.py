@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict, cast, get_args
 from backup_tasks.errors import DoesNotFit
 from backup_tasks.package import strict
 
-FORMAT = 1
+FORMAT = 2
 """Version of the package format that this code writes, and the newest that it reads."""
 
 

@@ -25,6 +25,7 @@ from backup_tasks.package.index import read_index
 from backup_tasks.package.manifest import Exclusion, Manifest, ModelEntry
 from backup_tasks.package.names import INDEX, MANIFEST
 from backup_tasks.rows.codec import RowCodec
+from backup_tasks.rows.line_format import LineFormat, project_zone
 from backup_tasks.rows.natural_keys import Identity, Model, identity_of
 from backup_tasks.rows.scope import Scope, full_scope, label, refers_to
 from backup_tasks.rows.selection import ModelFilter, selection_of
@@ -183,7 +184,16 @@ def codecs_of(
     """Return how each model's rows are read and written, by the package's identities."""
     known = identities_of(manifest, models_then)
     models = [cast(Model, models_then.get_model(entry.label)) for entry in manifest.models]
-    return [RowCodec(model, known, connection) for model in models]
+    line_format = line_format_of(manifest)
+    return [RowCodec(model, known, connection, line_format=line_format) for model in models]
+
+
+def line_format_of(manifest: Manifest) -> LineFormat:
+    """Return how the package's lines are written. Format 1 does not name the zone of a project
+    without time zones: it is this project's."""
+    database = manifest.database
+    zone = database.get("time_zone", "") if manifest.format > 1 else project_zone()
+    return LineFormat(number=manifest.format, vendor=database.get("vendor", ""), zone=zone)
 
 
 def identities_of(manifest: Manifest, models_then: StateApps | Apps) -> dict[Model, Identity]:

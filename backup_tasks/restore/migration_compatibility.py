@@ -22,6 +22,7 @@ from django.db.migrations.state import StateApps
 from backup_tasks.conf import BackupSettings
 from backup_tasks.errors import DoesNotFit, HandoverChanged, ValidationFailed
 from backup_tasks.package.manifest import FieldEntry, Manifest
+from backup_tasks.rows.line_format import project_zone
 from backup_tasks.rows.members import field_entries
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.scope import full_scope, label
@@ -32,7 +33,11 @@ Migration = tuple[str, str]
 
 def refuse_misfit(manifest: Manifest, settings: BackupSettings) -> None:
     """Raise DoesNotFit, naming every difference, if the package can't be restored by this code."""
-    problems = [*_storage_problems(manifest), *_unknown_migrations(manifest, settings)]
+    problems = [
+        *_storage_problems(manifest),
+        *_zone_problems(manifest, settings),
+        *_unknown_migrations(manifest, settings),
+    ]
     if not manifest.models:
         pass  # files only: no table is touched
     elif manifest.type == "partial":
@@ -222,6 +227,20 @@ def _unknown_models(manifest: Manifest, settings: BackupSettings) -> Iterator[st
     for model in full_scope(settings).included:
         if label(model) not in told:
             yield f"model {label(model)} is installed here, and the package does not know it"
+
+
+def _zone_problems(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
+    """Columns of SQLite and MariaDB hold no zone: the settings say which one is meant. PostgreSQL
+    stores moments."""
+    if manifest.format == 1 or connections[settings.database].vendor == "postgresql":
+        return
+    theirs, ours = manifest.database.get("time_zone", ""), project_zone()
+    if manifest.models and theirs != ours:
+        yield f"its datetimes are {_zone_in_words(theirs)}, the project's {_zone_in_words(ours)}"
+
+
+def _zone_in_words(zone: str) -> str:
+    return f"without a zone, of {zone} (USE_TZ = False)" if zone else "in UTC (USE_TZ = True)"
 
 
 def _storage_problems(manifest: Manifest) -> Iterator[str]:

@@ -24,9 +24,11 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.errors import DumpFailed, LoadFailed
-from backup_tasks.rows import value_encoding
+from backup_tasks.rows import stored_values, value_encoding
+from backup_tasks.rows.line_format import LineFormat, of_project
 from backup_tasks.rows.natural_keys import Identity, Model
 from backup_tasks.rows.query import Field, Query
+from backup_tasks.rows.raw_values import StoredTexts, row_decoders
 
 Identities = Mapping[Model, Identity]
 Line = tuple[bytes, bytes]
@@ -66,15 +68,22 @@ class RowCodec:
     """Encodes and decodes the rows of one model, as one database has them."""
 
     def __init__(
-        self, model: Model, identities: Identities, connection: BaseDatabaseWrapper
+        self,
+        model: Model,
+        identities: Identities,
+        connection: BaseDatabaseWrapper,
+        *,
+        line_format: LineFormat | None = None,
     ) -> None:
+        """`line_format` is that of the package; None: what this project dumps."""
         self.model = model
         self.label = model._meta.label_lower
         self.table = model._meta.db_table
         self.identities = identities
         self.identity = identities[model]
         self.connection = connection
-        self.query = Query(model, connection)
+        self.line_format = line_format or of_project(connection)
+        self.query = Query(model, connection, line_format=self.line_format)
         self._pk = _single_pk(model)
         self.pk_index = self.query.add("t", self._pk) if self._pk else None
         self.written = [field for field in model._meta.local_concrete_fields if not field.generated]
@@ -91,18 +100,13 @@ class RowCodec:
             for at, field in enumerate(self.written)
             if value_encoding.is_json(field)
         ]
-        self._decoders = [
-            (at, field.name, decode)
-            for at, field in enumerate(self.written)
-            if not value_encoding.is_json(field)
-            and (decode := value_encoding.decoder(field, connection))
-        ]
-        self._is_postgresql = connection.vendor == "postgresql"
-        self._stored_texts = [
-            (field.name, self.query.add_text("t", field))
-            for field in self.written
-            if self._is_postgresql and value_encoding.needs_stored_text(field)
-        ]
+        self._decoders = row_decoders(self.written, connection, self.line_format)
+        self._needed_decoders = [decoder for decoder in self._decoders if decoder.needed]
+        self._stored_texts = StoredTexts(self.written, self.query)
+        self._names = {line_column.index: line_column.name for line_column in self.line_columns}
+        if self._pk is not None and self.pk_index is not None:
+            self._names[self.pk_index] = self._pk.name
+        self._reads = [column.read for column in self.query.columns]
 
     def _pk_is_in_natural_key(self, pk: Field) -> bool:
         """Whether the natural key includes the primary key, which then is a field like others."""
@@ -134,10 +138,7 @@ class RowCodec:
 
     def encode(self, row: Sequence[Any]) -> Line:
         """Return the line of a row. Raises DumpFailed, which names the row, for invalid Unicode."""
-        values = [
-            column.read(value) if column.read and value is not None else value
-            for value, column in zip(row, self.query.columns, strict=True)
-        ]
+        values, odd = self._read(row)
         fields = {line_column.name: values[line_column.index] for line_column in self.line_columns}
         hidden: dict[str, Any] = {} if self.pk_index is None else {"_pk": values[self.pk_index]}
         if self.keys:
@@ -149,7 +150,8 @@ class RowCodec:
                 fields[line_column.name] = [values[index] for index in line_column.key.indexes]
         try:
             raw = self._encode_json_fields(fields)
-            raw |= {name: values[at] for name, at in self._stored_texts if values[at] is not None}
+            raw |= odd
+            raw |= self._stored_texts.of(fields, values)
             if raw:
                 hidden["_raw"] = raw
             prefix = self.prefix(None if self.pk_index is None else values[self.pk_index])
@@ -158,6 +160,27 @@ class RowCodec:
         except (TypeError, ValueError) as error:
             raise self.unreadable_row(row, error) from error
         return prefix, b"," + suffix[1:] if hidden else b"}"
+
+    def _read(self, row: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Return the encoded values, and by the field's name the stored ones that they do not tell
+        whole. Raises DumpFailed."""
+        values: list[Any] = []
+        odd: dict[str, Any] = {}
+        for read, value in zip(self._reads, row, strict=True):
+            if value is None or read is None:
+                values.append(value)
+                continue
+            try:
+                values.append(read(value))
+            except stored_values.NOT_STANDARD as error:
+                at = len(values)
+                other = self.query.columns[at].other
+                if other is None and not self._stored_texts.has(at):
+                    raise self.unreadable_row(row, error) from error
+                values.append(other(value) if other else None)
+                if self.line_format.has_stored_values and at in self._names and other:
+                    odd[self._names[at]] = stored_values.as_raw(value)
+        return values, odd
 
     def prefix(self, pk: Any) -> bytes:
         """Return what a line has before the value of `fields`."""
@@ -197,14 +220,11 @@ class RowCodec:
                 fields[self._pk.name] = data["_pk"] if "_pk" in data else data["pk"]
             values = [*self._take_values(fields)]
             raw = data.get("_raw", {})
-            for at, name, decode in self._decoders:
-                if self._is_postgresql and name in raw:
-                    values[at] = raw[name]
-                elif values[at] is not None:
-                    values[at] = decode(values[at])
+            for decoder in self._decoders if raw else self._needed_decoders:
+                values[decoder.at] = decoder.decode(values[decoder.at], raw)
             for at, name in self._json_fields:
                 if name in raw:
-                    values[at] = raw[name]
+                    values[at] = stored_values.of_raw(raw[name])
                 elif values[at] is not None:
                     values[at] = value_encoding.json_text(values[at], self.connection.vendor)
         except (KeyError, TypeError, ValueError, ValidationError) as error:

@@ -45,7 +45,7 @@ def copy_lines(codec: RowCodec) -> Iterator[Lines] | None:
     if codec.connection.vendor != "postgresql":
         return None
     use_default_output_settings(codec.connection)
-    if not settings.USE_TZ:
+    if not settings.USE_TZ or codec.line_format.zone:
         return None
     known = stored_columns(codec.table, codec.connection)
     columns = codec.query.columns

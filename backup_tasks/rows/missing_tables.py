@@ -66,9 +66,23 @@ def _is_migrated(model: Model, state: ProjectState) -> bool:
 def _is_readable(connection: BaseDatabaseWrapper, model: Model) -> bool:
     """Whether a query finds a table by that name all the same."""
     table = connection.ops.quote_name(model._meta.db_table)
+    if connection.vendor == "postgresql":
+        return _is_in_catalogue(connection, table)
     try:
         with transaction.atomic(connection.alias), connection.cursor() as cursor:
             cursor.execute(f"SELECT 1 FROM {table} WHERE 1 = 0")
     except DatabaseError:
         return False
     return True
+
+
+def _is_in_catalogue(connection: BaseDatabaseWrapper, table: str) -> bool:
+    """Whether PostgreSQL has such a table in the schema that the connection is in, or in the one
+    that the name gives. Staging may have live's schema in its search path: that does not count."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM pg_class WHERE oid = to_regclass(%s)"
+            " AND (%s OR relnamespace = to_regnamespace(quote_ident(current_schema()))))",
+            [table, '"."' in table],
+        )
+        return bool(cursor.fetchone()[0])

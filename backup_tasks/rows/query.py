@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
+from django.conf import settings
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.rows import value_encoding
+from backup_tasks.rows.line_format import LineFormat, of_project
 from backup_tasks.rows.natural_keys import Model
+from backup_tasks.rows.stored_values import guarded, stored_reader
 
 Field: TypeAlias = "models.Field[Any, Any]"
 Read = Callable[[Any], Any]
+
+_DATES_OF_MARIADB = ("date", "time")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,17 +30,28 @@ class Column:
     """`alias.column`, quoted."""
     field: Field
     read: Read | None
-    """Encodes what the database driver returns, unless that is None. None: it needs no encoding."""
+    """Encodes what is selected, unless that is None. None: it needs no encoding."""
+    other: Read | None = None
+    """Encodes what `read` refuses (`stored_values.NOT_STANDARD`). None: nothing else can."""
+    selected: str
+    """What is selected of the column."""
 
 
 class Query:
     """Collects the columns to read and the joins that reach them."""
 
     def __init__(
-        self, model: Model, connection: BaseDatabaseWrapper, table_prefix: str = ""
+        self,
+        model: Model,
+        connection: BaseDatabaseWrapper,
+        table_prefix: str = "",
+        *,
+        line_format: LineFormat | None = None,
     ) -> None:
         """`table_prefix` stands before the names of tables outside live: `"staging_x".`"""
         self.connection = connection
+        self.line_format = line_format or of_project(connection)
+        self._zone = self.line_format.zone
         self._table_prefix = table_prefix
         self.columns: list[Column] = []
         self._quote = connection.ops.quote_name
@@ -50,13 +67,73 @@ class Query:
     def add(self, alias: str, field: Field) -> int:
         """Read a column; return its index in the row."""
         sql = f"{alias}.{self._quote(field.column)}"
-        self.columns.append(Column(sql=sql, field=field, read=self._reader(alias, field)))
+        self.columns.append(self._column(sql, alias, field))
         return len(self.columns) - 1
 
+    def _column(self, sql: str, alias: str, field: Field) -> Column:
+        if self.connection.vendor == "postgresql":
+            return self._postgresql_column(sql, alias, field)
+        clear = not self.line_format.has_stored_values
+        reader = stored_reader(field, self.connection, clear=clear)
+        if self.connection.vendor == "sqlite":
+            selected = f"+{sql}"  # an expression has no declared type that the driver would convert
+        elif str(field.db_type(self.connection)).startswith(_DATES_OF_MARIADB):
+            selected = f"CAST({sql} AS CHAR)"  # the driver has no zero dates
+        else:
+            selected = sql
+        return Column(
+            sql=sql, field=field, read=reader.standard, other=reader.other, selected=selected
+        )
+
+    def _postgresql_column(self, sql: str, alias: str, field: Field) -> Column:
+        if value_encoding.is_json(field):
+            return Column(sql=sql, field=field, read=None, selected=f"{sql}::text")
+        if self._reads_local_time(field):
+            zone = self._zone or "UTC"
+            offset = "" if self._zone else "+00:00"
+
+            def read(value: dt.datetime) -> str:
+                return value.isoformat(timespec="microseconds") + offset
+
+            selected = f"({sql}::timestamptz AT TIME ZONE '{zone}')"
+            return Column(sql=sql, field=field, read=read, selected=selected)
+        read_by_django = self._reader(alias, field)
+        if read_by_django and not value_encoding.is_known(field):
+            read_by_django = guarded(read_by_django)
+        return Column(sql=sql, field=field, read=read_by_django, selected=sql)
+
+    def _reads_local_time(self, field: Field) -> bool:
+        """Whether the driver would give the datetimes without their zone, or in another than the
+        lines have."""
+        encode = value_encoding.encoder(field)
+        naive = bool(self._zone) or not settings.USE_TZ
+        return (
+            naive
+            and encode is value_encoding.encode_datetime
+            and not value_encoding.is_custom(field)
+        )
+
     def add_text(self, alias: str, field: Field) -> int:
-        """Read the database's text of a column's value; return its index in the row."""
-        sql = f"{alias}.{self._quote(field.column)}::text"
-        self.columns.append(Column(sql=sql, field=field, read=None))
+        """Read PostgreSQL's text of a column's value; return its index in the row."""
+        sql = f"{alias}.{self._quote(field.column)}"
+        # A cast to text would add a netmask to an address, and take the spaces from a char(n).
+        text = f"CASE WHEN {sql} IS NOT NULL THEN concat({sql}) END"
+        self.columns.append(Column(sql=sql, field=field, read=None, selected=text))
+        return len(self.columns) - 1
+
+    def add_ambiguous_time(self, alias: str, field: Field) -> int | None:
+        """Read the moments of a column, in UTC, that their local time does not tell (one hour of
+        the year happens twice), NULL for all others; return the index in the row. None if the lines
+        do not have local times."""
+        if not self._zone or not self._reads_local_time(field):
+            return None
+        sql = f"{alias}.{self._quote(field.column)}"
+        moment = f"{sql}::timestamptz"
+        again = f"({moment} AT TIME ZONE '{self._zone}') AT TIME ZONE '{self._zone}'"
+        text = (
+            f"CASE WHEN {moment} <> {again} THEN ({moment} AT TIME ZONE 'UTC')::text || '+00' END"
+        )
+        self.columns.append(Column(sql=sql, field=field, read=None, selected=text))
         return len(self.columns) - 1
 
     def join(self, alias: str, field: Field) -> str:
@@ -115,8 +192,6 @@ class Query:
         return alias, field
 
     def _reader(self, alias: str, field: Field) -> Read | None:
-        if value_encoding.is_json(field):
-            return None
         column = field.get_col(alias)
         converters = [
             *self.connection.ops.get_db_converters(column),
@@ -135,13 +210,7 @@ class Query:
 
     def sql(self) -> str:
         """Return the statement. JSON is read as text, since parsing loses some of it."""
-        postgresql = self.connection.vendor == "postgresql"
-        columns = [
-            f"{column.sql}::text"
-            if postgresql and value_encoding.is_json(column.field)
-            else column.sql
-            for column in self.columns
-        ]
+        columns = [column.selected for column in self.columns]
         return f"SELECT {', '.join(columns)} FROM {self.source}{self.filter_join}"
 
 

@@ -31,6 +31,8 @@ from typing import Any
 import orjson
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
+from django.utils.dateparse import parse_duration
 from django.utils.duration import duration_string
 
 Encode = Callable[[Any], Any]
@@ -57,7 +59,51 @@ def plain_field(field: models.Field[Any, Any]) -> models.Field[Any, Any]:
 def is_json(field: models.Field[Any, Any]) -> bool:
     """Whether the column holds JSON. It is read and written as text, since parsing loses some of
     it."""
-    return isinstance(plain_field(field), models.JSONField)
+    return isinstance(plain_field(field), models.JSONField) and not is_custom(field)
+
+
+def is_custom(field: models.Field[Any, Any]) -> bool:
+    """Whether the field's own code reads the column (`from_db_value`): it may round, decrypt,
+    decompress, or read NULL and "" as the same."""
+    read = getattr(type(plain_field(field)), "from_db_value", None)
+    return read is not None and read is not models.JSONField.from_db_value
+
+
+_NOT_HIDING = (
+    *("bool", "tinyint", "smallint", "int", "bigint", "serial", "real", "double", "float"),
+    *("decimal", "numeric", "date", "time", "timestamp", "interval", "uuid"),
+)
+
+
+def may_hide(field: models.Field[Any, Any], connection: BaseDatabaseWrapper) -> bool:
+    """Whether what the field makes of the column may be a secret, or not be its text at all: where
+    the column holds text or bytes, which a field of its own may decrypt or decompress."""
+    kind = str(plain_field(field).db_type(connection) or "").lower()
+    return not kind.startswith(_NOT_HIDING)
+
+
+def holds_bytes(field: models.Field[Any, Any], connection: BaseDatabaseWrapper) -> bool:
+    """Whether the column holds bytes."""
+    kind = str(plain_field(field).db_type(connection) or "").lower()
+    return "blob" in kind or kind.startswith(("bytea", "binary", "varbinary"))
+
+
+def is_known(field: models.Field[Any, Any]) -> bool:
+    """Whether the value of the field is encoded here, and not by code of its own."""
+    field = plain_field(field)
+    encode = encoder(field)
+    return not is_custom(field) and (encode is None or encode in _ENCODES)
+
+
+def json_value(value: Any) -> Any:
+    """Return a value that JSON has; None for any other."""
+    return value if isinstance(value, str | int | float) else None
+
+
+def number_of_decimal(encoded: str) -> int | float:
+    """Return the number that SQLite stores for a decimal: an integer where it is whole."""
+    number = float(encoded)
+    return int(number) if number.is_integer() and abs(number) < 2**63 else number
 
 
 def needs_stored_text(field: models.Field[Any, Any]) -> bool:
@@ -87,24 +133,42 @@ def decoder(field: models.Field[Any, Any], connection: BaseDatabaseWrapper) -> D
     """Return the function that makes a query parameter of an encoded value; None if none is
     needed."""
     field = plain_field(field)
-    if isinstance(field, models.BinaryField):
-        return base64.b64decode
-    if connection.vendor == "postgresql" and isinstance(field, _TEXT_ON_POSTGRESQL):
-        return None
-    if isinstance(field, _UNENCODED) and _has_default_conversion(field):
-        return None
+    if not is_custom(field):
+        encode = encoder(field)
+        if encode is None or is_json(field):
+            return None
+        if encode is encode_base64:
+            return base64.b64decode
+        if connection.vendor == "postgresql" and encode in _TEXT_ON_POSTGRESQL:
+            return None
+        if encode in _DECODERS:
+            return lambda encoded: _DECODERS[encode](encoded, connection)
     return lambda encoded: field.get_db_prep_save(field.to_python(encoded), connection)
 
 
-# COPY sends text, and PostgreSQL reads the encoded values of these fields as they are.
-_TEXT_ON_POSTGRESQL = (
-    models.DateTimeField,
-    models.DateField,
-    models.TimeField,
-    models.UUIDField,
-    models.DecimalField,
-    models.FloatField,
-)
+def _datetime_text(encoded: str, connection: BaseDatabaseWrapper) -> str:
+    moment = dt.datetime.fromisoformat(encoded)
+    if connection.timezone is None:
+        if moment.tzinfo is not None:
+            raise ValueError("a datetime with an offset, and USE_TZ is False here")
+        return str(moment)
+    return str(timezone.make_naive(moment, connection.timezone))
+
+
+def _duration(encoded: str, connection: BaseDatabaseWrapper) -> Any:
+    duration = parse_duration(encoded)
+    if duration is None:
+        raise ValueError(f"{encoded} is no duration")
+    return duration if connection.vendor == "postgresql" else duration // dt.timedelta.resolution
+
+
+def _uuid(encoded: str, connection: BaseDatabaseWrapper) -> str:
+    read = uuid.UUID(encoded)
+    return str(read) if connection.features.has_native_uuid_field else read.hex
+
+
+def _decimal(encoded: str, connection: BaseDatabaseWrapper) -> Any:
+    return number_of_decimal(encoded) if connection.vendor == "sqlite" else encoded
 
 
 def encode_json(text: str | bytes, vendor: str) -> tuple[bytes, str | None]:
@@ -244,3 +308,20 @@ _ENCODERS: tuple[tuple[type[models.Field[Any, Any]], Encode], ...] = (
     (models.FloatField, encode_float),
     (models.BinaryField, encode_base64),
 )
+
+# COPY sends text, and PostgreSQL reads the encoded values of these fields as they are.
+_TEXT_ON_POSTGRESQL = frozenset(
+    {encode_datetime, encode_date, encode_time, encode_uuid, encode_decimal, encode_float}
+)
+
+_DECODERS: dict[Any, Callable[[Any, BaseDatabaseWrapper], Any]] = {
+    encode_datetime: _datetime_text,
+    encode_date: lambda encoded, connection: encoded,
+    encode_time: lambda encoded, connection: str(dt.time.fromisoformat(encoded)),
+    duration_string: _duration,
+    encode_uuid: _uuid,
+    encode_decimal: _decimal,
+    encode_float: lambda encoded, connection: float(encoded),
+}
+
+_ENCODES = frozenset(encode for _, encode in _ENCODERS)

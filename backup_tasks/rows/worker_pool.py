@@ -34,6 +34,7 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import DoesNotFit
 from backup_tasks.rows.codec import RowCodec
+from backup_tasks.rows.line_format import LineFormat
 from backup_tasks.rows.natural_keys import Identity, Model
 from backup_tasks.rows.scope import label
 
@@ -223,7 +224,7 @@ class _PoolWorker(Generic[J, T]):
             # Ctrl-C reaches this process only, which then stops the worker.
             start_new_session=True,
         )
-        start = _start(alias, task, jobs[0].codec.identities)
+        start = _start(alias, task, jobs[0].codec)
         self._thread = threading.Thread(target=self._run, args=[start], daemon=True)
         self._thread.start()
 
@@ -291,15 +292,18 @@ class _PoolWorker(Generic[J, T]):
         return answer
 
 
-def _start(alias: str, task: WorkerTask[Any, Any], identities: Mapping[Model, Identity]) -> str:
+def _start(alias: str, task: WorkerTask[Any, Any], codec: RowCodec) -> str:
     """Return the first line that a worker gets: what it needs for all models."""
     return json.dumps(
         {
+            "line_format": asdict(codec.line_format),
             "alias": alias,
             "worker_side": task.worker_side,
             "token": task.token,
             "schema": task.schema,
-            "identities": {label(model): asdict(known) for model, known in identities.items()},
+            "identities": {
+                label(model): asdict(known) for model, known in codec.identities.items()
+            },
         }
     )
 
@@ -327,12 +331,13 @@ def _serve(orders: TextIO, progress: Rows) -> Iterator[dict[str, Any]]:
         cast(Model, apps.get_model(name)): Identity(**{**known, "paths": tuple(known["paths"])})
         for name, known in start["identities"].items()
     }
+    line_format = LineFormat(**start["line_format"])
     worker_side = cast(WorkerSide, import_string(start["worker_side"]))
     with worker_side(engine, start["token"], start["schema"]) as do:
         yield {"ready": True}
         for order in map(json.loads, orders):
             model = cast(Model, apps.get_model(order["model"]))
-            codec = RowCodec(model, identities, connections[engine.alias])
+            codec = RowCodec(model, identities, connections[engine.alias], line_format=line_format)
             if _columns(codec) != order["columns"]:
                 raise DoesNotFit(
                     "the code has changed since the worker was started", obj=order["model"]

@@ -152,7 +152,7 @@ def _differences(entry: ModelEntry, read: Dumped, *, exactly: bool) -> Iterator[
     elif read.digest != entry.digest:
         yield f"{entry.label}: {entry.count} expected, {read.count} restored, with other content"
     elif exactly and read.exact != entry.exact:
-        yield f"{entry.label}: {entry.count} restored, with other primary keys"
+        yield f"{entry.label}: {entry.count} restored, with other primary keys or stored values"
 
 
 def _validate_files(work: Work, manifest: Manifest, folder: Path) -> tuple[int | None, list[str]]:

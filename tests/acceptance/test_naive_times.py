@@ -1,7 +1,9 @@
 """A project with `USE_TZ = False`, in a zone with summer time: everything works as elsewhere."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.acceptance.contents import contents
@@ -47,3 +49,44 @@ def test_the_commands_and_pages_of_a_project_without_time_zones_work(
     shown = naive.succeed("shell", "--no-imports", "-c", PAGES).stdout.split()
     assert shown[1::2] == ["200"] * 4
     naive.succeed("undo_restore", "--confirm")
+
+
+TWICE = (
+    "UPDATE documents_document SET created_at = '2026-10-25 00:30:00+00'",
+    "UPDATE documents_document SET created_at = '2026-10-25 01:30:00+00' WHERE id % 2 = 0",
+)
+
+
+def test_a_moment_of_the_hour_that_happens_twice_stays_the_same_on_postgresql(
+    make_project: MakeProject, tmp_path: Path
+) -> None:
+    """Also where the project that restores it has another TIME_ZONE, or time zones at all."""
+    project = make_project("postgres", demo=True, variables=NAIVE)
+    with psycopg.connect(project.database_url, autocommit=True) as server:
+        for statement in TWICE:
+            server.execute(statement)
+    before, package = contents(project), tmp_path / "x.tar.zst"
+    moments = [str(row) for row in before.tables["documents_document"]]
+    assert len(moments) > 1
+
+    project.succeed("create_backup", "--output", package)
+
+    for settings in ("tests.naive_settings", "edms.settings"):
+        other = replace(project, variables={"DJANGO_SETTINGS_MODULE": settings})
+        other.succeed("restore_from_package", package, "--confirm", "--no-safety-backup")
+        assert_equal(contents(project), before)
+
+
+def test_columns_without_a_zone_are_not_restored_into_a_project_of_another_zone(
+    make_project: MakeProject, tmp_path: Path
+) -> None:
+    project = make_project("sqlite", demo=True, variables=NAIVE)
+    package = tmp_path / "x.tar.zst"
+    project.succeed("create_backup", "--output", package)
+    other = replace(project, variables={})
+
+    answer = other.json("restore_from_package", package, "--confirm")
+
+    (error,) = answer["errors"]
+    assert "of Europe/Berlin (USE_TZ = False)" in error["what"]
+    assert error["exit_code"] == 8

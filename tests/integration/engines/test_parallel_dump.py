@@ -211,7 +211,7 @@ def test_a_worker_ends_with_the_process_that_started_it(demo: Project) -> None:
         )
         assert worker.stdin
         assert worker.stdout
-        worker.stdin.write(worker_pool._start("default", terms, jobs()[0].codec.identities) + "\n")
+        worker.stdin.write(worker_pool._start("default", terms, jobs()[0].codec) + "\n")
         worker.stdin.flush()
         assert json.loads(worker.stdout.readline()) == {"ready": True}
         worker.stdin.close()

@@ -53,8 +53,8 @@ def test_totals_add_up_over_models_and_files() -> None:
 
 
 def test_a_newer_format_does_not_fit_and_both_are_named() -> None:
-    with pytest.raises(DoesNotFit, match=r"format 2\b.*format 1\b") as caught:
-        Manifest.from_json(changed(lambda values: values.update(format=2, new_in_2=True)))
+    with pytest.raises(DoesNotFit, match=r"format 3\b.*format 2\b") as caught:
+        Manifest.from_json(changed(lambda values: values.update(format=3, new_in_3=True)))
 
     assert caught.value.exit_code == 8
 

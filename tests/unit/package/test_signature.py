@@ -134,8 +134,8 @@ def test_a_sidecar_is_read_strictly() -> None:
         assert content != good
         with pytest.raises(PackageDamaged):
             Sidecar.from_json(content, SIDECAR.file_name)
-    with pytest.raises(DoesNotFit, match="format 2"):
-        Sidecar.from_json(replace(SIDECAR, format=2).to_json(), SIDECAR.file_name)
+    with pytest.raises(DoesNotFit, match="format 3"):
+        Sidecar.from_json(replace(SIDECAR, format=3).to_json(), SIDECAR.file_name)
 
 
 def test_a_signature_is_for_a_sidecar_and_nothing_else(tmp_path: Path) -> None:
