@@ -106,5 +106,6 @@ def _files(
                 name=found.name,
                 size=entry.size,
                 sha256=entry.sha256,
-                mode="" if entry.mode is None else f"{entry.mode:04o}",
+                mode=f"{entry.access.mode:04o}" if entry.access else "",
+                owner=":".join(map(str, entry.access.owner or ())) if entry.access else "",
             )

@@ -1,6 +1,6 @@
 """The list of a package's files: the member `files.jsonl`, one JSON object a line.
 
-    {"storage":"default","name":"2026/sop.pdf","size":123,"sha256":"…","mode":"0640"}
+    {"storage":"default","name":"2026/sop.pdf","size":123,"sha256":"…","mode":"0640","owner":"33:33"}
 
 A package may hold millions of files, so the list is not part of the manifest, and nobody holds it
 in memory. It is sorted by path, which makes it the same for the same files, and lets its reader see
@@ -28,6 +28,9 @@ from backup_tasks.package.names import RESERVED
 from backup_tasks.package.streams import written_whole
 
 _MODE = re.compile("0[0-7]{3}")
+_OWNER = re.compile("[0-9]{1,10}:[0-9]{1,10}")
+_NOBODY = (1 << 32) - 1
+"""To chown, "as it was"."""
 _LINE_LIMIT = 1 << 16
 """Bytes of the longest line that is read."""
 
@@ -49,6 +52,14 @@ class FileEntry:
 
     mode: str = ""
     """Permissions in octal, as in `0640`; empty, and left out, where the storage knows none."""
+
+    owner: str = ""
+    """Numbers of user and group, as in `33:33`; empty, and left out, as with the mode."""
+
+    @property
+    def owner_ids(self) -> tuple[int, ...]:
+        """Numbers of user and group; none where they are not known."""
+        return tuple(map(int, self.owner.split(":"))) if self.owner else ()
 
     @property
     def member(self) -> str:
@@ -72,7 +83,7 @@ def write_index(entries: Iterable[FileEntry], target: Path) -> FileIndex:
                     obj=f"{entry.storage}:{entry.name}",
                     hint="Rename one of the files in the storage, then back up again.",
                 )
-            values = without_empty(asdict(entry), "mode")
+            values = without_empty(asdict(entry), "mode", "owner")
             line = json.dumps(values, separators=(",", ":")).encode() + b"\n"
             file.write(line)
             sha256.update(line)
@@ -113,10 +124,13 @@ def _entry(line: bytes, where: str) -> FileEntry:
         size=record.count("size"),
         sha256=record.sha256("sha256"),
         mode=record.text_if_any("mode"),
+        owner=record.text_if_any("owner"),
     )
     record.done()
     if entry.mode and not _MODE.fullmatch(entry.mode):
         raise record.wrong("mode", "permissions in octal, as in 0640")
+    if entry.owner and not (_OWNER.fullmatch(entry.owner) and max(entry.owner_ids) < _NOBODY):
+        raise record.wrong("owner", "numbers of user and group, as in 33:33")
     if problem := _unsafe(entry):
         raise damaged(problem, obj=where)
     return entry

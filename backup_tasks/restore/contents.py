@@ -21,7 +21,7 @@ from backup_tasks.errors import (
     HandoverChanged,
     Misconfigured,
 )
-from backup_tasks.package.index import read_index
+from backup_tasks.package.index import FileEntry, read_index
 from backup_tasks.package.manifest import Exclusion, Manifest, ModelEntry
 from backup_tasks.package.names import INDEX, MANIFEST
 from backup_tasks.rows.codec import RowCodec
@@ -34,6 +34,7 @@ from backup_tasks.storage.disk_space import Need
 from backup_tasks.storage.exclusion import is_excluded
 from backup_tasks.storage.file_storages import project_trees
 from backup_tasks.storage.files import Entry
+from backup_tasks.storage.on_disk import Access
 
 
 def require_room(folder: Path, manifest: Manifest) -> None:
@@ -167,8 +168,17 @@ def entries_of(folder: Path, manifest: Manifest, alias: str) -> Iterator[Entry]:
                 and not is_excluded(entry.name)
                 and (wanted is None or wanted(alias, entry.name))
             ):
-                mode = int(entry.mode, 8) if entry.mode else None
-                yield Entry(name=entry.name, size=entry.size, sha256=entry.sha256, mode=mode)
+                yield Entry(
+                    name=entry.name, size=entry.size, sha256=entry.sha256, access=_access(entry)
+                )
+
+
+def _access(entry: FileEntry) -> Access | None:
+    if not entry.mode:
+        return None
+    user, group = entry.owner_ids or (None, None)
+    owner = None if user is None or group is None else (user, group)
+    return Access(mode=int(entry.mode, 8), owner=owner)
 
 
 def keeps_other_files(manifest: Manifest) -> bool:

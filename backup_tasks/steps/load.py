@@ -144,7 +144,7 @@ def _stage_files(work: Work, manifest: Manifest, folder: Path, tree: Tree) -> in
         ask()
         with _Telling(FileIO(folder / file_member(alias, entry.name)), told) as content:
             name = file_swap.staged(work.run_id, entry.name)
-            tree.write(name, cast(BinaryIO, content), mode=entry.mode)
+            tree.write(name, cast(BinaryIO, content), access=entry.access)
     return count
 
 

@@ -30,6 +30,7 @@ from backup_tasks.package.streams import CHUNK, chunks_of
 from backup_tasks.storage.exclusion import EXCLUDED, is_excluded
 from backup_tasks.storage.folder_scan import FolderScan, Found, in_order
 from backup_tasks.storage.on_disk import (
+    Access,
     give_to_owner_above,
     make_durable,
     make_folder,
@@ -48,8 +49,8 @@ class Entry:
     name: str
     size: int
     sha256: str
-    mode: int | None = field(default=None, compare=False)
-    """Permissions, on a file system. A file of the same content is the same file."""
+    access: Access | None = field(default=None, compare=False)
+    """On a file system. A file of the same content is the same file."""
 
 
 class Tree:
@@ -162,23 +163,22 @@ class Tree:
 
     def entry(self, name: str) -> Entry:
         """Read the file through, and return its size and SHA-256. Raises FileNotFoundError."""
-        hashed, size, mode = sha256(), 0, None
-        if self._scan:
-            mode = stat.S_IMODE(Path(self.storage.path(name)).stat().st_mode) & 0o777
+        hashed, size = sha256(), 0
+        access = Access.of(self.storage.path(name)) if self._scan else None
         with self._failures(name), self.open(name) as stream:
             for chunk in chunks_of(stream):
                 hashed.update(chunk)
                 size += len(chunk)
-        return Entry(name=name, size=size, sha256=hashed.hexdigest(), mode=mode)
+        return Entry(name=name, size=size, sha256=hashed.hexdigest(), access=access)
 
     def write(
-        self, name: str, content: BinaryIO, *, mode: int | None = None, below: str = ""
+        self, name: str, content: BinaryIO, *, access: Access | None = None, below: str = ""
     ) -> None:
         """Write a file under exactly this name, replacing one that has it. On a file system, and
         where the storage overwrites, this is atomic: a reader finds the old file or the new one.
 
-        On a file system it gets the mode, if there is one; its owner can read and write it always.
-        There, `below` is a folder that must exist, see `move`.
+        On a file system it gets the owner of its folder, or the `access` that is given. There,
+        `below` is a folder that must exist, see `move`.
         """
         if not self._scan:
             self._save(name, content)
@@ -192,9 +192,9 @@ class Tree:
                     copyfileobj(StoppableFile(content), file, CHUNK)
             else:
                 self._save(partial, content)
-            if mode is not None:
-                path.chmod(mode | 0o600)
             give_to_owner_above(path)
+            if access is not None:
+                access.give_to(path)
             make_durable(str(path))
             self.move(partial, name, below=below)
         except BaseException:
@@ -233,7 +233,7 @@ class Tree:
 
     def copy(self, source: str, target: str, *, below: str = "") -> None:
         """Copy a file, by a hard link where the file system has them. For `below`, see `move`."""
-        mode = None
+        access = None
         if self._scan:
             path = self._writable(target, below)
             path.unlink(missing_ok=True)
@@ -241,9 +241,9 @@ class Tree:
             with suppress(OSError):  # not every file system has hard links
                 os.link(original, path)
                 return
-            mode = stat.S_IMODE(Path(original).stat().st_mode) & 0o777
+            access = Access.of(original)
         with self.open(source) as content:
-            self.write(target, content, mode=mode, below=below)
+            self.write(target, content, access=access, below=below)
 
     def unless_changed(self, name: str) -> AbstractContextManager[None]:
         """Look at an object of S3 now. Inside what is returned, requests that change it are refused

@@ -3,8 +3,36 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """Who may do what with a file."""
+
+    mode: int
+    """Permissions of owner, group and others."""
+
+    owner: tuple[int, int] | None
+    """Numbers of user and group; None where they are not known."""
+
+    @classmethod
+    def of(cls, path: str) -> Access:
+        """Look at a file. Raises OSError."""
+        found = Path(path).stat()
+        mode = stat.S_IMODE(found.st_mode) & 0o777
+        return cls(mode=mode, owner=(found.st_uid, found.st_gid))
+
+    def give_to(self, path: Path) -> None:
+        """Let a new file be so. Its owner can read and write it always; who is not root can't give
+        it to another owner."""
+        path.chmod(self.mode | 0o600)
+        if self.owner and os.geteuid() == 0:
+            with suppress(PermissionError):  # a network file system may map root to nobody
+                os.chown(path, *self.owner)
 
 
 def remove_empty(folder: Path) -> None:

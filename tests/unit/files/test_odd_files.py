@@ -15,6 +15,7 @@ from backup_tasks.printable import shown
 from backup_tasks.restore import file_swap
 from backup_tasks.restore.run_folder import at_rest
 from backup_tasks.storage.files import Tree
+from backup_tasks.storage.on_disk import Access
 
 KEPT = f"{at_rest('restore-1')}/kept"
 
@@ -167,14 +168,14 @@ def test_a_file_comes_back_with_its_mode(tree: Tree, media: Path, mode: int) -> 
     (media / "file").chmod(mode)
     entry = tree.entry("file")
 
-    tree.write(file_swap.staged("restore-1", "file"), BytesIO(b"1"), mode=entry.mode)
+    tree.write(file_swap.staged("restore-1", "file"), BytesIO(b"1"), access=entry.access)
     tree.move(file_swap.staged("restore-1", "file"), "again")
 
     assert mode_of(media / "again") == oct(mode)
 
 
 def test_its_owner_can_always_read_a_file_that_came_back(tree: Tree, media: Path) -> None:
-    tree.write("file", BytesIO(b"1"), mode=0o040)
+    tree.write("file", BytesIO(b"1"), access=Access(mode=0o040, owner=None))
 
     assert mode_of(media / "file") == "0o640"
 
@@ -189,10 +190,21 @@ def test_what_is_kept_lies_where_nobody_else_can_look(tree: Tree, media: Path) -
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_root_gives_a_file_back_to_its_owner(tree: Tree, media: Path) -> None:
+    (media / "file").write_text("1")
+    os.chown(media / "file", 12345, 23456)
+    entry = tree.entry("file")
+
+    tree.write("again", BytesIO(b"1"), access=entry.access)
+
+    assert ((media / "again").stat().st_uid, (media / "again").stat().st_gid) == (12345, 23456)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_what_root_restores_belongs_to_the_owner_of_the_folder(tree: Tree, media: Path) -> None:
     os.chown(media, 12345, 23456)
 
-    tree.write("2026/november/file", BytesIO(b"1"), mode=0o600)
+    tree.write("2026/november/file", BytesIO(b"1"), access=Access(mode=0o600, owner=None))
 
     made = [media / "2026", media / "2026/november", media / "2026/november/file"]
     assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(12345, 23456)}

@@ -102,13 +102,14 @@ def test_a_list_whose_sizes_do_not_add_up_is_refused(tmp_path: Path) -> None:
         list(read_index(file, replace(announced, total_size=2)))
 
 
-def test_a_mode_is_carried_and_may_be_left_out(tmp_path: Path) -> None:
-    entries = [replace(entry("a"), mode="0640"), entry("b")]
+def test_mode_and_owner_are_carried_and_may_be_left_out(tmp_path: Path) -> None:
+    entries = [replace(entry("a"), mode="0640", owner="33:1000"), entry("b")]
     announced = write_index(entries, tmp_path / "index")
 
     with (tmp_path / "index").open("rb") as file:
         assert list(read_index(file, announced)) == entries
-    assert (tmp_path / "index").read_bytes().count(b"mode") == 1
+    written = (tmp_path / "index").read_bytes()
+    assert (written.count(b"mode"), written.count(b"owner")) == (1, 1)
 
 
 @pytest.mark.parametrize("mode", [b'""', b'"640"', b'"4755"', b'"0o640"', b"416"])
@@ -117,4 +118,24 @@ def test_what_is_no_mode_is_refused(tmp_path: Path, mode: bytes) -> None:
     line = (LINE % b"a")[:-2] + b',"mode":' + mode + b"}\n"
 
     with pytest.raises(PackageDamaged, match="mode"):
+        list(read_index(BytesIO(line), announced))
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [
+        b'""',
+        b'"33"',
+        b'"www-data:www-data"',
+        b'"-1:-1"',
+        b'"4294967295:0"',
+        b'"1:99999999999"',
+        b"33",
+    ],
+)
+def test_what_is_no_owner_is_refused(tmp_path: Path, owner: bytes) -> None:
+    announced = write_index([entry("a")], tmp_path / "index")
+    line = (LINE % b"a")[:-2] + b',"mode":"0640","owner":' + owner + b"}\n"
+
+    with pytest.raises(PackageDamaged, match="owner"):
         list(read_index(BytesIO(line), announced))
