@@ -105,6 +105,14 @@ class Engine(ABC):
         words: after a promote it is gone. Nothing where a promote keeps live's structure."""
         return []
 
+    def complete(self, schema: str, tables: Sequence[str]) -> None:  # noqa: B027 - a load is exact
+        """Make what hangs on the live tables and not on those of a clone: a load leaves some of it
+        out, and live may have got more since. Raises DoesNotFit for what can't be made."""
+
+    def differences(self, schema: str, tables: Sequence[str]) -> list[str]:
+        """Return how tables of a schema differ in structure from live's, as `clone` does."""
+        return []
+
     @abstractmethod
     def at(self, schema: str) -> AbstractContextManager[None]:
         """Inside, the alias leads to the place for all code of this thread, project code included:

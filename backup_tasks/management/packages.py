@@ -26,6 +26,16 @@ def add_reading_options(parser: CommandParser) -> None:
     )
 
 
+def add_rebuild_option(parser: CommandParser) -> None:
+    """Add the option that lets the migrations build the tables."""
+    parser.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="Build the tables by the migrations, not as a copy of live's structure: what was "
+        "added to live's by hand is lost.",
+    )
+
+
 def add_part_options(parser: CommandParser) -> None:
     """Add the options that choose some of the models."""
     for option, told in [

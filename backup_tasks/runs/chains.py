@@ -63,11 +63,18 @@ PARAMS: Mapping[str, Mapping[str, Any]] = {
         "mode": "exact",
         "safety": True,
         "promote": True,
+        "rebuild": False,
         "on_conflict": "",
         "map_users": {},
         "missing_users": "",
     },
-    Run.Kind.DRILL: {**_READS, "type": "full", "mode": "exact", "promote": False},
+    Run.Kind.DRILL: {
+        **_READS,
+        "type": "full",
+        "mode": "exact",
+        "promote": False,
+        "rebuild": False,
+    },
     Run.Kind.CYCLE: {**_MAKES, **_READS, "mode": "exact", "promote": False},
     Run.Kind.REINIT: {"safety": True, "promote": True},
     Run.Kind.VERIFY: _READS,
@@ -90,6 +97,7 @@ package         name in the store or absolute path; "" for the newest
 identity        path of a file with an age identity; never a key
 allow_unsigned  accept a package whose signature is missing
 mode            exact: live becomes the package; merge: the package's rows go into live's tables
+rebuild         the tables are built by the migrations, where live's structure can't be cloned
 on_conflict     a merge: package or target, whose row is taken; "" refuses
 map_users       a merge: {user of the package: user of the target}, by natural key
 missing_users   a merge: null or placeholder, for users that nobody has; "" refuses

@@ -6,7 +6,8 @@ from typing import Any
 
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
-from backup_tasks.restore.rehearsal import refuse_unfit
+from backup_tasks.restore import structure
+from backup_tasks.restore.rehearsal import refuse_unfit, replaced_models
 from backup_tasks.restore.run_folder import Ask, held, with_folder
 from backup_tasks.steps import Work
 from backup_tasks.storage.file_storages import project_trees
@@ -20,7 +21,12 @@ def discard(work: Work) -> dict[str, Any]:
     settings = backup_settings()
     engine = engine_for(settings.database)
     schema = engine.schema_name("staging", work.run_id)
-    refuse_unfit(work.kind, work.workspace / "in", work.params, schema)
+    if schema in engine.schemas():  # an attempt before this one may have thrown it away
+        package = work.workspace / "in"
+        models = replaced_models(work.kind, package, work.params)
+        tables = [model._meta.db_table for model in models]
+        structure.make_like_live(engine, schema, tables, work.results)
+        refuse_unfit(work.kind, package, work.params, schema)
     left = engine.discard(schema)
     with held(with_folder(project_trees(), work.run_id), work.run_id, Ask(work.holds)) as folders:
         for folder in folders:

@@ -17,7 +17,7 @@ from backup_tasks.errors import DoesNotFit, ValidationFailed
 from backup_tasks.merge.referenced_keys import is_named, keys_of
 from backup_tasks.package.manifest import Manifest
 from backup_tasks.package.names import file_member
-from backup_tasks.restore import file_swap, migration_compatibility, test_results
+from backup_tasks.restore import file_swap, migration_compatibility, structure, test_results
 from backup_tasks.restore.contents import (
     codecs_of,
     entries_of,
@@ -46,6 +46,9 @@ def load(work: Work) -> dict[str, Any]:
     manifest = unpacked_manifest(folder, work.params)
     engine = engine_for(backup_settings().database)
     rows = _load_rows(work, engine, manifest, folder) if manifest.models else 0
+    if structure.is_clone(work.results) and work.params.get("mode") != "merge":
+        tables = [entry.table for entry in manifest.models]
+        engine.complete(engine.schema_name("staging", work.run_id), tables)
     trees = project_trees() if manifest.files is not None else []
     files = sum(_stage_files(work, manifest, folder, tree) for tree in trees)
     expected = expected_files(manifest, folder)

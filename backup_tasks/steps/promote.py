@@ -10,7 +10,7 @@ from backup_tasks import cleanup, moments
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.models import Run, UndoPoint
-from backup_tasks.restore import file_swap, undo_points
+from backup_tasks.restore import file_swap, structure, undo_points
 from backup_tasks.restore.concurrent_writes import concurrent_writes_warning, written_since_backup
 from backup_tasks.restore.contents import entries_of, keeps_other_files, unpacked_manifest
 from backup_tasks.restore.rehearsal import replaced_models
@@ -37,6 +37,9 @@ def promote(work: Work) -> dict[str, Any]:
     if point is None:
         cleanup.settle_others(work.run_id, ask)
     trees, models, plan = _prepared(work)
+    tables = sorted(model._meta.db_table for model in models)
+    if point is None:
+        structure.make_like_live(engine, schema, tables, work.results)
     with held(trees, work.run_id, ask) as folders:
         for folder in folders:
             plan(folder)
@@ -44,7 +47,7 @@ def promote(work: Work) -> dict[str, Any]:
             point = UndoPoint(
                 run_id=work.run_id,
                 schema=engine.schema_name("undo", work.run_id),
-                tables=sorted(model._meta.db_table for model in models),
+                tables=tables,
                 apps=sorted({model._meta.app_label for model in models}),
                 expires_at=moments.now() + settings.undo_for,
             )

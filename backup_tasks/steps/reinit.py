@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management import call_command
@@ -10,8 +11,9 @@ from django.utils.module_loading import import_string
 
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import Engine, engine_for
+from backup_tasks.errors import DoesNotFit
 from backup_tasks.models import Run
-from backup_tasks.restore import migration_compatibility
+from backup_tasks.restore import migration_compatibility, structure
 from backup_tasks.restore.contents import unpacked_manifest
 from backup_tasks.restore.rehearsal import refuse_unfit
 from backup_tasks.rows.dump import count_rows
@@ -51,16 +53,15 @@ def reinit(work: Work) -> dict[str, Any]:
 def _make(
     work: Work, settings: BackupSettings, engine: Engine, schema: str
 ) -> tuple[str, list[str]]:
-    warnings: list[str] = []
     if work.kind in (Run.Kind.RESTORE, Run.Kind.DRILL):
         manifest = unpacked_manifest(work.workspace / "in", work.params)
-        if migration_compatibility.is_of_live(manifest, settings):
+        if migration_compatibility.is_of_live(manifest, settings) and not _is_rebuild(work):
             work.progress(0, None, "cloning the structure")
             unequal = engine.clone(schema, _tables(settings))
             if not unequal:
-                return "clone", []
-            warnings = [f"the structure was migrated, not cloned: {line}" for line in unequal]
-        elif migration_compatibility.missing_migrations(manifest):
+                return structure.CLONE, []
+            raise _can_not_be_cloned(settings, unequal)
+        if migration_compatibility.missing_migrations(manifest):
             work.progress(0, None, "migrating staging to the package's migrations")
             engine.create(schema)
             with engine.at(schema):
@@ -70,7 +71,21 @@ def _make(
     engine.create(schema)
     with engine.at(schema):
         _migrate(settings)
-    return "migrations", warnings
+    return "migrations", []
+
+
+def _is_rebuild(work: Work) -> bool:
+    return bool(work.params.get("rebuild"))
+
+
+def _can_not_be_cloned(settings: BackupSettings, unequal: Sequence[str]) -> DoesNotFit:
+    return DoesNotFit(
+        "the structure of live's tables can't be cloned; what differs in the clone: "
+        + structure.listed(unequal),
+        obj=f"database {settings.database}",
+        hint="Live data was not touched. --rebuild builds the tables by the migrations instead: "
+        "what somebody added to them by hand, such as indexes and grants, is lost then.",
+    )
 
 
 def _tables(settings: BackupSettings) -> list[str]:

@@ -15,7 +15,7 @@ from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import ValidationFailed
 from backup_tasks.models import Run
 from backup_tasks.package.manifest import Manifest, ModelEntry
-from backup_tasks.restore import migration_compatibility, test_results
+from backup_tasks.restore import migration_compatibility, structure, test_results
 from backup_tasks.restore.contents import codecs_of, entries_of, unpacked_manifest
 from backup_tasks.restore.file_swap import staged
 from backup_tasks.rows.dump import Dumped, count_rows
@@ -34,7 +34,7 @@ _NAMED_THINGS = 10
 @test_results.judged("restore", proves=True)
 def validate(work: Work) -> dict[str, Any]:
     """Return {"counts": {model: rows}, "digests_equal": {model: bool}, "files", "files_equal",
-    "warnings"}.
+    "like_live", "warnings"}; `like_live`: whether staging has the structure of live.
 
     Staging is read with the code that dumped live. Raises ValidationFailed, naming each model that
     differs with both figures, each key that leads nowhere, each file, and what the project's own
@@ -49,13 +49,16 @@ def validate(work: Work) -> dict[str, Any]:
             problems += _project_checks(settings)
             equal: dict[str, bool] = {}
             files: int | None = 0
+            like_live = False
         else:
             folder = work.workspace / "in"
             manifest = unpacked_manifest(folder, work.params)
             counts, equal, problems = _validate_rows(work, manifest, engine, schema)
             files, lost = _validate_files(work, manifest, folder)
             problems += lost
-            if not problems and (since := migration_compatibility.missing_migrations(manifest)):
+            since = migration_compatibility.missing_migrations(manifest)
+            like_live = structure.is_clone(work.results) and not since
+            if since and not problems:
                 work.progress(0, len(since), "migrating forward")
                 migration_compatibility.bring_forward(settings)
             if manifest.models:
@@ -74,13 +77,14 @@ def validate(work: Work) -> dict[str, Any]:
         "digests_equal": equal,
         "files": files,
         "files_equal": proven,
+        "like_live": like_live,
         "warnings": _lost_structure(work, engine, schema),
     }
 
 
 def _lost_structure(work: Work, engine: Engine, schema: str) -> list[str]:
     """Say what a promote would take from live's tables, where no clone of them is promoted."""
-    if work.results.get("reinit", {}).get("made_by") == "clone":
+    if structure.is_clone(work.results):
         return []
     tables = [model._meta.db_table for model in full_scope(backup_settings()).included]
     if missing := engine.missing_in(schema, tables):

@@ -19,6 +19,16 @@ def writable_columns(cursor: Any, schema: str, table: str) -> str:
     return str(cursor.fetchone()[0])
 
 
+def copy_rows(cursor: Any, source: str, target: str, table: str) -> None:
+    """Insert the rows of the table of one schema into that of another, with all columns that are
+    not generated."""
+    names = writable_columns(cursor, target, table)
+    cursor.execute(
+        f"INSERT INTO {qualified(target, table)} ({names}) OVERRIDING SYSTEM VALUE"
+        f" SELECT {names} FROM {qualified(source, table)}"
+    )
+
+
 def drop_not_null(cursor: Any, schema: str, table: str, keep: Sequence[str]) -> None:
     """Drop NOT NULL from all columns except those in `keep`."""
     cursor.execute(

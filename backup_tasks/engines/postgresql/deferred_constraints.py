@@ -86,8 +86,10 @@ def drop_indexes_and_constraints(cursor: Any, schema: str, tables: Sequence[str]
     parameters = [quoted(schema), list(tables)]
     condition = "c.relnamespace = %s::regnamespace AND c.relname = ANY(%s)"
     cursor.execute(
-        "SELECT c.relname, t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
-        f" WHERE {condition} AND NOT t.tgisinternal AND t.tgenabled = 'O'",
+        "SELECT c.relname, t.tgname,"
+        " CASE t.tgenabled WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE' END"
+        " FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
+        f" WHERE {condition} AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')",
         parameters,
     )
     triggers = cursor.fetchall()
@@ -110,7 +112,7 @@ def drop_indexes_and_constraints(cursor: Any, schema: str, tables: Sequence[str]
     indexes = cursor.fetchall()
     for name, _ in indexes:
         cursor.execute(f"DROP INDEX {qualified(schema, name)}")
-    for table, name in triggers:
+    for table, name, _ in triggers:
         cursor.execute(f"ALTER TABLE {qualified(schema, table)} DISABLE TRIGGER {quoted(name)}")
     return [
         *(definition for _, definition in indexes),
@@ -119,7 +121,7 @@ def drop_indexes_and_constraints(cursor: Any, schema: str, tables: Sequence[str]
             for table, name, definition in constraints
         ),
         *(
-            f"ALTER TABLE {qualified(schema, table)} ENABLE TRIGGER {quoted(name)}"
-            for table, name in triggers
+            f"ALTER TABLE {qualified(schema, table)} {enable} TRIGGER {quoted(name)}"
+            for table, name, enable in triggers
         ),
     ]

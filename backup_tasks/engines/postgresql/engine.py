@@ -25,6 +25,7 @@ from backup_tasks.engines.postgresql import (
     bulk_load,
     columns,
     fencing,
+    inventory,
     privileges,
     row_security,
     schemas_of_tenants,
@@ -35,7 +36,12 @@ from backup_tasks.engines.postgresql import (
     views,
 )
 from backup_tasks.engines.postgresql.bulk_load import BulkLoad
-from backup_tasks.engines.postgresql.location import ExpectedLocation, schema_gone, schema_oid
+from backup_tasks.engines.postgresql.location import (
+    ExpectedLocation,
+    live_cursor,
+    schema_gone,
+    schema_oid,
+)
 from backup_tasks.engines.postgresql.other_aliases import others_read_only
 from backup_tasks.engines.postgresql.schema_removal import remove_schema
 from backup_tasks.engines.postgresql.staging_guard import GuardedConnection, guarded_connection
@@ -93,7 +99,7 @@ class PostgreSQL(MergingEngine):
         exist, or another attempt has created it anew."""
         live = self.live
         with live.cursor() as cursor:
-            expected = ExpectedLocation.of(cursor, schema, lambda: _live_cursor(live))
+            expected = ExpectedLocation.of(cursor, schema, lambda: live_cursor(live))
         if self._created_oids.get(schema, expected.schema_oid) != expected.schema_oid:
             raise schema_gone(schema)
         # Rows that are copied from live then come from one snapshot, so no reference dangles.
@@ -172,18 +178,23 @@ class PostgreSQL(MergingEngine):
     def clone(self, schema: str, tables: Sequence[str]) -> list[str]:
         self.create(schema)
         with self._bounded_transaction() as cursor:
-            table_definitions.copy(
-                cursor, self._live_schema, schema, [*tables, "django_migrations"]
-            )
-            cursor.execute(
-                f"INSERT INTO {quoted(schema)}.django_migrations OVERRIDING SYSTEM VALUE"
-                f" SELECT * FROM {quoted(self._live_schema)}.django_migrations"
-            )
-            differences = table_definitions.differences(cursor, self._live_schema, schema, tables)
+            differences = table_definitions.clone(cursor, self._live_schema, schema, tables)
             # The tables' locks keep others from dropping the schema until the commit.
             if schema_oid(cursor, schema) != self._created_oids[schema]:
                 raise schema_gone(schema)
             return differences
+
+    def complete(self, schema: str, tables: Sequence[str]) -> None:
+        with self._bounded_transaction() as cursor:
+            table_definitions.complete(cursor, self._live_schema, schema, tables)
+
+    def missing_in(self, schema: str, tables: Sequence[str]) -> list[str]:
+        with self._bounded_transaction() as cursor:
+            return table_definitions.missing_in(cursor, self._live_schema, schema, tables)
+
+    def differences(self, schema: str, tables: Sequence[str]) -> list[str]:
+        with self._bounded_transaction() as cursor:
+            return table_definitions.differences(cursor, self._live_schema, schema, tables)
 
     @contextmanager
     def at(self, schema: str) -> Iterator[None]:
@@ -233,12 +244,7 @@ class PostgreSQL(MergingEngine):
             return
         with self._load.filling(tables) as cursor:
             for table in tables:
-                names = columns.writable_columns(cursor, self._current_schema, table)
-                cursor.execute(
-                    f"INSERT INTO {qualified(self._current_schema, table)} ({names})"
-                    f" OVERRIDING SYSTEM VALUE SELECT {names}"
-                    f" FROM {qualified(self._live_schema, table)}"
-                )
+                columns.copy_rows(cursor, self._live_schema, self._current_schema, table)
 
     def load_keys(self, table: str, known: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         with connections[self.alias].cursor() as cursor:
@@ -291,10 +297,18 @@ class PostgreSQL(MergingEngine):
     ) -> None:
         if schema is None:
             self._probe()
+            with self.live.cursor() as cursor:
+                inventory.refuse(cursor, self._live_schema, tables)
             return
         with self._bounded_transaction() as cursor:
-            swap.refuse_what_does_not_fit(cursor, self._live_schema, schema, tables)
-            bulk_load.refuse_unfinished_load(cursor, schema)
+            self._refuse_unfit(cursor, schema, tables)
+            views.build_materialized(self.alias, cursor, self._live_schema, schema, tables)
+            transaction.set_rollback(True, self.alias)
+
+    def _refuse_unfit(self, cursor: Any, schema: str, tables: Sequence[str]) -> None:
+        swap.refuse_what_does_not_fit(cursor, self._live_schema, schema, tables)
+        inventory.refuse(cursor, self._live_schema, tables)
+        bulk_load.refuse_unfinished_load(cursor, schema)
 
     def promote(
         self,
@@ -305,8 +319,9 @@ class PostgreSQL(MergingEngine):
         keep: str,
         record: Callable[[], None],
     ) -> float:
-        self.rehearse_promote(tables, apps=apps, schema=schema)
         with self._bounded_transaction() as cursor:
+            self._refuse_unfit(cursor, schema, tables)
+            table_definitions.give_to_same_roles(cursor, self._live_schema, schema, tables)
             views.build_materialized(self.alias, cursor, self._live_schema, schema, tables)
         return self._retry_lock(lambda: self._swap(schema, tables, apps, keep, record))
 
@@ -332,15 +347,3 @@ class PostgreSQL(MergingEngine):
                 comment=self._schema_comment(),
             )
         return time.monotonic() - began
-
-
-@contextmanager
-def _live_cursor(live: BaseDatabaseWrapper) -> Iterator[Any]:
-    """Give a cursor of a new connection to live, in autocommit mode."""
-    connection = live.copy()
-    connection.settings_dict["OPTIONS"].pop("pool", None)
-    try:
-        with connection.cursor() as cursor:
-            yield cursor
-    finally:
-        connection.close()

@@ -3,9 +3,12 @@ the answer compared with what is expected."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.engines.base import quoted
 from backup_tasks.engines.postgresql import outside_staging
@@ -142,3 +145,15 @@ def left_staging(schema: str, names: Sequence[str]) -> LeftStaging:
         "functions and triggers: what they name without one is found in staging, and in live when "
         "they run there.",
     )
+
+
+@contextmanager
+def live_cursor(live: BaseDatabaseWrapper) -> Iterator[Any]:
+    """Give a cursor of a new connection to live, in autocommit mode."""
+    connection = live.copy()
+    connection.settings_dict["OPTIONS"].pop("pool", None)
+    try:
+        with connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()

@@ -1,4 +1,4 @@
-"""Privileges on PostgreSQL tables."""
+"""Privileges on PostgreSQL databases, functions, types and sequences."""
 
 from __future__ import annotations
 
@@ -20,21 +20,6 @@ def refuse_without_schemas(cursor: Any) -> None:
             f"the role {role} may not make schemas, and staging is one",
             obj=f"database {database}",
             hint=f"GRANT CREATE ON DATABASE {quoted(database)} TO {quoted(role)}",
-        )
-
-
-def copy(cursor: Any, old: str, schema: str, table: str) -> None:
-    """Grant on the table what other roles were granted on `old`, a qualified name."""
-    cursor.execute(
-        "SELECT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END,"
-        " a.privilege_type, a.is_grantable FROM pg_class c, aclexplode(c.relacl) a"
-        " WHERE c.oid = %s::regclass AND a.grantee <> c.relowner",
-        [old],
-    )
-    for grantee, privilege, grantable in cursor.fetchall():
-        option = " WITH GRANT OPTION" if grantable else ""
-        cursor.execute(
-            f"GRANT {privilege} ON {quoted(schema)}.{quoted(table)} TO {grantee}{option}"
         )
 
 

@@ -8,17 +8,26 @@ again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError
 
 from backup_tasks.engines.base import qualified, quoted
-from backup_tasks.engines.postgresql import privileges, schema_objects, table_definitions, views
+from backup_tasks.engines.postgresql import functions, schema_objects, table_definitions, views
 from backup_tasks.errors import DoesNotFit, Misconfigured
 
 LOCK_TIMEOUT_MS = 500
 """For all tables together. Below deadlock_timeout (1 s), after which the server would end a client
 that waits for a table that is locked already and holds one that is not."""
+
+_INSIDE = (
+    "(SELECT coalesce(array_agg(oid), '{}') AS tables FROM pg_class"
+    " WHERE relnamespace = %(schema)s::regnamespace AND relname = ANY(%(tables)s)) i"
+)
+_ACROSS = (
+    "k.contype = 'f' AND k.conparentid = 0"
+    " AND (k.conrelid = ANY(i.tables)) <> (k.confrelid = ANY(i.tables))"
+)
 
 
 def create_schema(cursor: Any, schema: str, comment: str) -> None:
@@ -73,6 +82,7 @@ def swap(
     transaction."""
     present = table_definitions.tables_in(cursor, live, tables)
     found_views = views.find(cursor, live, present)
+    found_functions = functions.find(cursor, live, present)
     materialized = [view.name for view in found_views if view.materialized]
     create_schema(cursor, keep, comment)
     # First, since who reads one of these waits for no table.
@@ -80,82 +90,86 @@ def swap(
     for name in materialized:
         _set_schema(cursor, live, name, keep)
     plain_views = [view.qualified_name for view in found_views if not view.materialized]
-    _lock(
-        cursor, live, [*present, *_related_tables(cursor, live, present)], views_first=plain_views
-    )
+    names = [qualified(live, name) for name in present]
+    _lock(cursor, [*plain_views, *names, *_related_tables(cursor, live, present)])
     live_keys = _drop_keys_across_swap(cursor, live, present, live)
-    statements = _keys_to_add(
-        live_keys, _drop_keys_across_swap(cursor, schema, tables, live), tables
-    )
+    new_keys = _drop_keys_across_swap(cursor, schema, tables, live)
     for name in present:
         _set_schema(cursor, live, name, keep)
     for name in (*tables, *materialized):
-        if name in present or name in materialized:
-            privileges.copy(cursor, qualified(keep, name), schema, name)
         _set_schema(cursor, schema, name, live)
     replaced = schema_objects.swap(cursor, live, schema, keep)
     cursor.execute("SELECT set_config('search_path', %s, true)", [quoted(live)])
-    _add_keys_across_swap(cursor, statements, live)
+    _add_keys_across_swap(cursor, _keys_to_add(live_keys, new_keys), live)
     views.replace(cursor, found_views)
+    functions.replace(cursor, found_functions)
     schema_objects.refuse_users_outside(cursor, replaced, keep)
     _swap_migrations(cursor, live, schema, keep, apps)
 
 
 def _related_tables(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
-    """Return the other tables of the schema that foreign keys lead to, or come from."""
+    """Return the other tables, of whatever schema, that foreign keys lead to, or come from."""
     cursor.execute(
-        "SELECT DISTINCT n.relname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid"
-        " JOIN pg_class o ON o.oid = k.confrelid JOIN pg_class n ON n.oid IN (c.oid, o.oid)"
-        " WHERE k.contype = 'f' AND c.relnamespace = %s::regnamespace"
-        " AND o.relnamespace = c.relnamespace AND NOT n.relname = ANY(%s)"
-        " AND (c.relname = ANY(%s) OR o.relname = ANY(%s)) ORDER BY n.relname",
-        [quoted(schema), *[list(tables)] * 3],
+        "SELECT DISTINCT format('%%I.%%I', s.nspname, n.relname)"
+        f" FROM {_INSIDE}, pg_constraint k JOIN pg_class n ON n.oid IN (k.conrelid, k.confrelid)"
+        f" JOIN pg_namespace s ON s.oid = n.relnamespace WHERE {_ACROSS}"
+        " AND NOT n.oid = ANY(i.tables) ORDER BY 1",
+        {"schema": quoted(schema), "tables": list(tables)},
     )
     return [name for (name,) in cursor.fetchall()]
 
 
-def _lock(cursor: Any, schema: str, tables: Sequence[str], views_first: Sequence[str]) -> None:
+def _lock(cursor: Any, names: Sequence[str]) -> None:
     """Lock all tables that change, in one statement: nothing is waited for after it. Views over
     them come first, as they do when a client reads one."""
-    if not tables:
+    if not names:
         return
-    names = ", ".join([*views_first, *(f"{quoted(schema)}.{quoted(name)}" for name in tables)])
     cursor.execute(f"SET LOCAL statement_timeout = {LOCK_TIMEOUT_MS}")
-    cursor.execute(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE")
+    cursor.execute(f"LOCK TABLE {', '.join(names)} IN ACCESS EXCLUSIVE MODE")
     cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
+
+
+class _CrossingKey(NamedTuple):
+    """A foreign key between a table that is replaced and one that stays."""
+
+    comes_from_inside: bool
+    table: str
+    name: str
+    add: str
+    """The statements that add it again, by name, once the new tables are live's."""
 
 
 def _drop_keys_across_swap(
     cursor: Any, schema: str, tables: Sequence[str], live: str
-) -> list[tuple[str, str]]:
-    """Drop the foreign keys between the tables and those that stay where they are; return the table
-    of each, and the statement that fastens it again, by name, once the tables are live's."""
+) -> list[_CrossingKey]:
+    """Drop the foreign keys between the tables and those that stay where they are, of whatever
+    schema; return them."""
     cursor.execute("SELECT set_config('search_path', %s, true)", [quoted(schema)])
     cursor.execute(
-        "SELECT c.relname, k.conname, pg_get_constraintdef(k.oid) FROM pg_constraint k"
-        " JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class o ON o.oid = k.confrelid"
-        " WHERE k.contype = 'f' AND c.relnamespace = %s::regnamespace"
-        " AND o.relnamespace = c.relnamespace"
-        " AND (c.relname = ANY(%s)) <> (o.relname = ANY(%s))",
-        [quoted(schema), list(tables), list(tables)],
+        "SELECT k.conrelid = ANY(i.tables), n.nspname, c.relname, k.conname,"
+        " pg_get_constraintdef(k.oid), quote_literal(obj_description(k.oid, 'pg_constraint'))"
+        f" FROM {_INSIDE}, pg_constraint k JOIN pg_class c ON c.oid = k.conrelid"
+        f" JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {_ACROSS} ORDER BY k.oid",
+        {"schema": quoted(schema), "tables": list(tables)},
     )
     keys = []
-    for table, name, definition in cursor.fetchall():
-        cursor.execute(f"ALTER TABLE {qualified(schema, table)} DROP CONSTRAINT {quoted(name)}")
-        alter = f"ALTER TABLE {qualified(live, table)}"
-        keys.append((table, f"{alter} ADD CONSTRAINT {quoted(name)} {definition}"))
+    for inside, owner, table, name, definition, comment in cursor.fetchall():
+        cursor.execute(f"ALTER TABLE {qualified(owner, table)} DROP CONSTRAINT {quoted(name)}")
+        at = qualified(live if inside else owner, table)
+        add = f"ALTER TABLE {at} ADD CONSTRAINT {quoted(name)} {definition}"
+        if comment:
+            add += f"; COMMENT ON CONSTRAINT {quoted(name)} ON {at} IS {comment}"
+        keys.append(_CrossingKey(inside, table, name, add))
     return keys
 
 
-def _keys_to_add(
-    live_keys: Sequence[tuple[str, str]], new_keys: Sequence[tuple[str, str]], tables: Sequence[str]
-) -> list[str]:
-    """Return the foreign keys to fasten: those of live's tables that stay, and those that the new
-    tables brought. A kept table has none any more: it takes those of the one it replaces."""
-    with_keys = {table for table, _ in new_keys if table in tables}
-    return [sql for table, sql in live_keys if table not in with_keys] + [
-        sql for table, sql in new_keys if table in with_keys
-    ]
+def _keys_to_add(live_keys: Sequence[_CrossingKey], new_keys: Sequence[_CrossingKey]) -> list[str]:
+    """Return the statements that add the foreign keys: those of the new tables, and live's. A kept
+    table has none any more, and a clone has none to other schemas: they take those of the tables
+    that they replace."""
+    added = [key for key in new_keys if key.comes_from_inside]
+    names = {key[:3] for key in added}
+    return [key.add for key in live_keys if key[:3] not in names] + [key.add for key in added]
 
 
 def _add_keys_across_swap(cursor: Any, statements: Sequence[str], live: str) -> None:

@@ -1,74 +1,64 @@
 """The structure of PostgreSQL tables: copied from one schema to another, and compared.
 
-Names of indexes and constraints are kept, since later migrations refer to them; `CREATE TABLE …
-LIKE` alone would choose new ones. Definitions are read while the source is the search path, so that
-they name its tables without a schema, and executed while the copy comes first on the path.
+`object_definitions` tells what hangs on tables. Definitions are read while live's own search path
+is set, so that they name its tables, types and functions without a schema, and executed while the
+copy comes first on the path: types and functions are found where live finds them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from backup_tasks.engines.base import quoted
+from django.db import DatabaseError, transaction
 
-_TABLES_QUERY = (
-    "SELECT c.oid, c.relname, array_to_string(c.reloptions, ', '),"
-    " quote_literal(obj_description(c.oid, 'pg_class')) FROM pg_class c"
-    " WHERE c.relnamespace = %s::regnamespace AND c.relkind = 'r' AND c.relname = ANY(%s)"
-    " ORDER BY c.relname"
+from backup_tasks.engines.base import qualified, quoted
+from backup_tasks.engines.postgresql import columns
+from backup_tasks.engines.postgresql.object_definitions import (
+    COMPARED,
+    DEFINITIONS,
+    NAMED,
+    RELATIONS,
+    Definition,
 )
+from backup_tasks.errors import DoesNotFit
 
-# What makes tables what they are, one SELECT of (table, what, name, definition) per kind, of the
-# tables with these oids.
-_DEFINITION_QUERIES = (
+Key = tuple[str, str, str]
+"""Table, kind and name of an object."""
+
+_SCRATCH = "backup_tasks_scratch"
+"""A schema that no other connection ever sees."""
+
+_TABLES = """
+    SELECT c.relname, format('CREATE %%s TABLE %%s.%%I (LIKE %%I.%%I INCLUDING DEFAULTS'
+           ' INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION) USING %%I',
+           CASE c.relpersistence WHEN 'u' THEN 'UNLOGGED' END, %(schema)s, c.relname,
+           n.nspname, c.relname, m.amname)
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_am m ON m.oid = c.relam
+     WHERE c.oid = ANY(%(oids)s) AND c.relkind = 'r' ORDER BY c.relname
+"""
+
+# The sequences of the columns, under their names, and the defaults that draw from one of them.
+_SEQUENCES = (
     """
-    SELECT a.attrelid, 'column', a.attname, concat_ws(' ', format_type(a.atttypid, a.atttypmod),
-           CASE WHEN a.attnotnull THEN 'not null' END, a.attidentity, a.attgenerated,
-           CASE WHEN s.oid IS NULL THEN pg_get_expr(d.adbin, d.adrelid, true)
-                ELSE 'serial' END,
-           CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
-           a.attstorage, a.attcompression, col_description(a.attrelid, a.attnum))
-      FROM pg_attribute a
-      JOIN pg_type t ON t.oid = a.atttypid
-      LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-      LEFT JOIN pg_depend o ON o.refobjid = a.attrelid AND o.refobjsubid = a.attnum
-            AND o.classid = 'pg_class'::regclass AND o.deptype = 'a'
-      LEFT JOIN pg_class s ON s.oid = o.objid AND s.relkind = 'S'
-     WHERE a.attrelid = ANY(%s) AND a.attnum > 0 AND NOT a.attisdropped
-     ORDER BY a.attnum
+    SELECT r.relname, CASE a.attidentity WHEN '' THEN
+           format('CREATE %%s SEQUENCE %%s OWNED BY %%s.%%I',
+                  CASE s.relpersistence WHEN 'u' THEN 'UNLOGGED' END, s.here, r.here, a.attname)
+           ELSE format('ALTER TABLE %%s ALTER COLUMN %%I ADD GENERATED %%s AS IDENTITY'
+                  ' (SEQUENCE NAME %%s)', r.here, a.attname,
+                  CASE a.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, s.here) END
+      FROM sequences s JOIN r ON r.oid = s.owner
+      JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum = s.attnum
     """,
     """
-    SELECT x.indrelid, 'index', i.relname, pg_get_indexdef(i.oid, 0, true)
-      FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
-     WHERE x.indrelid = ANY(%s)
-       AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = i.oid)
-     ORDER BY i.relname
-    """,
-    """
-    SELECT k.conrelid, CASE k.contype WHEN 'f' THEN 'foreign key' WHEN 'c' THEN 'check'
-                                      ELSE 'constraint' END,
-           k.conname, pg_get_constraintdef(k.oid, true)
-      FROM pg_constraint k
-     WHERE k.conrelid = ANY(%s) AND k.contype IN ('p', 'u', 'x', 'c', 'f')
-     ORDER BY k.contype = 'f', k.conname
-    """,
-    """
-    SELECT g.tgrelid, 'trigger', g.tgname,
-           pg_get_triggerdef(g.oid, true) || ' ' || g.tgenabled::text
-      FROM pg_trigger g WHERE g.tgrelid = ANY(%s) AND NOT g.tgisinternal ORDER BY g.tgname
-    """,
-    """
-    SELECT p.polrelid, 'policy', p.polname, concat_ws(' ', p.polcmd, p.polpermissive,
-           p.polroles::text, pg_get_expr(p.polqual, p.polrelid),
-           pg_get_expr(p.polwithcheck, p.polrelid))
-      FROM pg_policy p WHERE p.polrelid = ANY(%s) ORDER BY p.polname
-    """,
-    """
-    SELECT c.oid, 'table', 'itself', concat_ws(' ', c.relpersistence, c.reltablespace::text,
-           array_to_string(c.reloptions, ','), c.relrowsecurity, c.relforcerowsecurity,
-           c.relreplident, obj_description(c.oid, 'pg_class'))
-      FROM pg_class c WHERE c.oid = ANY(%s)
+    SELECT r.relname, format('ALTER TABLE %%s ALTER COLUMN %%I SET DEFAULT %%s', r.here, a.attname,
+           pg_get_expr(d.adbin, d.adrelid))
+      FROM r JOIN pg_attrdef d ON d.adrelid = r.oid
+      JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum = d.adnum AND a.attgenerated = ''
+     WHERE EXISTS (SELECT 1 FROM pg_depend p JOIN sequences s ON s.oid = p.refobjid
+                    WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid
+                      AND p.refclassid = 'pg_class'::regclass)
     """,
 )
 
@@ -83,121 +73,253 @@ def tables_in(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
     return [name for (name,) in cursor.fetchall()]
 
 
+def clone(cursor: Any, source: str, target: str, tables: Sequence[str]) -> list[str]:
+    """Make empty copies of the tables, and a full one of `django_migrations`; return what is not
+    equal all the same, in words. Inside a transaction, whose search path is live's."""
+    copy(cursor, source, target, [*tables, "django_migrations"])
+    columns.copy_rows(cursor, source, target, "django_migrations")
+    return differences(cursor, source, target, tables)
+
+
 def copy(cursor: Any, source: str, target: str, tables: Sequence[str]) -> None:
-    """Make empty copies of the tables in the schema `target`. Inside a transaction."""
-    _set_search_path(cursor, source)
-    cursor.execute(_TABLES_QUERY, [quoted(source), list(tables)])
-    found = cursor.fetchall()
-    definitions = _definitions(cursor, [oid for oid, *_ in found])
-    statements: list[str] = []
-    for oid, name, options, comment in found:
-        new, original = (f"{quoted(schema)}.{quoted(name)}" for schema in (target, source))
-        cursor.execute(
-            f"CREATE TABLE {new} (LIKE {original} INCLUDING ALL EXCLUDING INDEXES)"
-            + (f" WITH ({options})" if options else "")
-        )
-        statements += [definition for what, _, definition in definitions[oid] if what == "index"]
-        statements += [
-            f"ALTER TABLE {quoted(name)} ADD CONSTRAINT {quoted(constraint)} {definition}"
-            for what, constraint, definition in definitions[oid]
-            if what == "constraint"
-        ]
-        statements += [f"COMMENT ON TABLE {quoted(name)} IS {comment}"] if comment else []
-    statements += _sequence_statements(cursor, [oid for oid, *_ in found], target)
-    for oid, name, *_ in found:
-        statements += [
-            f"ALTER TABLE {quoted(name)} ADD CONSTRAINT {quoted(key)} {definition}"
-            for what, key, definition in definitions[oid]
-            if what == "foreign key"
-        ]
-        statements += [
-            definition[:-2]
-            for what, _, definition in definitions[oid]
-            if what == "trigger" and definition.endswith(" O")
-        ]
-    # The copies first; types, functions and extensions are found where live finds them.
-    _set_search_path(cursor, target, source)
-    for statement in statements:
-        cursor.execute(statement)
-    _set_search_path(cursor, source)
+    """Make empty copies of the tables in the schema `target`, with all that hangs on them. Inside a
+    transaction, whose search path is live's. Raises DoesNotFit for what can't be made."""
+    create_tables(cursor, source, target, tables)
+    complete(cursor, source, target, tables)
+
+
+def create_tables(cursor: Any, source: str, target: str, tables: Sequence[str]) -> None:
+    """Make empty copies of the tables with their columns and sequences, and without what an INSERT
+    would have to keep up. Inside a transaction, whose search path is live's."""
+    create, sequences = _creating(cursor, source, target, tables)
+    objects = definitions(cursor, source, tables, told_for=target)
+    first = [definition for definition in objects if definition.kind == "sequence"]
+    with looking_in(cursor, target):
+        # What an option of the session would choose is written in each statement, or is not live's.
+        cursor.execute("SELECT set_config('default_tablespace', '', true)")
+        for table, statement in create:
+            _execute(cursor, statement, f"table {table}")
+        for table, statement in sequences[0]:
+            _execute(cursor, statement, f"table {table}")
+        forget_default_privileges(cursor, target, tables)
+        for made in first:
+            _execute(cursor, f"{made.text} RESTART", f"sequence {made.name}")
+        for table, statement in sequences[1]:
+            _execute(cursor, statement, f"table {table}")
+
+
+def complete(cursor: Any, source: str, target: str, tables: Sequence[str]) -> None:
+    """Make what hangs on the tables of the source and is not there on those of the target. Inside a
+    transaction, whose search path is live's. Raises DoesNotFit for what can't be made."""
+    _make(cursor, source, target, tables, definitions(cursor, source, tables, told_for=target))
+
+
+def give_to_same_roles(cursor: Any, source: str, target: str, tables: Sequence[str]) -> None:
+    """Let tables of whatever structure belong to who owns the source's, and let roles do with them
+    what they may do with those. Inside a transaction, like `complete`."""
+    wanted = definitions(cursor, source, tables, told_for=target)
+    roles = [definition for definition in wanted if _is_of_table_s_roles(definition)]
+    _make(cursor, source, target, tables_in(cursor, target, tables), roles)
+
+
+def _is_of_table_s_roles(definition: Definition) -> bool:
+    return definition.kind in ("owner", "privileges") and definition.name in (
+        "itself",
+        definition.table,
+    )
+
+
+def _make(
+    cursor: Any, source: str, target: str, tables: Sequence[str], wanted: Sequence[Definition]
+) -> None:
+    _let_roles_in(cursor, source, target, tables)
+    with looking_in(cursor, target):
+        there = set(definitions(cursor, target, tables, told_for=target))
+        made = {definition[:3] for definition in there if definition.kind in NAMED}
+        for definition in wanted:
+            if definition in there or definition.kind in COMPARED or definition[:3] in made:
+                continue
+            _execute(cursor, definition.text, _described(definition))
 
 
 def differences(cursor: Any, source: str, target: str, tables: Sequence[str]) -> list[str]:
-    """Return in words how the tables of the two schemas differ in structure.
+    """Return in words how the tables of the two schemas differ in structure. Inside a transaction,
+    whose search path is live's.
 
-    What both use of the source, an extension's types say, is looked for there on both sides: it has
-    the same name then. A foreign key of the copy that leads to the source's tables is a difference.
+    The text of an expression need not read back as the same text (T26): texts that differ are
+    parsed once more, both of them, before they count as different.
     """
-    in_source = _descriptions(cursor, tables, source)
-    in_target = _descriptions(cursor, tables, target, source) | _foreign_keys_out(
-        cursor, tables, target
+    theirs, ours = _different(cursor, source, target, tables)
+    return sorted([*map(str, theirs | ours), *_missing(cursor, source, target, tables)])
+
+
+def missing_in(cursor: Any, source: str, target: str, tables: Sequence[str]) -> list[str]:
+    """Return what the tables of the source have and those of the target have not, in words; without
+    their owners and privileges, which a promote gives to whatever tables."""
+    theirs, _ = _different(cursor, source, target, tables)
+    return sorted(_described(each) for each in theirs if not _is_of_table_s_roles(each))
+
+
+def _different(
+    cursor: Any, source: str, target: str, tables: Sequence[str]
+) -> tuple[set[Definition], set[Definition]]:
+    """Return what only one of the two has: the source, the target."""
+    theirs = set(definitions(cursor, source, tables, told_for=target))
+    with looking_in(cursor, target):
+        ours = set(definitions(cursor, target, tables, told_for=target))
+    theirs, ours = theirs - ours, ours - theirs
+    if again := _worth_parsing(theirs) & _worth_parsing(ours):
+        parsed = [_parsed_once_more(cursor, schema, again) for schema in (source, target)]
+        equal = {definition[:3] for definition in parsed[0] & parsed[1]}
+        theirs = {definition for definition in theirs if definition[:3] not in equal}
+        ours = {definition for definition in ours if definition[:3] not in equal}
+    return theirs, ours
+
+
+def definitions(
+    cursor: Any, schema: str, names: Sequence[str], *, told_for: str
+) -> list[Definition]:
+    """Return what hangs on tables and materialized views of a schema, in the order in which it is
+    made, as the statements that make it in the schema `told_for`."""
+    found = _oids(cursor, schema, names)
+    asked = {"oids": [*found], "schema": quoted(told_for)}
+    result = []
+    for query in DEFINITIONS:
+        cursor.execute(RELATIONS + query, asked)
+        result += [Definition(found[oid], *rest) for oid, *rest in cursor.fetchall()]
+    return result
+
+
+@contextmanager
+def looking_in(cursor: Any, *schemas: str) -> Iterator[None]:
+    """Inside, the transaction finds names in the schemas before it looks where it did."""
+    cursor.execute("SELECT current_setting('search_path'), current_schemas(false)::text[]")
+    before, path = cursor.fetchone()
+    now = ", ".join(map(quoted, dict.fromkeys((*schemas, *path))))
+    cursor.execute("SELECT set_config('search_path', %s, true)", [now])
+    yield
+    cursor.execute("SELECT set_config('search_path', %s, true)", [before])
+
+
+def _oids(cursor: Any, schema: str, names: Sequence[str]) -> dict[int, str]:
+    cursor.execute(
+        "SELECT oid, relname FROM pg_class WHERE relnamespace = %s::regnamespace"
+        " AND relkind IN ('r', 'm') AND relname = ANY(%s) ORDER BY relname",
+        [quoted(schema), list(names)],
     )
-    _set_search_path(cursor, source)
-    return [
-        f"{table}: {what} {name}: {text}"
-        for table, what, name, text in sorted(in_source ^ in_target)
-    ]
+    return dict(cursor.fetchall())
 
 
-def _descriptions(cursor: Any, tables: Sequence[str], *path: str) -> set[tuple[str, str, str, str]]:
-    """Describe the tables of the first schema of the path."""
-    _set_search_path(cursor, *path)
-    cursor.execute(_TABLES_QUERY, [quoted(path[0]), list(tables)])
-    names = {oid: name for oid, name, *_ in cursor.fetchall()}
+def _creating(
+    cursor: Any, source: str, target: str, tables: Sequence[str]
+) -> tuple[list[tuple[str, str]], list[list[tuple[str, str]]]]:
+    """Return the statements that make the tables, and those that make their sequences and the
+    defaults that draw from them, each with its table."""
+    asked = {"oids": [*_oids(cursor, source, tables)], "schema": quoted(target)}
+    cursor.execute(_TABLES, asked)
+    create = cursor.fetchall()
+    sequences = []
+    for query in _SEQUENCES:
+        cursor.execute(RELATIONS + query, asked)
+        sequences.append(cursor.fetchall())
+    return create, sequences
+
+
+def forget_default_privileges(cursor: Any, schema: str, names: Sequence[str]) -> None:
+    """Take back what ALTER DEFAULT PRIVILEGES has granted on what was made: live's may be older."""
+    cursor.execute(
+        RELATIONS + "SELECT format('REVOKE ALL ON %%s %%s FROM %%s; GRANT ALL ON %%1$s %%2$s TO"
+        " %%4$s', p.word, p.here, string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC'"
+        "  ELSE a.grantee::regrole::text END, ', '), p.role::regrole)"
+        " FROM privileges p, aclexplode(p.acl) a WHERE p.columns IS NULL"
+        " GROUP BY p.word, p.here, p.role",
+        {"oids": [*_oids(cursor, schema, names)], "schema": quoted(schema)},
+    )
+    for (statement,) in cursor.fetchall():
+        cursor.execute(statement)
+
+
+def _let_roles_in(cursor: Any, source: str, target: str, tables: Sequence[str]) -> None:
+    """Who is to own a table needs its schema, for foreign keys too; so does who granted others what
+    had been granted to him."""
+    oids = [*_oids(cursor, source, tables)]
+    cursor.execute(
+        RELATIONS + "SELECT format('GRANT USAGE%%s ON SCHEMA %%s TO %%s',"
+        " CASE WHEN bool_or(owns) THEN ', CREATE' END, %(schema)s::text, role::regrole)"
+        " FROM (SELECT relowner AS role, true AS owns FROM r"
+        "        UNION SELECT grantor, false FROM grants) roles"
+        " WHERE role <> (SELECT nspowner FROM pg_namespace WHERE oid = %(schema)s::regnamespace)"
+        " GROUP BY role",
+        {"oids": oids, "schema": quoted(target)},
+    )
+    for (statement,) in cursor.fetchall():
+        _execute(cursor, statement, f"schema {target}")
+
+
+def _missing(cursor: Any, source: str, target: str, tables: Sequence[str]) -> list[str]:
+    """Return the tables that are of a kind which is not copied."""
+    cursor.execute(
+        "SELECT relname || ': table itself: a relation of kind ' || relkind::text FROM pg_class o"
+        " WHERE relnamespace = %s::regnamespace AND relname = ANY(%s) AND relkind IN ('p', 'f')"
+        " AND NOT EXISTS (SELECT 1 FROM pg_class c WHERE c.relnamespace = %s::regnamespace"
+        "  AND c.relname = o.relname AND c.relkind = o.relkind)",
+        [quoted(source), list(tables), quoted(target)],
+    )
+    return [line for (line,) in cursor.fetchall()]
+
+
+def _worth_parsing(found: set[Definition]) -> set[Key]:
+    """Return the objects with an expression; a foreign key has none, and would lock what it leads
+    to."""
     return {
-        (names[oid], what, object_name, definition or "")
-        for oid, found in _definitions(cursor, [*names]).items()
-        for what, object_name, definition in found
+        (table, kind, name)
+        for table, kind, name, text in found
+        if kind in NAMED and " FOREIGN KEY " not in text
     }
 
 
-def _foreign_keys_out(
-    cursor: Any, tables: Sequence[str], schema: str
-) -> set[tuple[str, str, str, str]]:
-    cursor.execute(
-        "SELECT c.relname, 'foreign key', k.conname, 'leads to ' || r.relnamespace::regnamespace"
-        " FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid"
-        " JOIN pg_class r ON r.oid = k.confrelid"
-        " WHERE k.contype = 'f' AND c.relnamespace = %s::regnamespace AND c.relname = ANY(%s)"
-        " AND r.relnamespace <> c.relnamespace",
-        [quoted(schema), list(tables)],
-    )
-    return set(cursor.fetchall())
+def _parsed_once_more(cursor: Any, schema: str, keys: Collection[Key]) -> set[Definition]:
+    """Return what the texts of these objects read as when they have been executed; nothing stays.
+
+    On empty tables that no one else sees.
+    """
+    tables = sorted({table for table, _, _ in keys})
+    found: set[Definition] = set()
+    with transaction.atomic(cursor.db.alias):
+        objects = definitions(cursor, schema, tables, told_for=_SCRATCH)
+        cursor.execute(f"CREATE SCHEMA {_SCRATCH}")
+        with looking_in(cursor, _SCRATCH, schema):
+            for table in tables:
+                cursor.execute(
+                    f"CREATE TABLE {qualified(_SCRATCH, table)} (LIKE {qualified(schema, table)}"
+                    " INCLUDING GENERATED)"
+                )
+            for definition in objects:
+                if definition[:3] in keys:
+                    _execute(cursor, definition.text, _described(definition))
+            found.update(definitions(cursor, _SCRATCH, tables, told_for=_SCRATCH))
+        transaction.set_rollback(True, cursor.db.alias)
+    return {definition for definition in found if definition[:3] in keys}
 
 
-def _definitions(cursor: Any, oids: Sequence[int]) -> dict[int, list[tuple[str, str, str]]]:
-    """Return (what, name, definition) of all that the tables have, by table."""
-    definitions: dict[int, list[tuple[str, str, str]]] = {oid: [] for oid in oids}
-    for query in _DEFINITION_QUERIES:
-        cursor.execute(query, [list(oids)])
-        for oid, *row in cursor.fetchall():
-            definitions[oid].append(tuple(row))
-    return definitions
+def _described(definition: Definition) -> str:
+    on = "" if definition.name == "itself" else f" {definition.name}"
+    return f"{definition.kind}{on} of table {definition.table}"
 
 
-def _sequence_statements(cursor: Any, oids: Sequence[int], target: str) -> list[str]:
-    """A serial column's default names its sequence: the copy gets one of its own."""
-    cursor.execute(
-        "SELECT c.relname, s.relname, a.attname, q.seqtypid::regtype, q.seqincrement"
-        " FROM pg_depend o JOIN pg_class c ON c.oid = o.refobjid"
-        " JOIN pg_class s ON s.oid = o.objid AND s.relkind = 'S'"
-        " JOIN pg_sequence q ON q.seqrelid = s.oid"
-        " JOIN pg_attribute a ON a.attrelid = o.refobjid AND a.attnum = o.refobjsubid"
-        " WHERE o.refobjid = ANY(%s) AND o.classid = 'pg_class'::regclass AND o.deptype = 'a'",
-        [list(oids)],
-    )
-    statements = []
-    for table, sequence, column, kind, step in cursor.fetchall():
-        name = f"{quoted(target)}.{quoted(sequence)}"
-        owner = f"{quoted(target)}.{quoted(table)}"
-        default = f"nextval('{name.replace(chr(39), chr(39) * 2)}'::regclass)"
-        statements += [
-            f"CREATE SEQUENCE {name} AS {kind} INCREMENT {step} OWNED BY {owner}.{quoted(column)}",
-            f"ALTER TABLE {owner} ALTER COLUMN {quoted(column)} SET DEFAULT {default}",
-        ]
-    return statements
+def _execute(cursor: Any, statement: str, obj: str) -> None:
+    try:
+        cursor.execute(statement)
+    except DatabaseError as error:
+        if getattr(error.__cause__, "sqlstate", "")[:2] not in _CANT_BE_MADE:
+            raise
+        raise DoesNotFit(
+            f"live's can't be made in staging: {error}",
+            obj=obj,
+            hint="Live data was not touched. Give the database's role what it lacks, or drop the "
+            "object, start this again, and make it anew.",
+        ) from error
 
 
-def _set_search_path(cursor: Any, *schemas: str) -> None:
-    path = ", ".join(map(quoted, schemas))
-    cursor.execute("SELECT set_config('search_path', %s, true)", [path])
+_CANT_BE_MADE = frozenset({"0A", "22", "23", "42", "55"})
+"""Classes of SQLSTATE: not supported, data, integrity, syntax or access rule, wrong state."""

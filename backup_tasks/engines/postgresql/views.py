@@ -14,6 +14,7 @@ from typing import Any
 from django.db import ProgrammingError
 
 from backup_tasks.engines.base import quoted
+from backup_tasks.engines.postgresql import table_definitions
 from backup_tasks.engines.postgresql.schema_removal import drop_views
 from backup_tasks.errors import DoesNotFit
 
@@ -27,6 +28,8 @@ class View:
     materialized: bool
     definition: str
     options: str
+    method: str
+    is_filled: bool
 
     @property
     def qualified_name(self) -> str:
@@ -35,39 +38,37 @@ class View:
 
 
 def find(cursor: Any, schema: str, tables: Sequence[str]) -> list[View]:
-    """Return the views over tables of the schema. Raises DoesNotFit for what is neither kind of
-    view (a rule, say), and for a materialized one of another schema."""
+    """Return the views over tables of the schema: plain ones of every schema, and the materialized
+    ones of this one; `inventory` refuses the others. Sets the search path to the schema."""
     # Tables of the schema are then named without it in the definitions.
     cursor.execute("SELECT set_config('search_path', %s, true)", [quoted(schema)])
     cursor.execute(
         "SELECT n.nspname, v.relname, v.relkind, pg_get_viewdef(v.oid),"
-        " coalesce(array_to_string(v.reloptions, ', '), '') FROM pg_class v"
-        " JOIN pg_namespace n ON n.oid = v.relnamespace WHERE EXISTS ("
+        " coalesce(array_to_string(v.reloptions, ', '), ''), coalesce(m.amname, ''),"
+        " v.relispopulated FROM pg_class v JOIN pg_namespace n ON n.oid = v.relnamespace"
+        " LEFT JOIN pg_am m ON m.oid = v.relam WHERE EXISTS ("
         " SELECT 1 FROM pg_rewrite r JOIN pg_depend d ON d.objid = r.oid"
         "  AND d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass"
         "  JOIN pg_class c ON c.oid = d.refobjid WHERE r.ev_class = v.oid AND c.oid <> v.oid"
+        "  AND v.relkind IN ('v', 'm')"
         "  AND c.relnamespace = %s::regnamespace AND c.relname = ANY(%s)) ORDER BY v.oid",
         [quoted(schema), list(tables)],
     )
     found = cursor.fetchall()
-    unsupported = [
-        f"{owner}.{name}"
-        for owner, name, kind, *_ in found
-        if kind not in "vm" or (kind == "m" and owner != schema)
-    ]
-    if unsupported:
-        raise DoesNotFit(
-            f"these would go on using the old tables: {', '.join(unsupported)}",
-            obj=f"schema {schema}",
-            hint="Drop the rule, or the materialized view of another schema, run this again, and "
-            "create it anew.",
-        )
     materialized = {name for _, name, kind, *_ in found if kind == "m"}
     if not materialized.issubset(tables):  # there may be views over these
         return find(cursor, schema, [*tables, *sorted(materialized.difference(tables))])
     return [
-        View(schema=owner, name=name, materialized=kind == "m", definition=text, options=options)
-        for owner, name, kind, text, options in found
+        View(
+            schema=owner,
+            name=name,
+            materialized=kind == "m",
+            definition=text,
+            options=options,
+            method=method,
+            is_filled=is_filled,
+        )
+        for owner, name, kind, text, options, method, is_filled in found
     ]
 
 
@@ -79,37 +80,19 @@ def build_materialized(
     Views that migrations made there go first. Raises DoesNotFit if one can't be built.
     """
     drop_views(alias, cursor, schema)
+    cursor.execute("SELECT current_setting('search_path')")
+    (path,) = cursor.fetchone()
     for view in find(cursor, live, tables):
         if not view.materialized:
             continue
         name = f"{quoted(schema)}.{quoted(view.name)}"
-        statements = [f"COMMENT ON MATERIALIZED VIEW {name} IS {_comment(cursor, view)}"]
-        statements += _indexes(cursor, view, schema)
-        cursor.execute("SELECT set_config('search_path', %s, true)", [quoted(schema)])
-        _create(
-            cursor,
-            view,
-            f"CREATE MATERIALIZED VIEW {name}{_with_options(view)} AS {view.definition}",
-        )
-        for statement in statements:
-            cursor.execute(statement)
-
-
-def _comment(cursor: Any, view: View) -> str:
-    cursor.execute(
-        "SELECT quote_nullable(obj_description(%s::regclass, 'pg_class'))", [view.qualified_name]
-    )
-    return str(cursor.fetchone()[0])
-
-
-def _indexes(cursor: Any, view: View, schema: str) -> list[str]:
-    """Return the statements that make the view's indexes in the place."""
-    cursor.execute(
-        "SELECT replace(pg_get_indexdef(indexrelid), format(' ON %%I.%%I ', %s::text, %s::text),"
-        " format(' ON %%I.%%I ', %s::text, %s::text)) FROM pg_index WHERE indrelid = %s::regclass",
-        [view.schema, view.name, schema, view.name, view.qualified_name],
-    )
-    return [sql for (sql,) in cursor.fetchall()]
+        filled = "" if view.is_filled else " WITH NO DATA"
+        create = f"CREATE MATERIALIZED VIEW {name} USING {quoted(view.method)}{_with_options(view)}"
+        cursor.execute("SELECT set_config('search_path', %s, true)", [path])
+        with table_definitions.looking_in(cursor, schema):
+            _create(cursor, view, create + f" AS {view.definition.rstrip('; ')}{filled}")
+        table_definitions.forget_default_privileges(cursor, schema, [view.name])
+        table_definitions.complete(cursor, live, schema, [view.name])
 
 
 def replace(cursor: Any, views: Sequence[View]) -> None:

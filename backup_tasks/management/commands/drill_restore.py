@@ -8,7 +8,11 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backup_tasks.management.base import RunCommand, said
-from backup_tasks.management.packages import add_reading_options, reading_params
+from backup_tasks.management.packages import (
+    add_reading_options,
+    add_rebuild_option,
+    reading_params,
+)
 from backup_tasks.models import Run
 
 
@@ -24,6 +28,7 @@ class Command(RunCommand):
             help="Name or path; default: the last good backup.",
         )
         add_reading_options(parser)
+        add_rebuild_option(parser)
 
     def params(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        return reading_params(options)
+        return reading_params(options) | {"rebuild": options["rebuild"]}

@@ -13,6 +13,7 @@ from backup_tasks.management.merge_plan import add_merge_options, merge_params, 
 from backup_tasks.management.packages import (
     add_part_options,
     add_reading_options,
+    add_rebuild_option,
     reading_params,
 )
 from backup_tasks.models import Run
@@ -47,6 +48,7 @@ class Command(RunCommand):
         )
         add_part_options(parser)
         add_reading_options(parser)
+        add_rebuild_option(parser)
 
     def perform(self, options: Mapping[str, Any]) -> None:
         if not options["dry_run"]:
@@ -68,6 +70,7 @@ class Command(RunCommand):
                 "mode": options["mode"],
                 "safety": not (options["no_safety_backup"] or rehearsal),
                 "promote": not rehearsal,
+                "rebuild": options["rebuild"],
             }
             | merging
         )

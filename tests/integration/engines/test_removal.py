@@ -23,34 +23,37 @@ def engine(request: pytest.FixtureRequest) -> str:
     return name
 
 
-# What an administrator made while the tables were live's → what is to be still there, and how the
+# What an administrator made on kept tables → what is to be still there, and how the
 # refusal calls it.
 HANGING = {
     "a child made by INHERITS": (
-        "CREATE TABLE comet (tail int) INHERITS (planet); INSERT INTO comet VALUES (5, 'x', 1, 2)",
+        (
+            "CREATE TABLE comet (tail int) INHERITS (OLD.planet);"
+            "INSERT INTO comet VALUES (5, 'x', 1, 2)"
+        ),
         "SELECT count(*) FROM comet",
         "table comet",
     ),
     "a function of SQL": (
-        "CREATE FUNCTION planets() RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM planet; END",
+        "CREATE FUNCTION planets() RETURNS int BEGIN ATOMIC SELECT min(gen) FROM OLD.planet; END",
         "SELECT count(*) FROM pg_proc WHERE proname = 'planets'",
         "function planets()",
     ),
     "a function that returns rows": (
-        "CREATE FUNCTION heavy() RETURNS SETOF planet LANGUAGE sql AS 'SELECT NULL::planet'",
+        "CREATE FUNCTION heavy() RETURNS SETOF OLD.planet LANGUAGE sql AS 'TABLE OLD.planet'",
         "SELECT count(*) FROM pg_proc WHERE proname = 'heavy'",
         "function heavy()",
     ),
     "a foreign key of another schema": (
         (
             "CREATE SCHEMA theirs; CREATE TABLE theirs.visit (planet bigint CONSTRAINT visited"
-            " REFERENCES planet (id)); INSERT INTO theirs.visit VALUES (10)"
+            " REFERENCES OLD.planet (id)); INSERT INTO theirs.visit VALUES (10)"
         ),
         "SELECT count(*) FROM pg_constraint WHERE conname = 'visited'",
         "constraint visited on table theirs.visit",
     ),
     "a publication": (
-        "CREATE PUBLICATION sky FOR TABLE planet",
+        "CREATE PUBLICATION sky FOR TABLE OLD.planet",
         "SELECT count(*) FROM pg_publication_rel",
         "in publication sky",
     ),
@@ -64,12 +67,12 @@ HANGING = {
         "table early",
     ),
     "a column that counts on": (
-        "CREATE TABLE mine (id bigint DEFAULT nextval('planet_id_seq'))",
+        "CREATE TABLE mine (id bigint DEFAULT nextval('OLD.planet_id_seq'))",
         "SELECT count(*) FROM pg_attrdef WHERE adrelid = 'mine'::regclass",
         "default value for column id of table mine",
     ),
     "statistics": (
-        "CREATE SCHEMA apart; CREATE STATISTICS apart.spread ON name, gen FROM planet",
+        "CREATE SCHEMA apart; CREATE STATISTICS apart.spread ON name, gen FROM OLD.planet",
         "SELECT count(*) FROM pg_statistic_ext",
         "statistics object apart.spread",
     ),
@@ -83,8 +86,8 @@ def test_what_hangs_on_kept_tables_is_named_and_nothing_is_dropped(
     made, there, name = HANGING[kind]
     database.make_staging()
     with database.client() as admin:
-        admin.execute(made)
         database.promote(database.staging, database.undo)
+        admin.execute(made.replace("OLD", database.undo))
         if kind == "a partition":  # the parent leaves, its partitions stay where they are
             admin.execute(f"ALTER TABLE orbit SET SCHEMA {database.undo}")
         before = admin.execute(there).fetchall()

@@ -1,0 +1,45 @@
+"""What hangs on live's tables is there on those that replace them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from backup_tasks.engines import Engine
+from backup_tasks.errors import DoesNotFit
+
+_NAMED = 5
+"""How many differences a message names."""
+
+CLONE = "clone"
+"""How `reinit` says that it copied live's structure."""
+
+
+def is_clone(results: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether staging was made with the structure of live."""
+    return bool(results.get("reinit", {}).get("made_by") == CLONE)
+
+
+def make_like_live(
+    engine: Engine, schema: str, tables: Sequence[str], results: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Give a staging that has live's structure what live's tables have got since it was made.
+
+    Raises DoesNotFit if they differ all the same. A staging that migrations built, or changed, is
+    left as it is.
+    """
+    if not results.get("validate", {}).get("like_live"):
+        return
+    engine.complete(schema, tables)
+    if unequal := engine.differences(schema, tables):
+        raise DoesNotFit(
+            f"live's tables have changed since staging was made like them: {listed(unequal)}",
+            obj=f"schema {schema}",
+            hint="Live data was not touched. Start the run again.",
+        )
+
+
+def listed(differences: Sequence[str]) -> str:
+    """Return the first of the differences, and how many more there are."""
+    more = f"; and {len(differences) - _NAMED} more" if len(differences) > _NAMED else ""
+    return f"{'; '.join(differences[:_NAMED])}{more}"
