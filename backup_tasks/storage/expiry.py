@@ -38,7 +38,7 @@ def expire(
     weighed = [each for each in candidates if id(each) not in whys]
     warnings = [*_warnings(candidates, own)]
     gone: list[Candidate] = []
-    held = _held(candidates, run_id)
+    held = _held(candidates, run_id, own)
     for store in sorted({each.store for each in weighed}):
         here = [each for each in weighed if each.store == store]
         going, told, warning = _weigh(store, here, held)
@@ -49,7 +49,7 @@ def expire(
         gone, kept = _remove(gone, run_id, still_mine)
         left = {(each.store, each.name) for each in gone}
         rest = [each for each in found if (each.store, each.sidecar.name) not in left]
-        warnings += [*kept, *verdicts.synchronize(rest, write=True)]
+        warnings += [*kept, *verdicts.synchronize(rest, write=True).problems]
     explained = [
         {
             "name": each.name,
@@ -135,13 +135,13 @@ def _aside(candidate: Candidate, own: set[str]) -> str:
     return ""
 
 
-def _held(candidates: Sequence[Candidate], run_id: str) -> dict[str, str]:
+def _held(candidates: Sequence[Candidate], run_id: str, own: set[str]) -> dict[str, str]:
     """Return the packages that stay whatever the policy says, with the reason."""
     held: dict[str, str] = {}
     proven = next((each for each in candidates if each.standing.proven and not each.unfit()), None)
     for chosen, why in (
-        (last_good.newest(candidates), "the last good backup"),
-        (last_good.last_proven(candidates), "the last proven one"),
+        (last_good.newest(candidates, own=own), "the last good backup"),
+        (last_good.last_proven(candidates, own=own), "the last proven one"),
         (proven, "the last proven one"),
     ):
         if chosen is not None:

@@ -142,8 +142,7 @@ def of_index() -> list[Candidate]:
 
 def known(found: Sequence[Found]) -> list[Candidate]:
     """Return the packages of a listing, newest first, with what ledger and stores know of each."""
-    verdicts.synchronize(found, write=False)
-    standings = verdicts.standings(package.sidecar.sha256 for package in found)
+    standings = verdicts.synchronize(found, write=False).standings
     verdicts.index(Package.objects.filter(sha256__in=standings), standings)
     return _candidates(found, standings)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage
@@ -80,9 +80,18 @@ def set_pin(sha256: str, *, pinned: bool, by: str = "", reason: str = "") -> Non
     _copy(sha256)
 
 
-def synchronize(found: Sequence[Found], *, write: bool) -> list[str]:
+class Synchronized(NamedTuple):
+    """What ledger and stores know together."""
+
+    standings: dict[str, Standing]
+    """By SHA-256."""
+    problems: list[str]
+    """What could not be read or written, in words."""
+
+
+def synchronize(found: Sequence[Found], *, write: bool) -> Synchronized:
     """Enter what the stores' copies know and the ledger does not; with `write`, the other way round
-    too. Return what could not be read or written, in words.
+    too.
 
     Where keys are trusted, only what a trusted key
     signed decides anything: of packages and of copies.
@@ -97,7 +106,8 @@ def synchronize(found: Sequence[Found], *, write: bool) -> list[str]:
         if write and both != there and _may_write():
             _write(storage, sidecar.name, both)
 
-    return _each_copy(found, both_ways)
+    problems = _each_copy(found, both_ways)
+    return Synchronized(known, problems)
 
 
 def copies(found: Sequence[Found]) -> dict[str, Standing]:
