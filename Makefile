@@ -2,12 +2,14 @@
 #
 #     make demo PYTHON=python3.12        PYTHON is the interpreter .venv is made with
 #     make test TESTS="tests/unit -x"    TESTS is what pytest is given
+#     make matrix MATRIX="--python 3.12" MATRIX is what the matrix is given
 #     make bench BENCH="--documents 500" BENCH is what the benchmark is given
 #     make docs DOCS=--all               every release beside this tree
 #     make lock UPGRADE=--upgrade        newer versions, instead of only what pyproject.toml changed
 
 PYTHON  ?= python3
 TESTS   ?=
+MATRIX  ?=
 BENCH   ?=
 DOCS    ?=
 UPGRADE ?=
@@ -25,7 +27,7 @@ PRODUCTION := env DEBUG=0 ALLOWED_HOSTS=edms.example.org \
     DATABASE_URL=postgres://edms@db.example.org/edms REDIS_URL=redis://redis.example.org/0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test chaos fuzz third-party bench dist docs check format lock compose-smoke clean
+.PHONY: help setup demo up test chaos fuzz third-party matrix bench dist docs check format lock compose-smoke clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -68,6 +70,9 @@ fuzz: $(STAMP) ## ten minutes of packages, sidecars and stores that nobody would
 
 third-party: $(STAMP) ## Wagtail and Oscar through the whole cycle, with settings only
 	$(BIN)/python -m pytest -m third_party $(TESTS)
+
+matrix: $(STAMP) ## tests on other versions of Python, Django and Celery; writes docs/reference/versions.md
+	@$(BIN)/python -m tests.matrix $(MATRIX)
 
 bench: $(STAMP) ## measure, beside pg_dump, dumpdata and django-dbbackup; writes docs/performance.md
 	@$(BIN)/python -m benchmarks $(BENCH)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 
 from django.db import connections
 
@@ -73,6 +74,13 @@ def engine_class(alias: str) -> type[Engine]:
             f"{connections[alias].display_name} is not supported",
             obj=f"database {alias}",
             hint="Supported are: SQLite, PostgreSQL, MariaDB.",
+        )
+    if vendor == "postgresql" and find_spec("psycopg") is None:
+        raise Misconfigured(
+            "the PostgreSQL driver of this project is psycopg2, and backup_tasks needs psycopg 3",
+            obj=f"database {alias}",
+            hint="pip install 'psycopg[binary]'. Django then uses it for the whole project: read "
+            "its notes on psycopg 3 first.",
         )
     module, name = _ENGINES[vendor].rsplit(".", 1)
     engine: type[Engine] = getattr(import_module(f"backup_tasks.engines.{module}"), name)

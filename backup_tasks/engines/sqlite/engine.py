@@ -1,4 +1,4 @@
-"""SQLite: a place is a second file beside the live one."""
+"""SQLite: staging and undo are files beside the live one."""
 
 from __future__ import annotations
 

@@ -188,6 +188,18 @@ def test_a_database_without_an_engine_is_an_error(fired: Fired, tmp_path: Path) 
         assert "Elsewhere" in fired("E008").msg
 
 
+def test_a_project_with_psycopg2_alone_is_told_in_words(
+    fired: Fired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings_dict = {"ENGINE": "django.db.backends.postgresql", "NAME": "shop"}
+    connection = ConnectionHandler({"default": settings_dict})["default"]
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with connection_replaced("default", connection):
+        message = fired("E008")
+    assert "psycopg2" in message.msg
+    assert "psycopg[binary]" in str(message.hint)
+
+
 def test_sqlite_without_wal_is_a_warning_where_databases_are_asked(
     tmp_path: Path, django_db_blocker: DjangoDbBlocker
 ) -> None:
