@@ -27,6 +27,7 @@ LOWEST = (
     "celery==5.4.0",
     "cryptography==42.0.0",
     "django-celery-results==2.6.0",
+    "kombu==5.4.2",  # Celery 5.4 takes later ones too, and with its redis-py they do not start
     "orjson==3.10.0",
     "pyrage==1.2.1",
     "zstandard==0.22.0",
