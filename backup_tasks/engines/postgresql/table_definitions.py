@@ -169,8 +169,12 @@ def _different(
         ours = set(definitions(cursor, target, tables, told_for=target))
     theirs, ours = theirs - ours, ours - theirs
     if again := _worth_parsing(theirs) & _worth_parsing(ours):
-        parsed = [_parsed_once_more(cursor, schema, again) for schema in (source, target)]
-        equal = {definition[:3] for definition in parsed[0] & parsed[1]}
+        # What was made from a text reads like the text, parsed once.
+        parsed = _parsed_once_more(cursor, source, target, again)
+        equal = {definition[:3] for definition in parsed & ours}
+        if left := again - equal:
+            also = _parsed_once_more(cursor, target, target, left)
+            equal |= {definition[:3] for definition in parsed & also}
         theirs = {definition for definition in theirs if definition[:3] not in equal}
         ours = {definition for definition in ours if definition[:3] not in equal}
     return theirs, ours
@@ -278,15 +282,16 @@ def _worth_parsing(found: set[Definition]) -> set[Key]:
     }
 
 
-def _parsed_once_more(cursor: Any, schema: str, keys: Collection[Key]) -> set[Definition]:
+def _parsed_once_more(
+    cursor: Any, schema: str, told_for: str, keys: Collection[Key]
+) -> set[Definition]:
     """Return what the texts of these objects read as when they have been executed; nothing stays.
 
     On empty tables that no one else sees.
     """
     tables = sorted({table for table, _, _ in keys})
-    found: set[Definition] = set()
+    objects = definitions(cursor, schema, tables, told_for=_SCRATCH)
     with transaction.atomic(cursor.db.alias):
-        objects = definitions(cursor, schema, tables, told_for=_SCRATCH)
         cursor.execute(f"CREATE SCHEMA {_SCRATCH}")
         with looking_in(cursor, _SCRATCH, schema):
             for table in tables:
@@ -297,7 +302,7 @@ def _parsed_once_more(cursor: Any, schema: str, keys: Collection[Key]) -> set[De
             for definition in objects:
                 if definition[:3] in keys:
                     _execute(cursor, definition.text, _described(definition))
-            found.update(definitions(cursor, _SCRATCH, tables, told_for=_SCRATCH))
+            found = definitions(cursor, _SCRATCH, tables, told_for=told_for)
         transaction.set_rollback(True, cursor.db.alias)
     return {definition for definition in found if definition[:3] in keys}
 
