@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from django.contrib.contenttypes.models import ContentType
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import AutoField, Model
 
@@ -131,6 +131,8 @@ class Engine(ABC):
             self.drop(schema)
         except StillReferenced as error:
             return [str(error)]
+        except (DatabaseError, OSError) as error:
+            return [f"{schema} was not dropped: {error}"]
         return []
 
     @abstractmethod

@@ -9,8 +9,9 @@ from typing import Any
 from backup_tasks import cleanup, moments
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
+from backup_tasks.ledger.report import Written
 from backup_tasks.models import Run, UndoPoint
-from backup_tasks.restore import file_swap, structure, undo_points
+from backup_tasks.restore import after_commit, file_swap, structure, undo_points
 from backup_tasks.restore.concurrent_writes import concurrent_writes_warning, written_since_backup
 from backup_tasks.restore.contents import entries_of, keeps_other_files, unpacked_manifest
 from backup_tasks.restore.rehearsal import replaced_models
@@ -56,8 +57,14 @@ def promote(work: Work) -> dict[str, Any]:
             file_swap.put_other_files(folder)
         ask.now()
         UndoPoint.objects.filter(pk=point.pk).update(files_done=True)
-    left = engine.discard(schema)
-    written = written_since_backup(engine, point.schema, models, work.results, settings)
+    warnings = engine.discard(schema)
+    nothing: dict[str, Written] = {}
+    written = after_commit.or_warning(
+        "finding what was written since the backup",
+        partial(written_since_backup, engine, point.schema, models, work.results, settings),
+        nothing,
+        warnings,
+    )
     until = point.expires_at.isoformat(timespec="minutes")
     return {
         "promoted": True,
@@ -66,7 +73,7 @@ def promote(work: Work) -> dict[str, Any]:
         "concurrent_writes": written,
         "warnings": [
             *concurrent_writes_warning(written, until, work.results.get("safety", {})),
-            *left,
+            *warnings,
         ],
     }
 

@@ -11,10 +11,11 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import NothingToUndo
 from backup_tasks.models import UndoPoint
-from backup_tasks.restore import file_swap, undo_points
+from backup_tasks.restore import after_commit, file_swap, undo_points
 from backup_tasks.restore.run_folder import Ask, RunFolder, held, with_folder
 from backup_tasks.steps import Work
 from backup_tasks.storage.file_storages import project_trees
+from backup_tasks.storage.files import Tree
 
 
 def undo(work: Work) -> dict[str, Any]:
@@ -46,11 +47,20 @@ def undo(work: Work) -> dict[str, Any]:
             file_swap.put_other_files(folder)
         ask.now()
         UndoPoint.objects.filter(pk=mine.pk).update(files_done=True)
+    warnings: list[str] = []
+    warnings += after_commit.or_warning(
+        "removing what was undone", partial(_remove, undone, engine, trees, ask), [], warnings
+    )
+    return {"undone": undone.pk, "lock_seconds": lock_seconds, "warnings": warnings}
+
+
+def _remove(undone: UndoPoint, engine: Engine, trees: Sequence[Tree], ask: Ask) -> list[str]:
+    """Return why tables are still there, in words."""
     left = engine.discard(undone.schema)
     with held(with_folder(trees, undone.pk), undone.pk, ask) as folders:
         for folder in folders:
             folder.remove()
-    return {"undone": undone.pk, "lock_seconds": lock_seconds, "warnings": left}
+    return left
 
 
 def _changed(folders: Sequence[RunFolder]) -> list[RunFolder]:

@@ -1,0 +1,35 @@
+"""What a step still does when live has been replaced: it can't make a success a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.db import DatabaseError, InterfaceError
+
+from backup_tasks.error_classification import explain, vendor_errors
+from backup_tasks.errors import BackupError, Cancelled, LeaseLost
+
+T = TypeVar("T")
+
+
+def or_warning(what: str, do: Callable[[], T], otherwise: T, warnings: list[str]) -> T:
+    """Return what `do` returns; if it fails, `otherwise`, and add to the warnings what failed.
+
+    The change of live is committed, and stays: the run has succeeded, and says what it could not
+    do. Raises LeaseLost and Cancelled: another attempt does it then.
+    """
+    failures: tuple[type[Exception], ...] = (
+        BackupError,
+        DatabaseError,
+        InterfaceError,
+        OSError,
+        *vendor_errors(),
+    )
+    try:
+        return do()
+    except (LeaseLost, Cancelled):
+        raise
+    except failures as error:
+        warnings.append(f"live was replaced, and this failed afterwards: {what}: {explain(error)}")
+        return otherwise
