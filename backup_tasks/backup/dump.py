@@ -46,6 +46,7 @@ def dump_rows(folder: Path, *, params: Mapping[str, Any], progress: Progress) ->
     scope = contents.scope_of(params, settings).scope
     with engine.snapshot([model._meta.db_table for model in scope.included]):
         connection = connections[settings.database]
+        engine.refuse_hidden_rows([model._meta.db_table for model in scope.included])
         created_at = datetime.now(UTC)
         entries, warnings = write_members(
             engine,
@@ -61,6 +62,7 @@ def dump_rows(folder: Path, *, params: Mapping[str, Any], progress: Progress) ->
             warnings += referenced_files.write(connection, whole.included, folder)
         migrations = tuple(sorted(MigrationRecorder(connection).applied_migrations()))
         database = _database(connection, engine.isolation)
+        counters = engine.last_numbers(scope.included)
     manifest = Manifest(
         id=secrets.token_hex(8),
         label=str(params.get("label") or ""),
@@ -79,6 +81,7 @@ def dump_rows(folder: Path, *, params: Mapping[str, Any], progress: Progress) ->
         excluded=tuple(Exclusion(label=name, reason=why) for name, why in scope.excluded),
         files=None,
         warnings=warnings,
+        counters=counters,
     )
     with written_whole(folder / MANIFEST) as file:
         file.write(manifest.to_json())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -163,15 +163,35 @@ class Engine(ABC):
         """Inside `loading`: fill the tables with live's rows of one moment, as they are, for what
         is loaded to refer to. They are not promoted."""
 
-    def advance_sequences(self, models: Iterable[type[Model]]) -> None:
-        """Let the next primary key that the database gives be above all that there are; a counter
-        that is above them already stays (T9)."""
-        for model in models:
-            if isinstance(pk := model._meta.pk, AutoField):
-                self._advance_sequence(model._meta.db_table, pk.column)
+    def last_numbers(self, models: Iterable[type[Model]]) -> dict[str, int]:
+        """Return, by table, the highest primary key that the database has given, also to a row that
+        is gone. Tables without one are left out."""
+        given = {
+            model._meta.db_table: self._last_number(model._meta.db_table, pk.column)
+            for model in models
+            if isinstance(pk := model._meta.pk, AutoField)
+        }
+        return {table: number for table, number in given.items() if number and number > 0}
 
     @abstractmethod
-    def _advance_sequence(self, table: str, column: str) -> None:
+    def _last_number(self, table: str, column: str) -> int | None:
+        """Return that of one table."""
+
+    def advance_sequences(
+        self, models: Iterable[type[Model]], given: Mapping[str, int] | None = None
+    ) -> None:
+        """Let the next primary key that the database gives be above all that there are, and above
+        those in `given`, by table; a counter that is above them already stays (T9).
+
+        Outside of `loading`: MariaDB would end its transaction.
+        """
+        for model in models:
+            if isinstance(pk := model._meta.pk, AutoField):
+                table = model._meta.db_table
+                self._advance_sequence(table, pk.column, (given or {}).get(table, 0))
+
+    @abstractmethod
+    def _advance_sequence(self, table: str, column: str, given: int) -> None:
         """Do so for one table."""
 
     @abstractmethod

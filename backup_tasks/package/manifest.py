@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from dataclasses import field as member_of
 from typing import Literal, cast, get_args
 
 from backup_tasks.package import names, strict
@@ -153,6 +154,10 @@ class Manifest:
     accepted: str = ""
     """The same, where somebody has accepted that they are gone. Left out where there is none."""
 
+    counters: Mapping[str, int] = member_of(default_factory=dict)
+    """Table → the highest primary key that the database has given, also to a row that is gone.
+    Left out where there is none."""
+
     @property
     def totals(self) -> Totals:
         return Totals(
@@ -165,7 +170,7 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """Return the manifest as it stands in a package. The same values give the same bytes."""
-        values = without_empty(asdict(self), "incomplete", "accepted")
+        values = without_empty(asdict(self), "incomplete", "accepted", "counters")
         values["totals"] = asdict(self.totals)
         values["sha256"] = _sha256(values)
         return json.dumps(values, indent=2).encode() + b"\n"
@@ -201,6 +206,7 @@ class Manifest:
             warnings=record.texts("warnings"),
             incomplete=record.text_if_any("incomplete"),
             accepted=record.text_if_any("accepted"),
+            counters={} if record.lacks("counters") else record.count_map("counters"),
         )
         totals = read_totals(record.record("totals"))
         record.done()

@@ -97,8 +97,8 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
                 schema=schema,
                 token=token,
             )
-            engine.advance_sequences(models)
             work.progress(done, total, "checking foreign keys")
+        engine.advance_sequences(models, manifest.counters)
         if keeps_other_files(manifest):
             referenced_files.write(connection, models, folder)
     return done

@@ -19,7 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.engines.base import Engine, connection_replaced, identifier, insert
 from backup_tasks.engines.lock_retry import retry_lock
-from backup_tasks.engines.mariadb import structure
+from backup_tasks.engines.mariadb import counters, structure
 from backup_tasks.engines.mariadb.foreign_keys import qualified, quoted
 from backup_tasks.engines.mariadb.rename_swap import (
     MIGRATIONS_TABLE,
@@ -236,8 +236,14 @@ class MariaDB(Engine):
         with self.live.cursor() as cursor:
             return bool(tables_in(cursor, schema, [MIGRATIONS_TABLE]))
 
-    def _advance_sequence(self, table: str, column: str) -> None:
-        """Nothing to do: MariaDB continues after the highest number that was inserted."""
+    def _last_number(self, table: str, column: str) -> int | None:
+        with self.live.cursor() as cursor:
+            return counters.last_number(cursor, table)
+
+    def _advance_sequence(self, table: str, column: str, given: int) -> None:
+        if given:  # after the highest number that was inserted, MariaDB continues by itself
+            with self.live.cursor() as cursor:
+                counters.advance(cursor, quoted(table), given)
 
     def rehearse_promote(
         self, tables: Sequence[str], *, apps: Sequence[str] = (), schema: str | None = None
@@ -303,6 +309,7 @@ class MariaDB(Engine):
                 cursor.db.execute_wrapper(and_ask),
             ):
                 record()
+                counters.keep_going(cursor, self._database, swap.schema, swap.tables)
                 began = time.monotonic()
                 swap.run(cursor)
             return time.monotonic() - began

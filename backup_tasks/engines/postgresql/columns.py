@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from django.db.backends.base.base import BaseDatabaseWrapper
+
 from backup_tasks.engines.base import qualified, quoted
 
 
@@ -40,13 +42,56 @@ def drop_not_null(cursor: Any, schema: str, table: str, keep: Sequence[str]) -> 
         cursor.execute(f"ALTER TABLE {qualified(schema, table)} ALTER {quoted(name)} DROP NOT NULL")
 
 
-def advance_sequence(cursor: Any, schema: str, table: str, column: str) -> None:
-    """Let the sequence of a column give numbers above all that the column holds."""
-    cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", [qualified(schema, table), column])
-    (sequence,) = cursor.fetchone()
-    if sequence:
+def last_number(
+    connection: BaseDatabaseWrapper, schema: str, table: str, column: str
+) -> int | None:
+    """Return the last number that the sequence of a column gave; None if it gave none, counts down,
+    or the role may not read it."""
+    with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT setval('{sequence}', t.highest) FROM {sequence} s,"
-            f" (SELECT max({quoted(column)}) AS highest FROM {qualified(schema, table)}) t"
-            " WHERE t.highest >= s.last_value"
+            "SELECT pg_sequence_last_value(seqrelid::regclass) FROM pg_sequence"
+            " WHERE seqrelid = pg_get_serial_sequence(%s, %s)::regclass AND seqincrement > 0"
+            " AND has_sequence_privilege(seqrelid, 'SELECT, USAGE')",
+            [qualified(schema, table), column],
         )
+        found = cursor.fetchone()
+    return found[0] if found else None
+
+
+def advance_sequence(
+    connection: BaseDatabaseWrapper, schema: str, table: str, column: str, given: int
+) -> None:
+    """Let the sequence of a column give numbers above all that the column holds, and above
+    `given`."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", [qualified(schema, table), column])
+        (sequence,) = cursor.fetchone()
+        if sequence:
+            cursor.execute(
+                f"SELECT setval('{sequence}', greatest(t.highest, %s)) FROM {sequence} s,"
+                f" (SELECT max({quoted(column)}) AS highest FROM {qualified(schema, table)}) t"
+                " WHERE greatest(t.highest, %s) >= s.last_value",
+                [given, given],
+            )
+
+
+_OWNED = """
+SELECT c.relname, a.attname, s.seqrelid::bigint, pg_sequence_last_value(s.seqrelid::regclass),
+       s.seqincrement > 0
+  FROM pg_depend d JOIN pg_sequence s ON s.seqrelid = d.objid
+  JOIN pg_class c ON c.oid = d.refobjid
+  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
+ WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+   AND d.deptype IN ('a', 'i') AND c.relnamespace = to_regnamespace(%s) AND c.relname = ANY(%s)
+"""
+
+
+def keep_sequences_going(cursor: Any, old: str, new: str, tables: Sequence[str]) -> None:
+    """Let the sequences of the tables in `new` give no number that those in `old` have given."""
+    cursor.execute(_OWNED, [quoted(old), list(tables)])
+    before = {(table, column): last for table, column, _, last, _ in cursor.fetchall()}
+    cursor.execute(_OWNED, [quoted(new), list(tables)])
+    for table, column, sequence, last, ascends in cursor.fetchall():
+        given = before.get((table, column))
+        if given is not None and (last is None or (given > last if ascends else given < last)):
+            cursor.execute("SELECT setval(%s::oid::regclass, %s)", [sequence, given])

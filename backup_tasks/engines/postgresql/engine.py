@@ -119,7 +119,6 @@ class PostgreSQL(MergingEngine):
     def snapshot(self, tables: Sequence[str] = ()) -> Iterator[None]:
         with self.live.cursor() as cursor:
             present = table_definitions.tables_in(cursor, self._live_schema, tables)
-            row_security.refuse_hidden_rows(cursor, self._live_schema, present)
         locked_tables = [f"{quoted(self._live_schema)}.{quoted(table)}" for table in present]
         with self._snapshot_transaction(self._connection(), locked_tables=locked_tables):
             yield
@@ -288,9 +287,11 @@ class PostgreSQL(MergingEngine):
             transactions="pg_stat_activity",
         )
 
-    def _advance_sequence(self, table: str, column: str) -> None:
-        with self.live.cursor() as cursor:
-            columns.advance_sequence(cursor, self._current_schema, table, column)
+    def _last_number(self, table: str, column: str) -> int | None:
+        return columns.last_number(self.live, self._current_schema, table, column)
+
+    def _advance_sequence(self, table: str, column: str, given: int) -> None:
+        columns.advance_sequence(self.live, self._current_schema, table, column, given)
 
     def rehearse_promote(
         self, tables: Sequence[str], *, apps: Sequence[str] = (), schema: str | None = None

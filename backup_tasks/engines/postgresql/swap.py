@@ -13,7 +13,13 @@ from typing import Any, NamedTuple
 from django.db import IntegrityError
 
 from backup_tasks.engines.base import qualified, quoted
-from backup_tasks.engines.postgresql import functions, schema_objects, table_definitions, views
+from backup_tasks.engines.postgresql import (
+    columns,
+    functions,
+    schema_objects,
+    table_definitions,
+    views,
+)
 from backup_tasks.errors import DoesNotFit, Misconfigured
 
 LOCK_TIMEOUT_MS = 500
@@ -98,6 +104,7 @@ def swap(
         _set_schema(cursor, live, name, keep)
     for name in (*tables, *materialized):
         _set_schema(cursor, schema, name, live)
+    columns.keep_sequences_going(cursor, keep, live, present)
     replaced = schema_objects.swap(cursor, live, schema, keep)
     cursor.execute("SELECT set_config('search_path', %s, true)", [quoted(live)])
     _add_keys_across_swap(cursor, _keys_to_add(live_keys, new_keys), live)

@@ -15,6 +15,7 @@ from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.engines.base import MergingEngine, connection_replaced, identifier, insert, quoted
+from backup_tasks.engines.sqlite import counters
 from backup_tasks.engines.sqlite.connections import StagingConnection, connection_to, file_uri
 from backup_tasks.engines.sqlite.rows import emptied
 from backup_tasks.engines.sqlite.schema import columns, objects
@@ -198,8 +199,13 @@ class SQLite(MergingEngine):
         with _locks_explained(self._live):
             cursor.execute("DELETE FROM django_migrations WHERE 0")
 
-    def _advance_sequence(self, table: str, column: str) -> None:
-        """SQLite counts on from the highest number that was inserted."""
+    def _last_number(self, table: str, column: str) -> int | None:
+        with self.live.cursor() as cursor:
+            return counters.last_number(cursor, table)
+
+    def _advance_sequence(self, table: str, column: str, given: int) -> None:
+        with self.live.cursor() as cursor:
+            counters.advance(cursor, table, given)
 
     def rehearse_promote(
         self, tables: Sequence[str], *, apps: Sequence[str] = (), schema: str | None = None
