@@ -151,6 +151,16 @@ class BackupSettings:
     """How long after a nightly backup failed it is tried again, until one of its day is good. None:
     not before the next night."""
 
+    warn_after: timedelta = timedelta(hours=30)
+    """Age of the last good backup, of the rows or of the files, at which `backup_status` warns."""
+
+    critical_after: timedelta = timedelta(hours=48)
+    """Age of the last good backup at which `backup_status` is critical."""
+
+    proof_within: timedelta = timedelta(days=7)
+    """How old the newest package may be that a restore or a drill proved, before `backup_status`
+    warns."""
+
     flower_url: str = ""
     """Address of Flower, for links from the admin to a run's tasks. Empty: no links."""
 

@@ -10,6 +10,7 @@ import errno
 import sys
 from collections.abc import Mapping
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError
 
 from backup_tasks.errors import (
@@ -21,6 +22,10 @@ from backup_tasks.errors import (
     StorageRefused,
     StorageUnavailable,
 )
+
+LEDGER_ERRORS = (DatabaseError, InterfaceError, ImproperlyConfigured, Misconfigured)
+"""What is raised where the ledger can't be asked: the database does not answer, is not there, was
+never migrated, or has no driver here."""
 
 _FULL = "Free some space, then `resume_run`."
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})

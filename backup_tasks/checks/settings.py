@@ -26,6 +26,11 @@ _LISTS = (
     "checks",
 )
 
+_TIMES = (
+    *("undo_for", "lease", "retry_night_after"),
+    *("warn_after", "critical_after", "proof_within"),
+)
+
 Check = Callable[..., list[CheckMessage]]
 
 
@@ -69,12 +74,17 @@ def _wrong_kinds(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
 
 
 def _wrong_times_and_numbers(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
-    for name in ("undo_for", "lease", "retry_night_after"):
+    for name in _TIMES:
         value = getattr(settings, name)
         if name == "retry_night_after" and value is None:
             continue
         if not isinstance(value, timedelta) or value <= timedelta(0):
             yield name, f"is not a positive timedelta but {value!r}", "Write timedelta(days=7)."
+    warn: object = settings.warn_after
+    critical: object = settings.critical_after
+    if isinstance(warn, timedelta) and isinstance(critical, timedelta) and warn > critical:
+        hint = f"CRITICAL_AFTER is {critical!r}: write the shorter time for WARN_AFTER."
+        yield "warn_after", "is longer than CRITICAL_AFTER", hint
     for name in ("max_missing_files", "max_missing_share"):
         value = getattr(settings, name)
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:

@@ -9,7 +9,6 @@ from argparse import ArgumentTypeError
 from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 
@@ -24,9 +23,6 @@ from backup_tasks.management.tables import added_lines, counts_table
 from backup_tasks.models import Run
 from backup_tasks.runs import chains
 from backup_tasks.runs.foreground import run_here
-
-LEDGER_ERRORS = (DatabaseError, InterfaceError, ImproperlyConfigured)
-"""What is raised where the database does not answer, was never migrated, or has no driver here."""
 
 
 class Command(BaseCommand):

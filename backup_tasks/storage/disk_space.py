@@ -25,23 +25,47 @@ class Need:
     size: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Disk:
+    """What is going to be written to one file system, and how much room it has."""
+
+    folder: Path
+    """One that exists."""
+    needs: tuple[Need, ...]
+    free: int
+    """Bytes."""
+
+    @property
+    def needed(self) -> int:
+        """Bytes of all needs together."""
+        return sum(need.size for need in self.needs)
+
+
+def disks(needs: Iterable[Need]) -> list[Disk]:
+    """Return the file systems that the needs are of; those of one add up."""
+    by_disk: dict[int, list[Need]] = defaultdict(list)
+    for need in needs:
+        by_disk[_existing(need.folder).stat().st_dev].append(need)
+    found = []
+    for together in by_disk.values():
+        folder = _existing(together[0].folder)
+        free = shutil.disk_usage(folder).free
+        found.append(Disk(folder=folder, needs=tuple(together), free=free))
+    return found
+
+
 def require(needs: Iterable[Need]) -> None:
     """Raise StorageRefused, with all figures in bytes, MB or GB, if a disk has too little room.
 
     Needs of one file system add up.
     """
-    by_disk: dict[int, list[Need]] = defaultdict(list)
-    for need in needs:
-        by_disk[_existing(need.folder).stat().st_dev].append(need)
-    for together in by_disk.values():
-        folder = _existing(together[0].folder)
-        needed, free = sum(need.size for need in together), shutil.disk_usage(folder).free
-        if needed > free:
-            parts = ", ".join(f"{need.what} {_in_words(need.size)}" for need in together)
+    for disk in disks(needs):
+        if disk.needed > disk.free:
+            parts = ", ".join(f"{need.what} {in_words(need.size)}" for need in disk.needs)
             raise StorageRefused(
-                f"the disk has not enough room: {_in_words(needed)} needed ({parts}), "
-                f"{_in_words(free)} free",
-                obj=str(folder),
+                f"the disk has not enough room: {in_words(disk.needed)} needed ({parts}), "
+                f"{in_words(disk.free)} free",
+                obj=str(disk.folder),
                 hint="Live was not touched. Free some space there, then `resume_run`.",
             )
 
@@ -52,7 +76,7 @@ def _existing(folder: Path) -> Path:
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
-def _in_words(size: int) -> str:
+def in_words(size: int) -> str:
     """Return a size in GB or MB (powers of ten), or in bytes below one MB."""
     for unit, factor in (("GB", 10**9), ("MB", 10**6)):
         if size >= factor:

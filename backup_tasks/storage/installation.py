@@ -21,7 +21,9 @@ def this_installation() -> str:
 
 def own_installations() -> set[str]:
     """Return the ids of this system and of those that it has taken over from."""
-    return {this_installation(), *Installation.objects.values_list("code", flat=True)}
+    rows = list(Installation.objects.all())
+    found = {row.code for row in rows}
+    return found if any(row.this for row in rows) else found | {this_installation()}
 
 
 def adopt(code: str) -> None:

@@ -24,6 +24,11 @@ from backup_tasks.storage.catalogue import Found
 from backup_tasks.storage.installation import own_installations
 from backup_tasks.storage.store import Store
 
+FULL = ("full",)
+HOLDING_ROWS = ("full", "database")
+HOLDING_FILES = ("full", "files")
+"""Types of packages that count for a restore of all, of the rows, of the files."""
+
 _NAMED = 5
 """Packages that a message names."""
 
@@ -41,6 +46,8 @@ class Candidate:
     label: str
     type: str
     created_at: datetime
+    size: int
+    """Bytes."""
     sha256: str
     trusted: bool
     incomplete: str
@@ -60,6 +67,7 @@ class Candidate:
             label=sidecar.label,
             type=sidecar.type,
             created_at=datetime.fromisoformat(sidecar.created_at),
+            size=sidecar.size,
             sha256=sidecar.sha256,
             trusted=package.counts,
             incomplete=sidecar.incomplete,
@@ -78,6 +86,7 @@ class Candidate:
             label=row.label,
             type=row.type,
             created_at=row.created_at,
+            size=row.size,
             sha256=row.sha256,
             trusted=row.trusted,
             incomplete=row.incomplete,
@@ -97,9 +106,9 @@ class Candidate:
         test = {"restore": "a drill", "contents": "a verification"}.get(failure.test, "a scrub")
         return f"it failed {test} at {failure.at:%Y-%m-%d %H:%M} UTC"
 
-    def unfit(self, *, allow_unsigned: bool = False) -> str:
-        """Return why it can be neither the newest nor the last good package, nothing where it can.
-        Whose installation made it is not asked here."""
+    def unfit(self, *, allow_unsigned: bool = False, types: Collection[str] = FULL) -> str:
+        """Return why it can be neither the newest nor the last good package of these types, nothing
+        where it can. Whose installation made it is not asked here."""
         settings = backup_settings()
         if self.project != settings.project:
             return f"it is of project {self.project!r}"
@@ -107,7 +116,7 @@ class Candidate:
             return "no trusted key signed it"
         if self.in_future:
             return f"it is dated in the future, {self.created_at:%Y-%m-%d %H:%M} UTC"
-        if self.type != "full":
+        if self.type not in types:
             return f"it is of type {self.type}"
         if self.label and self.label not in settings.regular_labels:
             return f"its label is {self.label!r}"
@@ -135,7 +144,12 @@ def survey() -> list[Candidate]:
 def of_index() -> list[Candidate]:
     """Return the packages that the index knows, newest first: what the stores held when they were
     last read."""
-    rows = list(Package.objects.order_by("-created_at", "-name"))
+    return of_rows(Package.objects.all())
+
+
+def of_rows(rows: Iterable[Package]) -> list[Candidate]:
+    """Return the packages that these rows of the index are of, newest first."""
+    rows = sorted(rows, key=lambda row: (row.created_at, row.name), reverse=True)
     standings = verdicts.standings(row.sha256 for row in rows)
     return [Candidate.of_row(row, standings[row.sha256]) for row in rows]
 
@@ -144,6 +158,15 @@ def known(found: Sequence[Found]) -> list[Candidate]:
     """Return the packages of a listing, newest first, with what ledger and stores know of each."""
     standings = verdicts.synchronize(found, write=False).standings
     verdicts.index(Package.objects.filter(sha256__in=standings), standings)
+    return _candidates(found, standings)
+
+
+def known_read_only(found: Sequence[Found]) -> list[Candidate]:
+    """Return the packages of a listing, newest first, with what ledger and stores know of each, and
+    write nothing."""
+    standings = verdicts.standings(package.sidecar.sha256 for package in found)
+    for sha256, copy in verdicts.copies(found).items():
+        standings[sha256] = standings[sha256].merged(copy.verdicts, copy.pin)
     return _candidates(found, standings)
 
 
@@ -165,23 +188,31 @@ def newest(
     *,
     allow_unsigned: bool = False,
     own: Collection[str] | None = None,
+    types: Collection[str] = FULL,
 ) -> Candidate | None:
     """Return the newest package that counts: the last good backup.
 
-    `own` are the ids of this installation; None asks the ledger for them.
+    `own` are the ids of this installation; None asks the ledger for them. `types`: of a package
+    that counts.
 
     An installation that has none, such as one that was set up anew after a disaster, takes the
     newest of the one other installation that has some; None where several have.
     """
-    fit = [each for each in candidates if not each.unfit(allow_unsigned=allow_unsigned)]
+    fit = [
+        each for each in candidates if not each.unfit(allow_unsigned=allow_unsigned, types=types)
+    ]
     return next(iter(_of_one_installation(fit, own)), None)
 
 
 def last_proven(
-    candidates: Iterable[Candidate], *, own: Collection[str] | None = None
+    candidates: Iterable[Candidate],
+    *,
+    own: Collection[str] | None = None,
+    types: Collection[str] = FULL,
 ) -> Candidate | None:
-    """Return the newest package that counts and was restored and found equal. `own`: as above."""
-    fit = [each for each in candidates if not each.unfit()]
+    """Return the newest package that counts and was restored and found equal. `own`, `types`: as
+    above."""
+    fit = [each for each in candidates if not each.unfit(types=types)]
     return next((each for each in _of_one_installation(fit, own) if each.standing.proven), None)
 
 

@@ -99,6 +99,26 @@ def test_packages_are_listed_and_verified_without_a_database(
     assert list((tmp_path / "workspace").glob("*")) == []
 
 
+def test_the_stores_alone_are_judged_without_a_database(
+    env: dict[str, str], packages: Path
+) -> None:
+    good = next(packages.glob("edms-*.tar.zst"))
+
+    asked = answer(env, "backup_status")
+
+    assert (asked.code, asked.told["status"], asked.told["exit_code"]) == (1, "warning", 1)
+    assert (asked.told["ok"], asked.told["recorded"]) == (False, False)
+    found = {reason["reason"]: reason["what"] for reason in asked.told["reasons"]}
+    assert set(found) == {"never_proven", "sidecar_broken", "not_asked"}
+    assert "not recorded" in found["not_asked"]
+    (point,) = asked.told["recovery_points"]
+    assert point["last_good"]["name"] in (good.name, "damaged.tar.zst")
+
+    for path in [*packages.iterdir()]:
+        path.unlink()
+    assert answer(env, "backup_status").code == 2
+
+
 def test_text_says_what_is_broken_and_what_was_not_recorded(
     env: dict[str, str], packages: Path
 ) -> None:

@@ -20,6 +20,7 @@ import celeryconfig
 from backup_tasks import errors, tasks
 from backup_tasks.conf import BackupSettings, Retention
 from backup_tasks.runs.chains import CHAINS
+from backup_tasks.status.conditions import CONDITIONS
 from tests.habits.pages import ROOT, coded, page, rows
 
 COMPUTED = {"project", "workspace"}
@@ -50,8 +51,13 @@ def _as_written(value: Any) -> str:
     if isinstance(value, Retention):
         return str(asdict(value)).replace("'", '"')
     if isinstance(value, timedelta):
-        unit, amount = ("days", value.days) if value.days else ("seconds", value.seconds)
-        return f"timedelta({unit}={amount})"
+        seconds = round(value.total_seconds())
+        unit, length = next(
+            (unit, length)
+            for unit, length in (("days", 86400), ("hours", 3600), ("seconds", 1))
+            if seconds % length == 0
+        )
+        return f"timedelta({unit}={seconds // length})"
     return repr(value).replace("'", '"')
 
 
@@ -189,6 +195,13 @@ def test_every_system_check_is_documented_and_no_other() -> None:
 
     assert ids
     assert sorted(told) == sorted(ids)
+
+
+def test_every_condition_of_the_light_is_documented_with_its_colour_and_no_other() -> None:
+    section = page("docs/how-to/know-whether-my-data-is-safe.md").section("The reasons")
+    told = {coded(name)[0]: light for name, light, _ in rows(section)}
+
+    assert told == {each.name: each.light.word.lower() for each in CONDITIONS}
 
 
 def test_every_public_name_exists() -> None:

@@ -9,10 +9,9 @@ from django.core.management.base import CommandError, CommandParser
 
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import require_database
-from backup_tasks.error_classification import explain
-from backup_tasks.errors import Misconfigured
-from backup_tasks.management.base import LEDGER_ERRORS, in_words, outcome
+from backup_tasks.error_classification import LEDGER_ERRORS, explain
 from backup_tasks.management.base import Command as Base
+from backup_tasks.management.base import in_words, outcome
 from backup_tasks.management.standing import (
     Own,
     last_record,
@@ -68,7 +67,7 @@ def _judged(contents: Contents) -> tuple[list[Candidate], Own, list[str]]:
         require_database(backup_settings().database)
         catalogue.index(contents)
         return last_good.known(contents.found), None, []
-    except (*LEDGER_ERRORS, Misconfigured) as raised:
+    except LEDGER_ERRORS as raised:
         problem = f"not recorded in the database's index: {explain(raised)}"
     return last_good.known_to_stores(contents.found), (), [problem]
 

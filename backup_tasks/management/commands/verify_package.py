@@ -9,10 +9,9 @@ from django.core.management.base import CommandParser
 
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import require_database
-from backup_tasks.error_classification import explain
-from backup_tasks.errors import Misconfigured
+from backup_tasks.error_classification import LEDGER_ERRORS, explain
 from backup_tasks.ledger import report
-from backup_tasks.management.base import LEDGER_ERRORS, RunCommand, outcome, said
+from backup_tasks.management.base import RunCommand, outcome, said
 from backup_tasks.management.packages import add_reading_options, reading_params
 from backup_tasks.management.progress import ProgressDisplay
 from backup_tasks.models import Run
@@ -44,7 +43,7 @@ class Command(RunCommand):
             run = chains.start(
                 self.kind, trigger="command", on_workers=options["enqueue"], params=params
             )
-        except (*LEDGER_ERRORS, Misconfigured) as error:
+        except LEDGER_ERRORS as error:
             if options["enqueue"]:
                 raise
             self._verify_unrecorded(params, f"not recorded in the ledger: {explain(error)}")

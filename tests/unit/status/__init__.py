@@ -1,0 +1,1 @@
+"""The light and `backup_status`."""
