@@ -74,7 +74,7 @@ def expected_files(manifest: Manifest, folder: Path | None = None) -> int | None
 
 
 def unpacked_manifest(folder: Path, params: Mapping[str, Any]) -> Manifest:
-    """Return the manifest that `open_into` left, cut down to what is restored of it.
+    """Return the manifest that `unpack_into` left, cut down to what is restored of it.
 
     Raises HandoverChanged, and what `selected` raises.
     """
@@ -124,10 +124,10 @@ def select(manifest: Manifest, params: Mapping[str, Any]) -> Selected:
         return Selected(manifest=replace(manifest, models=()), added={})
     if kind == "database":
         manifest = replace(manifest, files=None)
-    return _cut(manifest, asked) if asked else Selected(manifest=manifest, added={})
+    return _filtered(manifest, asked) if asked else Selected(manifest=manifest, added={})
 
 
-def _cut(manifest: Manifest, asked: ModelFilter) -> Selected:
+def _filtered(manifest: Manifest, asked: ModelFilter) -> Selected:
     """A model that is not installed stays, to be refused by name, unless others were asked for."""
     known = {label(model): model for model in apps.get_models(include_auto_created=True)}
     whole = Scope(

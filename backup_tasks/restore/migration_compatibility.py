@@ -41,7 +41,7 @@ def refuse_misfit(manifest: Manifest, settings: BackupSettings) -> None:
     if not manifest.models:
         pass  # files only: no table is touched
     elif manifest.type == "partial":
-        problems += [*_problems_of_a_part(manifest, settings)]
+        problems += [*_partial_problems(manifest, settings)]
     elif not problems and not missing_migrations(manifest):
         problems += _model_problems(manifest, apps)
         problems += _unknown_models(manifest, settings)
@@ -70,10 +70,10 @@ def missing_migrations(manifest: Manifest) -> list[str]:
     return sorted(".".join(key) for key in missing)
 
 
-def is_of_live(manifest: Manifest, settings: BackupSettings) -> bool:
+def has_live_migrations(manifest: Manifest, settings: BackupSettings) -> bool:
     """Whether just the migrations that made the package's tables made live's."""
     applied = MigrationRecorder(connections[settings.database]).applied_migrations()
-    return _of(manifest, applied) == _of(manifest, manifest.migrations)
+    return _within_apps(manifest, applied) == _within_apps(manifest, manifest.migrations)
 
 
 def models_of(manifest: Manifest, settings: BackupSettings) -> list[Model]:
@@ -101,7 +101,7 @@ def apps_of(manifest: Manifest, settings: BackupSettings) -> StateApps | Apps:
     return loader.project_state(_targets(manifest, loader)).apps
 
 
-def bring_forward(settings: BackupSettings) -> None:
+def migrate_forward(settings: BackupSettings) -> None:
     """In a staging that was proven: run the migrations since, the project's data migrations too.
 
     Raises ValidationFailed if they leave references that lead nowhere.
@@ -118,7 +118,7 @@ def bring_forward(settings: BackupSettings) -> None:
         ) from error
 
 
-def refuse_moved(manifest: Manifest, settings: BackupSettings) -> None:
+def refuse_migrated_forward(manifest: Manifest, settings: BackupSettings) -> None:
     """Raise HandoverChanged if staging is past the package's migrations: it was being brought
     forward when an attempt died, and can't be compared with the package any more."""
     applied = MigrationRecorder(connections[settings.database]).applied_migrations()
@@ -130,7 +130,7 @@ def refuse_moved(manifest: Manifest, settings: BackupSettings) -> None:
         )
 
 
-def _of(manifest: Manifest, migrations: object) -> set[Migration]:
+def _within_apps(manifest: Manifest, migrations: object) -> set[Migration]:
     wanted = _apps_in(manifest)
     return {key for key in cast("list[Migration]", migrations) if key[0] in wanted}
 
@@ -171,7 +171,9 @@ def _unknown_migrations(manifest: Manifest, settings: BackupSettings) -> Iterato
     on_disk = _on_disk()
     ours = set(MigrationRecorder(connections[settings.database]).applied_migrations())
     replaced = {old for migration in on_disk.values() for old in migration.replaces}
-    for key in sorted(_of(manifest, manifest.migrations) - on_disk.keys() - ours - replaced):
+    for key in sorted(
+        _within_apps(manifest, manifest.migrations) - on_disk.keys() - ours - replaced
+    ):
         yield f"the package was made after migration {'.'.join(key)}, which is not in the code"
     for entry in manifest.models:
         if entry.label.split(".")[0] not in apps.app_configs:
@@ -182,15 +184,17 @@ def _unreachable(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
     """Check that today's migrations still lead through the package's models."""
     loader = _loader(settings)
     reached = _reached(manifest, loader)
-    for key in sorted(_of(manifest, manifest.migrations) & loader.disk_migrations.keys() - reached):
+    for key in sorted(
+        _within_apps(manifest, manifest.migrations) & loader.disk_migrations.keys() - reached
+    ):
         yield f"migration {'.'.join(key)} was squashed with others that the package was made before"
     if reached:
         yield from _model_problems(manifest, loader.project_state(_targets(manifest, loader)).apps)
 
 
-def _problems_of_a_part(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
+def _partial_problems(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
     """Tables that stay live's have live's migrations; those beside them can't have others."""
-    if is_of_live(manifest, settings):
+    if has_live_migrations(manifest, settings):
         yield from _model_problems(manifest, apps)
     else:
         yield (

@@ -47,7 +47,7 @@ class Opened:
         return {"package": self.name, "sha256": self.sha256 or None, "chosen": self.chosen or None}
 
 
-def bring(
+def fetch(
     name: str,
     folder: Path,
     *,
@@ -95,7 +95,7 @@ def bring(
                 hint="Find out who writes to the store, then try again.",
             )
     if settings.require_encryption and not own and not is_encrypted(opened.path):
-        raise _in_clear(opened)
+        raise _not_encrypted(opened)
     return opened
 
 
@@ -120,7 +120,7 @@ def _admit(
     if settings.trusted_keys and not params.get("allow_unsigned"):
         _check_signature(opened, settings)
     if settings.require_encryption and sidecar and not sidecar.encrypted:
-        raise _in_clear(opened)
+        raise _not_encrypted(opened)
 
 
 def _check_signature(opened: Opened, settings: BackupSettings) -> None:
@@ -141,7 +141,7 @@ def _check_signature(opened: Opened, settings: BackupSettings) -> None:
     sidecar.verify(settings.trusted_keys)
 
 
-def _in_clear(opened: Opened) -> NotEncrypted:
+def _not_encrypted(opened: Opened) -> NotEncrypted:
     return NotEncrypted(
         "the package is in clear",
         obj=opened.name,
@@ -150,7 +150,7 @@ def _in_clear(opened: Opened) -> NotEncrypted:
     )
 
 
-def open_into(
+def unpack_into(
     folder: Path, opened: Opened, params: Mapping[str, Any], progress: Progress
 ) -> Manifest:
     """Unpack the package into `folder`, every byte of it checked.

@@ -59,7 +59,7 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
         require_database(settings.database)  # the ledger has a say in which is the newest
         refuse_unapplied(settings)
     with workspace.scratch() as scratch:
-        opened = open_package.bring(str(params["package"]), scratch, params=params)
+        opened = open_package.fetch(str(params["package"]), scratch, params=params)
         manifest = open_package.check_contents(opened, scratch, params, lambda *_: None)
     if manifest is None:
         raise KeyMissing(
@@ -70,7 +70,7 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
     selected = select(manifest, params)
     manifest = selected.manifest
     older = migration_compatibility.missing_migrations(manifest)
-    live, equal, problem = _look(manifest, settings, comparable=not older)
+    live, equal, problem = _compare_with_live(manifest, settings, comparable=not older)
     then = {entry.label: entry.count for entry in manifest.models}
     return plan | {
         "package": opened.name,
@@ -96,7 +96,7 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _look(
+def _compare_with_live(
     manifest: Manifest, settings: BackupSettings, *, comparable: bool
 ) -> tuple[dict[str, int] | None, dict[str, bool], ErrorRecord | None]:
     """Return live's counts, which models are equal, and what kept the database from being asked.

@@ -7,12 +7,12 @@ from typing import Any
 from backup_tasks.backup.options import package_options
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import merging_engine
-from backup_tasks.restore import migration_compatibility, open_package, test_results
+from backup_tasks.restore import migration_compatibility, open_package, recorded_verdicts
 from backup_tasks.restore.contents import expected_results, require_room, select
 from backup_tasks.steps import Work
 
 
-@test_results.judged("contents")
+@recorded_verdicts.records_verdict("contents")
 def fetch(work: Work) -> dict[str, Any]:
     """Return {"package", "sha256", "chosen", "expected": {model: rows}, "expected_files", "added",
     "warnings"}.
@@ -25,13 +25,13 @@ def fetch(work: Work) -> dict[str, Any]:
     if work.params.get("safety"):
         package_options({}, backup_settings())  # what would keep the safety backup from being made
     folder = work.workspace / "in"
-    opened = open_package.bring(
+    opened = open_package.fetch(
         str(work.params.get("package", "")),
         work.workspace / "package",
         params=work.params,
         reads=work.reads,
     )
-    whole = open_package.open_into(folder, opened, work.params, work.progress)
+    whole = open_package.unpack_into(folder, opened, work.params, work.progress)
     selected = select(whole, work.params)
     migration_compatibility.refuse_misfit(selected.manifest, backup_settings())
     require_room(folder, selected.manifest)

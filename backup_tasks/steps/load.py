@@ -17,7 +17,7 @@ from backup_tasks.errors import DoesNotFit, ValidationFailed
 from backup_tasks.merge.referenced_keys import is_named, keys_of
 from backup_tasks.package.manifest import Manifest
 from backup_tasks.package.names import file_member
-from backup_tasks.restore import file_swap, migration_compatibility, structure, test_results
+from backup_tasks.restore import file_swap, migration_compatibility, recorded_verdicts, structure
 from backup_tasks.restore.contents import (
     codecs_of,
     entries_of,
@@ -36,7 +36,7 @@ from backup_tasks.storage.file_storages import project_trees
 from backup_tasks.storage.files import Tree
 
 
-@test_results.judged("restore")
+@recorded_verdicts.records_verdict("restore")
 def load(work: Work) -> dict[str, Any]:
     """Return {"rows": number, "files": number}.
 
@@ -77,7 +77,7 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
         tables = [model._meta.db_table for model in (*models, *carried)]
         engine.refuse_hidden_rows(tables)
         with (
-            _constraints_held(manifest),
+            _constraints_explained(manifest),
             engine.loading(tables, attempt=work.attempt) as token,
         ):
             if merging:
@@ -122,7 +122,7 @@ def _members(manifest: Manifest, folder: Path) -> Iterator[Path | None]:
 
 
 @contextmanager
-def _constraints_held(manifest: Manifest) -> Iterator[None]:
+def _constraints_explained(manifest: Manifest) -> Iterator[None]:
     """Explain what the database says when it builds the constraints again, over all rows."""
     try:
         yield
@@ -139,26 +139,26 @@ def _stage_files(work: Work, manifest: Manifest, folder: Path, tree: Tree) -> in
     for entry in entries_of(folder, manifest, alias):
         file_swap.refuse_clash(tree, entry.name)
 
-    def told() -> None:
+    def report() -> None:
         work.progress(count, manifest.totals.files, f"files of storage {alias}")
 
     for entry in entries_of(folder, manifest, alias):
         count += 1
         ask()
-        with _Telling(FileIO(folder / file_member(alias, entry.name)), told) as content:
+        with _ProgressReader(FileIO(folder / file_member(alias, entry.name)), report) as content:
             name = file_swap.staged(work.run_id, entry.name)
             tree.write(name, cast(BinaryIO, content), access=entry.access)
     return count
 
 
-class _Telling(BufferedReader):
+class _ProgressReader(BufferedReader):
     """A file that reports progress with each piece of it: a large one takes long, and progress is
     also where a step learns that it should stop."""
 
-    def __init__(self, raw: FileIO, told: Callable[[], None]) -> None:
+    def __init__(self, raw: FileIO, report: Callable[[], None]) -> None:
         super().__init__(raw)
-        self._told = told
+        self._report = report
 
     def read(self, size: int | None = -1) -> bytes:
-        self._told()
+        self._report()
         return super().read(size)

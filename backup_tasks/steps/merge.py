@@ -25,8 +25,8 @@ def merge(work: Work) -> dict[str, Any]:
     """
     settings = backup_settings()
     engine = engine_for(settings.database)
-    told = work.workspace / "merged.json"
-    into = StagedMerge(work.run_id, work.workspace / "in", work.params, work.progress)
+    plan_file = work.workspace / "merged.json"
+    staged = StagedMerge(work.run_id, work.workspace / "in", work.params, work.progress)
     ask = Ask(work.may_write_files)
     is_merged = UndoPoint.objects.filter(run_id=work.run_id).exists()
     if not is_merged:
@@ -34,22 +34,22 @@ def merge(work: Work) -> dict[str, Any]:
 
     def record(plan: dict[str, Any]) -> None:
         work.still_mine()
-        with written_whole(told) as file:
+        with written_whole(plan_file) as file:
             file.write(json.dumps(plan).encode())
         undo_points.supersede_unfinished(engine, work.run_id)
         UndoPoint.objects.create(
             run_id=work.run_id,
             schema="",
-            tables=into.tables,
+            tables=staged.tables,
             expires_at=moments.now() + settings.undo_for,
         )
 
-    with held(into.trees, work.run_id, ask) as folders:
+    with held(staged.trees, work.run_id, ask) as folders:
         if not is_merged:
-            into.merge(folders, record, partial(work.certainly_changed_no_rows, engine))
+            staged.merge(folders, record, partial(work.certainly_changed_no_rows, engine))
         for folder in folders:
             file_swap.put_other_files(folder)
         ask.now()
         UndoPoint.objects.filter(pk=work.run_id).update(files_done=True)
     left = engine.discard(engine.schema_name("staging", work.run_id))
-    return {"merged": True, "plan": json.loads(told.read_bytes()), "warnings": left}
+    return {"merged": True, "plan": json.loads(plan_file.read_bytes()), "warnings": left}

@@ -55,7 +55,7 @@ def _undo_points(work: Work, *, dry: bool) -> tuple[list[str], list[str]]:
     with suppress(AnotherRunActive):
         for point in expired:
             run_id = point.pk
-            if told := _give_back(work, point):
+            if told := _remove_kept(work, point):
                 warnings += told
             else:
                 names.append(run_id)
@@ -73,7 +73,7 @@ def _ask(work: Work, point: UndoPoint) -> Ask:
     return Ask(may)
 
 
-def _give_back(work: Work, point: UndoPoint) -> list[str]:
+def _remove_kept(work: Work, point: UndoPoint) -> list[str]:
     """Return why its tables could not be dropped; then it stays.
 
     Raises AnotherRunActive if a run has begun that may want it.

@@ -13,9 +13,9 @@ from backup_tasks.steps import Work
 
 def rehearse(work: Work) -> dict[str, Any]:
     """Return {"merged": False, "plan": …, "warnings"}, see `merging.merge.Plan`."""
-    into = StagedMerge(work.run_id, work.workspace / "in", work.params, work.progress)
-    with held(into.trees, work.run_id, Ask(work.holds)) as folders:
-        plan = into.rehearse(folders)
+    staged = StagedMerge(work.run_id, work.workspace / "in", work.params, work.progress)
+    with held(staged.trees, work.run_id, Ask(work.holds)) as folders:
+        plan = staged.rehearse(folders)
         for folder in folders:
             folder.remove()
     engine = engine_for(backup_settings().database)

@@ -55,7 +55,9 @@ def _make(
 ) -> tuple[str, list[str]]:
     if work.kind in (Run.Kind.RESTORE, Run.Kind.DRILL):
         manifest = unpacked_manifest(work.workspace / "in", work.params)
-        if migration_compatibility.is_of_live(manifest, settings) and not _is_rebuild(work):
+        if migration_compatibility.has_live_migrations(manifest, settings) and not _is_rebuild(
+            work
+        ):
             work.progress(0, None, "cloning the structure")
             unequal = engine.clone(schema, _tables(settings))
             if not unequal:

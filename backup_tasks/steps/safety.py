@@ -7,7 +7,7 @@ from typing import Any
 from backup_tasks.backup.dump import dump_rows
 from backup_tasks.backup.pack import pack_files
 from backup_tasks.errors import PackageDamaged
-from backup_tasks.restore import open_package, test_results
+from backup_tasks.restore import open_package, recorded_verdicts
 from backup_tasks.steps import Work
 from backup_tasks.storage import verdicts
 
@@ -25,12 +25,12 @@ def safety(work: Work) -> dict[str, Any]:
     packed = pack_files(folder, params=params, progress=work.progress)
     name, written, missing = packed.name, packed.written, packed.manifest.accepted
     try:
-        opened = open_package.bring(name, folder / "package", params=work.params, own=True)
+        opened = open_package.fetch(name, folder / "package", params=work.params, own=True)
         read = open_package.check_contents(opened, folder, work.params, work.progress)
     except PackageDamaged as error:
         verdicts.failed(written.sha256, "contents", run=work.run_id, error=error)
         raise
-    test_results.passed(work, "contents" if read else "bytes", written.sha256)
+    recorded_verdicts.passed(work, "contents" if read else "bytes", written.sha256)
     return {
         "package": name,
         "size": written.size,

@@ -36,26 +36,26 @@ def snapshot(work: Work) -> dict[str, Any]:
     counts = {}
     engine = engine_for(settings.database)
     with engine.snapshot():
-        part = _part(work)
-        models = part.scope.included
+        selection = _selection_of(work)
+        models = selection.scope.included
         engine.refuse_hidden_rows([model._meta.db_table for model in models])
         for number, model in enumerate(models, start=1):
             work.progress(number, len(models), label(model))
             counts[label(model)] = count_rows(connections[settings.database], model._meta.db_table)
     storages = {tree.alias: sum(1 for _ in tree.names()) for tree in project_trees()}
-    warnings = _unservable(engine, [model._meta.db_table for model in models])
+    warnings = _restore_refusals(engine, [model._meta.db_table for model in models])
     if work.kind == Run.Kind.BACKUP:
         warnings += perishable()
     return {
         "counts": counts,
         "files": sum(storages.values()),
         "storages": storages,
-        "added": dict(part.added),
+        "added": dict(selection.added),
         "warnings": warnings,
     }
 
 
-def _unservable(engine: Engine, tables: Sequence[str]) -> list[str]:
+def _restore_refusals(engine: Engine, tables: Sequence[str]) -> list[str]:
     """Say now, and not on the day of a restore, that none could be built or promoted here."""
     try:
         engine.rehearse_promote(tables)
@@ -64,13 +64,13 @@ def _unservable(engine: Engine, tables: Sequence[str]) -> list[str]:
     return []
 
 
-def _part(work: Work) -> Selection:
-    """Of a backup of a part, what goes into the package; else everything."""
+def _selection_of(work: Work) -> Selection:
+    """Of a backup of a selection, what goes into the package; else everything."""
     settings = backup_settings()
     if work.kind == Run.Kind.BACKUP:
-        part = scope_of(work.params, settings)
+        selection = scope_of(work.params, settings)
         if ModelFilter.by(work.params):
-            return part
+            return selection
     return Selection(scope=full_scope(settings), added={})
 
 

@@ -15,7 +15,7 @@ from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import ValidationFailed
 from backup_tasks.models import Run
 from backup_tasks.package.manifest import Manifest, ModelEntry
-from backup_tasks.restore import migration_compatibility, structure, test_results
+from backup_tasks.restore import migration_compatibility, recorded_verdicts, structure
 from backup_tasks.restore.contents import codecs_of, entries_of, unpacked_manifest
 from backup_tasks.restore.file_swap import staged
 from backup_tasks.rows.dump import Dumped, count_rows
@@ -31,7 +31,7 @@ _NAMED_THINGS = 10
 """Columns, indexes and checks that are named in one warning."""
 
 
-@test_results.judged("restore", proves=True)
+@recorded_verdicts.records_verdict("restore", proves=True)
 def validate(work: Work) -> dict[str, Any]:
     """Return {"counts": {model: rows}, "digests_equal": {model: bool}, "files", "files_equal",
     "like_live", "warnings"}; `like_live`: whether staging has the structure of live.
@@ -60,7 +60,7 @@ def validate(work: Work) -> dict[str, Any]:
             like_live = structure.is_clone(work.results) and not since
             if since and not problems:
                 work.progress(0, len(since), "migrating forward")
-                migration_compatibility.bring_forward(settings)
+                migration_compatibility.migrate_forward(settings)
             if manifest.models:
                 problems += _project_checks(settings)
     if work.kind == Run.Kind.RESTORE:
@@ -102,7 +102,7 @@ def _validate_rows(
 ) -> tuple[dict[str, int], dict[str, bool], list[str]]:
     settings = backup_settings()
     connection = connections[settings.database]
-    migration_compatibility.refuse_moved(manifest, settings)
+    migration_compatibility.refuse_migrated_forward(manifest, settings)
     codecs = codecs_of(manifest, migration_compatibility.apps_of(manifest, settings), connection)
     same_vendor = manifest.database.get("vendor") == connection.vendor
     counts: dict[str, int] = {}

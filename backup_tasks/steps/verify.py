@@ -8,12 +8,12 @@ from typing import Any
 from backup_tasks.backup import completeness
 from backup_tasks.errors import HandoverChanged, PackageNotFound
 from backup_tasks.models import Run
-from backup_tasks.restore import open_package, test_results
+from backup_tasks.restore import open_package, recorded_verdicts
 from backup_tasks.restore.contents import expected_results
 from backup_tasks.steps import Work
 
 
-@test_results.judged("contents")
+@recorded_verdicts.records_verdict("contents")
 def verify(work: Work) -> dict[str, Any]:
     """Return {"package", "sha256", "chosen", "checked", "expected": {model: rows},
     "expected_files", "warnings"}.
@@ -24,17 +24,17 @@ def verify(work: Work) -> dict[str, Any]:
 
     Raises FilesMissing, when the rest is proven, for a package of the run's own that is incomplete.
     """
-    opened = _brought(work)
+    opened = _opened(work)
     report = _checked(work, opened)
     if missing := work.results.get("pack", {}).get("incomplete"):
         raise completeness.files_missing(opened.name, missing)
     return report
 
 
-def _brought(work: Work) -> open_package.Opened:
+def _opened(work: Work) -> open_package.Opened:
     own = str(work.results.get("pack", {}).get("package", ""))
     try:
-        return open_package.bring(
+        return open_package.fetch(
             own or str(work.params.get("package", "")),
             work.workspace / "package",
             params=work.params,
@@ -56,13 +56,15 @@ def _brought(work: Work) -> open_package.Opened:
 def _checked(work: Work, opened: open_package.Opened) -> dict[str, Any]:
     report: dict[str, Any] = {**opened.facts(), "checked": "contents"}
     if work.kind == Run.Kind.CYCLE:
-        manifest = open_package.open_into(work.workspace / "in", opened, work.params, work.progress)
+        manifest = open_package.unpack_into(
+            work.workspace / "in", opened, work.params, work.progress
+        )
     else:
         scratch = work.workspace / "package"
         found = open_package.check_contents(opened, scratch, work.params, work.progress)
         if found is None:
-            test_results.passed(work, "bytes", opened.sha256)
+            recorded_verdicts.passed(work, "bytes", opened.sha256)
             return report | {"checked": "bytes"}
         manifest = found
-    test_results.passed(work, "contents", opened.sha256)
+    recorded_verdicts.passed(work, "contents", opened.sha256)
     return report | expected_results(manifest)

@@ -272,7 +272,7 @@ def _restore(bench: Bench, name: str) -> None:
     """As far as a restore goes before the database is asked for anything."""
     here = bench.folder / "here"
     shutil.rmtree(here, ignore_errors=True)
-    opened = open_package.bring(name, here, params={"identity": str(bench.folder / "identity")})
+    opened = open_package.fetch(name, here, params={"identity": str(bench.folder / "identity")})
     open_package.check_contents(
         opened, here, {"identity": str(bench.folder / "identity")}, lambda *_: None
     )

@@ -46,9 +46,9 @@ the words that it is made of."""
 FOLDERS = (
     *("rows", "merge", "engines/mariadb", "engines/postgresql", "engines/lock_retry.py"),
     *("admin", "backup", "celery_defaults", "checks", "ledger", "management", "package", "runs"),
-    *("storage", "api.py", "apps.py", "cleanup.py", "conf.py", "error_classification.py"),
-    *("errors.py", "models.py", "printable.py", "progress.py", "redis_transport.py"),
-    *("result_backend.py", "signals.py", "tasks.py"),
+    *("storage", "restore", "steps", "api.py", "apps.py", "cleanup.py", "conf.py"),
+    *("error_classification.py", "errors.py", "models.py", "printable.py", "progress.py"),
+    *("redis_transport.py", "result_backend.py", "signals.py", "tasks.py"),
 )
 """Where that holds, below `backup_tasks/`."""
 

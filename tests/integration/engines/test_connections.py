@@ -10,7 +10,7 @@ from backup_tasks.checks.locations import check_staging
 from backup_tasks.engines import engine_for
 from backup_tasks.engines.base import connection_replaced
 from backup_tasks.errors import LeftStaging
-from backup_tasks.steps.snapshot import _unservable
+from backup_tasks.steps.snapshot import _restore_refusals
 from tests.integration.engines.live_database import LiveDatabase
 from tests.integration.engines.walled import look
 
@@ -68,7 +68,7 @@ def test_a_project_that_could_not_be_restored_is_told_by_check_and_by_a_backup(
             (told,) = check_staging(databases=["default"])
             assert told.id == "backup_tasks.W008"
             assert "too many connections" in told.msg
-            (warning,) = _unservable(engine_for("default"), ())
+            (warning,) = _restore_refusals(engine_for("default"), ())
             assert "too many connections" in warning
     finally:
         with walled.client() as admin:
@@ -90,7 +90,7 @@ def test_a_role_that_may_not_make_a_schema_is_told_by_check_and_by_a_backup(
             (told,) = check_staging(databases=["default"])
             assert told.id == "backup_tasks.W008"
             assert "may not make schemas" in told.msg
-            (warning,) = _unservable(engine_for("default"), ())
+            (warning,) = _restore_refusals(engine_for("default"), ())
             assert "may not make schemas" in warning
             assert "GRANT CREATE ON DATABASE" in str(told.hint)
     finally:

@@ -35,7 +35,7 @@ from tests.unit.package.test_hostile import forge, info
 
 
 def bring(shelf: Shelf, name: str = NAME, **params: Any) -> Opened:
-    return open_package.bring(name, shelf.folder / "here", params=params)
+    return open_package.fetch(name, shelf.folder / "here", params=params)
 
 
 def nothing_copied(shelf: Shelf) -> bool:
@@ -48,7 +48,7 @@ def check(shelf: Shelf, opened: Opened) -> Any:
 
 
 def unpack(shelf: Shelf, opened: Opened) -> Any:
-    return open_package.open_into(shelf.folder / "in", opened, {}, ignore_all)
+    return open_package.unpack_into(shelf.folder / "in", opened, {}, ignore_all)
 
 
 OTHERS: dict[str, Any] = {

@@ -34,7 +34,7 @@ from backup_tasks.package.standing import Test
 from backup_tasks.rows.selection import ModelFilter
 from backup_tasks.storage import verdicts
 
-_ELSEWHERE = (
+_NOT_OF_THE_PACKAGE = (
     Transient,
     AnotherRunActive,
     Cancelled,
@@ -72,7 +72,7 @@ W = TypeVar("W", bound=Work)
 Verb = Callable[[W], dict[str, Any]]
 
 
-def judged(test: Test, *, proves: bool = False) -> Callable[[Verb[W]], Verb[W]]:
+def records_verdict(test: Test, *, proves: bool = False) -> Callable[[Verb[W]], Verb[W]]:
     """Make a verb enter its failure as one of the package that its run reads; where it `proves`
     that the whole package passed the test, its success too."""
 
@@ -85,8 +85,8 @@ def judged(test: Test, *, proves: bool = False) -> Callable[[Verb[W]], Verb[W]]:
                 result = verb(work)
             except (BackupError, DatabaseError, InterfaceError) as raised:
                 error = explain(raised)
-                if not isinstance(error, _ELSEWHERE):
-                    _remember(work, test, error)
+                if not isinstance(error, _NOT_OF_THE_PACKAGE):
+                    _record_failure(work, test, error)
                 raise
             if proves and work.kind != Run.Kind.REINIT and is_whole(work):
                 passed(work, test, ledger.find(work.run_id).package_sha256)
@@ -116,7 +116,7 @@ def is_whole(work: Work) -> bool:
     )
 
 
-def _remember(work: Work, test: Test, error: BackupError) -> None:
+def _record_failure(work: Work, test: Test, error: BackupError) -> None:
     run = ledger.find(work.run_id)
     if not run.package_sha256 or work.kind == Run.Kind.REINIT:
         return
