@@ -55,6 +55,11 @@ class Engine(ABC):
         if there is none such. Asks no server: one that is away says so itself."""
         return None
 
+    def tables_elsewhere(self, tables: Sequence[str]) -> dict[str, str]:
+        """Return, of tables that the alias finds in another schema than the one that it leads to,
+        the qualified names. Nothing where a connection has one schema."""
+        return {}
+
     @abstractmethod
     def snapshot(self, tables: Sequence[str] = ()) -> AbstractContextManager[None]:
         """Inside, the alias reads one consistent state of live, whatever others write.

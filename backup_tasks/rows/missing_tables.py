@@ -1,8 +1,10 @@
-"""Models whose table is not among those that the database lists.
+"""Models whose table is not where the database keeps those of migrations, or is not listed.
 
 A model that was never migrated here has no rows: it is left out, with that reason. But a table may
 also be in another schema (`db_table = 'audit"."entry'`), or be of a kind that is not listed (a
-view, a partition). Its rows would be left out by accident, so it is an error.
+view, a partition). Its rows would be left out by accident, so it is an error. Of a search path
+with several schemas, one is replaced by a restore: a table that is listed in another one is an
+error too.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
+from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import Misconfigured
 from backup_tasks.rows.natural_keys import Model
 
@@ -45,6 +48,26 @@ def refuse_rows_left_out(connection: BaseDatabaseWrapper, models: Sequence[Model
         )
 
 
+def refuse_tables_elsewhere(engine: Engine, models: Sequence[Model]) -> None:
+    """Raise Misconfigured, naming the models whose table is in another schema than
+    `django_migrations`: a restore would not replace it."""
+    elsewhere = engine.tables_elsewhere([model._meta.db_table for model in models])
+    names = [
+        f"{model._meta.label_lower} (table {elsewhere[model._meta.db_table]})"
+        for model in models
+        if model._meta.db_table in elsewhere
+    ]
+    if names:
+        raise Misconfigured(
+            "the tables of these models are in another schema than django_migrations, and a "
+            f"restore replaces the tables of one schema: {', '.join(names)}",
+            obj=f"database {engine.alias}",
+            hint="Move them there: ALTER TABLE … SET SCHEMA. Or name the models in "
+            "BACKUP['EXCLUDE'] if something else keeps their rows. `migrate` makes tables in the "
+            "first schema of search_path: let django_migrations be in that one.",
+        )
+
+
 def _is_migrated(model: Model, state: ProjectState) -> bool:
     """Whether the migrations that were applied made the table."""
     meta = model._meta
@@ -67,7 +90,7 @@ def _is_readable(connection: BaseDatabaseWrapper, model: Model) -> bool:
     """Whether a query finds a table by that name all the same."""
     table = connection.ops.quote_name(model._meta.db_table)
     if connection.vendor == "postgresql":
-        return _is_in_catalogue(connection, table)
+        return _is_in_catalogue(connection, model._meta.db_table, table)
     try:
         with transaction.atomic(connection.alias), connection.cursor() as cursor:
             cursor.execute(f"SELECT 1 FROM {table} WHERE 1 = 0")
@@ -76,13 +99,12 @@ def _is_readable(connection: BaseDatabaseWrapper, model: Model) -> bool:
     return True
 
 
-def _is_in_catalogue(connection: BaseDatabaseWrapper, table: str) -> bool:
-    """Whether PostgreSQL has such a table in the schema that the connection is in, or in the one
-    that the name gives. Staging may have live's schema in its search path: that does not count."""
+def _is_in_catalogue(connection: BaseDatabaseWrapper, table: str, quoted: str) -> bool:
+    """Whether PostgreSQL has such a table in the schema that the alias leads to, or in the one that
+    the name gives. Staging may have live's schema in its search path: that does not count."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT EXISTS (SELECT 1 FROM pg_class WHERE oid = to_regclass(%s)"
-            " AND (%s OR relnamespace = to_regnamespace(quote_ident(current_schema()))))",
-            [table, '"."' in table],
-        )
-        return bool(cursor.fetchone()[0])
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [quoted])
+        (exists,) = cursor.fetchone()
+    if '"."' in table:
+        return bool(exists)
+    return bool(exists) and not engine_for(connection.alias).tables_elsewhere([table])

@@ -12,8 +12,9 @@ from django.db import connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.conf import BackupSettings
+from backup_tasks.engines import engine_for
 from backup_tasks.errors import Misconfigured
-from backup_tasks.rows.missing_tables import refuse_rows_left_out
+from backup_tasks.rows.missing_tables import refuse_rows_left_out, refuse_tables_elsewhere
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.query import Field
 
@@ -67,6 +68,7 @@ def full_scope(settings: BackupSettings, *, users: bool = True) -> Scope:
     refuse_rows_left_out(
         connection, [model for model in installed if (label(model), NO_TABLE) in excluded]
     )
+    refuse_tables_elsewhere(engine_for(settings.database), included)
     return Scope(included=tuple(by_dependency(included)), excluded=tuple(sorted(excluded)))
 
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from edms.local.postgres import PostgresServer
-from tests.acceptance.contents import contents
+from tests.acceptance.contents import contents, control
 from tests.acceptance.every_command import assert_equal, cycle
 from tests.services import MakeProject, Project
 
@@ -90,3 +90,37 @@ def test_rows_that_a_policy_hides_from_the_role_stop_a_backup_before_anything_is
         assert "BYPASSRLS" in error["hint"]
         assert error["exit_code"] == 2
     assert not (tmp_path / "forced.tar.zst").exists()
+
+
+@pytest.mark.slow
+def test_every_command_works_where_the_search_path_leads_to_another_schema_first(
+    make_project: MakeProject, tmp_path: Path
+) -> None:
+    """Live is the schema of django_migrations; the tables of runs may be in another one."""
+    project = make_project("postgres", demo=True)
+    name = project.database_url.rpartition("/")[2]
+    with psycopg.connect(project.database_url, autocommit=True) as server:
+        server.execute("CREATE SCHEMA app")
+        for table in control(project):
+            server.execute(f"ALTER TABLE {table} SET SCHEMA app")
+        server.execute(f'ALTER DATABASE "{name}" SET search_path = app, public')
+
+    cycle(project, project, tmp_path / "x.tar.zst")
+    project.succeed("backup_cycle", "--promote")
+
+
+def test_a_model_whose_table_is_in_another_schema_is_named_by_a_backup(
+    make_project: MakeProject, tmp_path: Path
+) -> None:
+    project = make_project("postgres", demo=True)
+    name = project.database_url.rpartition("/")[2]
+    with psycopg.connect(project.database_url, autocommit=True) as server:
+        server.execute("CREATE SCHEMA app")
+        server.execute("ALTER TABLE documents_tag SET SCHEMA app")
+        server.execute(f'ALTER DATABASE "{name}" SET search_path = app, public')
+
+    (error,) = project.json("create_backup", "--output", tmp_path / "x.tar.zst")["errors"]
+
+    assert "documents.tag (table app.documents_tag)" in error["what"]
+    assert error["exit_code"] == 2
+    assert not (tmp_path / "x.tar.zst").exists()

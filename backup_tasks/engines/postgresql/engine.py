@@ -38,9 +38,11 @@ from backup_tasks.engines.postgresql import (
 from backup_tasks.engines.postgresql.bulk_load import BulkLoad
 from backup_tasks.engines.postgresql.location import (
     ExpectedLocation,
+    find_live_schema,
     live_cursor,
     schema_gone,
     schema_oid,
+    tables_elsewhere,
 )
 from backup_tasks.engines.postgresql.other_aliases import others_read_only
 from backup_tasks.engines.postgresql.schema_removal import remove_schema
@@ -71,19 +73,22 @@ class PostgreSQL(MergingEngine):
         self._created_oids: dict[str, int | None] = {}
         """The oid of each schema that this engine created, by name. Another attempt may drop it and
         create one of the same name."""
-        with self.live.cursor() as cursor:
-            cursor.execute("SELECT current_schema()")
-            (self._live_schema,) = cursor.fetchone()
+        if isinstance(connection := self.live, GuardedConnection):
+            self._live_schema = connection.expected.live_schema
+        else:
+            with connection.cursor() as cursor:
+                self._live_schema = find_live_schema(cursor)
 
     @property
     def _current_schema(self) -> str:
         """The schema that the alias leads to."""
-        connection = self.live
-        return (
-            connection.expected.schema
-            if isinstance(connection, GuardedConnection)
-            else self._live_schema
-        )
+        if isinstance(connection := self.live, GuardedConnection):
+            return connection.expected.schema
+        return self._live_schema
+
+    def tables_elsewhere(self, tables: Sequence[str]) -> dict[str, str]:
+        with self.live.cursor() as cursor:
+            return tables_elsewhere(cursor, self._current_schema, tables)
 
     def _connection(self, schema: str | None = None) -> BaseDatabaseWrapper:
         """Return a new connection like live's, or a guarded one to `schema`."""
@@ -338,13 +343,8 @@ class PostgreSQL(MergingEngine):
             swap.refuse_what_does_not_fit(cursor, self._live_schema, schema, tables)
             record()
             began = time.monotonic()
+            comment = self._schema_comment()
             swap.swap(
-                cursor,
-                self._live_schema,
-                schema,
-                tables,
-                apps=apps,
-                keep=keep,
-                comment=self._schema_comment(),
+                cursor, self._live_schema, schema, tables, apps=apps, keep=keep, comment=comment
             )
         return time.monotonic() - began

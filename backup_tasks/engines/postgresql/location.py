@@ -21,6 +21,12 @@ from backup_tasks.errors import (
 )
 
 _MAX_EXAMPLES = 5
+
+_LIVE_SCHEMA = """
+    SELECT coalesce((SELECT n.nspname::text FROM pg_class c
+                       JOIN pg_namespace n ON n.oid = c.relnamespace
+                      WHERE c.oid = to_regclass('django_migrations')), current_schema()::text)
+"""
 TRANSACTION_ID_SETTING = "backup_tasks.transaction"
 
 LOCATION_QUERY = (
@@ -45,9 +51,10 @@ class ExpectedLocation:
     """Where the transactions of a guarded connection must be."""
 
     schema: str
+    live_schema: str
     live_path: tuple[str, ...]
-    """Live's own search path, live's schema first: types, functions, operators, collations and text
-    search configurations that staging lacks are found there, as live finds them."""
+    """Live's own search path: types, functions, operators, collations and text search
+    configurations that staging lacks are found there, as live finds them."""
     schema_oid: int
     database: int
     server_started: str
@@ -70,6 +77,7 @@ class ExpectedLocation:
         (path,) = cursor.fetchone()
         return cls(
             schema=schema,
+            live_schema=find_live_schema(cursor),
             live_path=tuple(path),
             schema_oid=location.schema_oid,
             database=location.database,
@@ -103,6 +111,27 @@ def location_error(
             "has to leave the path alone.",
         )
     return None
+
+
+def find_live_schema(cursor: Any) -> str:
+    """Return the schema in which a transaction on live finds `django_migrations`: the tables that
+    migrations made are there, even if its search path begins with another schema. Where there is
+    none yet, return the schema in which it would be made."""
+    cursor.execute(_LIVE_SCHEMA)
+    (schema,) = cursor.fetchone()
+    return str(schema)
+
+
+def tables_elsewhere(cursor: Any, schema: str, tables: Sequence[str]) -> dict[str, str]:
+    """Return, of tables that the search path leads to in another schema, the qualified names."""
+    cursor.execute(
+        "SELECT t.name, format('%%I.%%I', n.nspname, c.relname)"
+        " FROM unnest(%s::text[], %s::text[]) t(name, quoted)"
+        " JOIN pg_class c ON c.oid = to_regclass(t.quoted)"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname <> %s ORDER BY 2",
+        [list(tables), [quoted(table) for table in tables], schema],
+    )
+    return dict(cursor.fetchall())
 
 
 def schema_oid(cursor: Any, schema: str) -> int | None:

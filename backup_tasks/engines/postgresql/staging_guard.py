@@ -144,7 +144,7 @@ class Guard:
 
     def _refuse_relations(self) -> None:
         expected = self._expected
-        live = expected.live_path[0] if self._runs_project_code else None
+        live = expected.live_schema if self._runs_project_code else None
         with self._cursor(self._raw) as cursor:
             changes = outside_staging.relations(cursor, expected.schema, live)
         if changes.names:

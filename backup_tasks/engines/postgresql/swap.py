@@ -20,6 +20,7 @@ from backup_tasks.engines.postgresql import (
     table_definitions,
     views,
 )
+from backup_tasks.engines.postgresql.location import find_live_schema
 from backup_tasks.errors import DoesNotFit, Misconfigured
 
 LOCK_TIMEOUT_MS = 500
@@ -47,13 +48,13 @@ def refuse_what_does_not_fit(cursor: Any, live: str, schema: str, tables: Sequen
     """Raise unless live and the place are two schemas, of which the place has all the tables, and
     the transaction is in live."""
     cursor.execute(
-        "SELECT current_schema()::text, to_regnamespace(%s)::oid, to_regnamespace(%s)::oid",
-        [quoted(live), quoted(schema)],
+        "SELECT to_regnamespace(%s)::oid, to_regnamespace(%s)::oid", [quoted(live), quoted(schema)]
     )
-    here, live_oid, schema_oid = cursor.fetchone()
+    live_oid, schema_oid = cursor.fetchone()
+    here = find_live_schema(cursor)
     if here != live or live_oid is None:
         raise Misconfigured(
-            f"a transaction on live is in schema {here}; an earlier one was in {live}",
+            f"a transaction finds live in schema {here}; an earlier one found it in {live}",
             obj=f"schema {live}",
             hint="Something sets search_path for some connections and not for others: a pooler in "
             "transaction mode, or a handler. Set it with ALTER ROLE or ALTER DATABASE.",

@@ -252,7 +252,10 @@ def test_a_promote_looks_first_whether_it_has_two_schemas_and_all_the_tables(
 
 def test_a_promote_is_refused_where_the_path_is_now_this_and_now_that(walled: LiveDatabase) -> None:
     before = look(walled)
-    run_all("SET search_path = theirs, public")
+    run_all("SET search_path = theirs")
+    with pytest.raises(Misconfigured, match="theirs"):
+        walled.promote(walled.staging, walled.undo)
+    run_all("CREATE TABLE theirs.django_migrations (); SET search_path = theirs, public")
     with pytest.raises(Misconfigured, match="theirs"):
         walled.promote(walled.staging, walled.undo)
     run_all("SET search_path = public")

@@ -143,6 +143,26 @@ def test_with_a_search_path_of_the_projects_own(
                 admin.execute(f"ALTER {target} RESET search_path")
 
 
+def test_with_an_empty_schema_before_that_of_the_tables(
+    make: Callable[[], str], tmp_path: Any
+) -> None:
+    """Live is where django_migrations is, not where the next table would be made."""
+    url = make()
+    path = {"options": "-c search_path=app,public"}
+    with ground_on(url, tmp_path) as plain, plain.client() as admin:
+        admin.execute("CREATE SCHEMA app")
+    with as_default_database(project_on("postgres", tmp_path, url)):
+        settings = connections["default"].settings_dict
+        settings["OPTIONS"] = {**settings["OPTIONS"], **path}
+        database = LiveDatabase(project=plain.project, engine=engine_for("default"))
+        goes_through(database)
+        assert database.engine.tables_elsewhere([*TABLES, "absent"]) == {}
+        with database.client() as client:
+            client.execute("ALTER TABLE moon SET SCHEMA app")
+        assert database.engine.tables_elsewhere([*TABLES]) == {"moon": "app.moon"}
+        connections["default"].close()
+
+
 @contextmanager
 def ground_on_app(url: str, folder: Any, options: dict[str, str]) -> Iterator[LiveDatabase]:
     """Live in the schema `app`; there are tables of the same names in `public`, too."""
