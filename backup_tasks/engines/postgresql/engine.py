@@ -26,6 +26,7 @@ from backup_tasks.engines.postgresql import (
     columns,
     fencing,
     inventory,
+    lock_table,
     privileges,
     row_security,
     schemas_of_tenants,
@@ -35,7 +36,6 @@ from backup_tasks.engines.postgresql import (
     table_definitions,
     views,
 )
-from backup_tasks.engines.postgresql.bulk_load import BulkLoad
 from backup_tasks.engines.postgresql.location import (
     ExpectedLocation,
     find_live_schema,
@@ -47,7 +47,6 @@ from backup_tasks.engines.postgresql.location import (
 from backup_tasks.engines.postgresql.other_aliases import others_read_only
 from backup_tasks.engines.postgresql.schema_removal import remove_schema
 from backup_tasks.engines.postgresql.staging_guard import GuardedConnection, guarded_connection
-from backup_tasks.engines.postgresql.swap import LOCK_TIMEOUT_MS
 from backup_tasks.engines.stopped_client import Between, bounded_transaction
 
 _LOCK_TRIES = 15
@@ -64,7 +63,7 @@ class PostgreSQL(MergingEngine):
     """The engine for PostgreSQL. The time of a promote does not depend on the number of rows."""
 
     isolation: ClassVar[str] = "repeatable read, read only"
-    _load: BulkLoad
+    _load: bulk_load.BulkLoad
     """Inside `loading`."""
 
     def __init__(self, alias: str) -> None:
@@ -171,7 +170,7 @@ class PostgreSQL(MergingEngine):
         def attempt() -> None:
             with self._bounded_transaction() as cursor:
                 fencing.terminate_others(cursor, schema)
-                cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+                cursor.execute(f"SET LOCAL lock_timeout = {swap.LOCK_TIMEOUT_MS}")
                 remove_schema(self.alias, schema)
 
         self._retry_lock(attempt)
@@ -180,6 +179,8 @@ class PostgreSQL(MergingEngine):
             self._created_oids[schema] = schema_oid(cursor, schema)
 
     def clone(self, schema: str, tables: Sequence[str]) -> list[str]:
+        with self.live.cursor() as cursor:
+            lock_table.refuse_too_small(cursor, self._live_schema, tables)
         self.create(schema)
         with self._bounded_transaction() as cursor:
             differences = table_definitions.clone(cursor, self._live_schema, schema, tables)
@@ -217,7 +218,7 @@ class PostgreSQL(MergingEngine):
 
     @contextmanager
     def loading(self, tables: Sequence[str], *, attempt: int) -> Iterator[str | None]:
-        load = BulkLoad(self.alias, self._current_schema, attempt)
+        load = bulk_load.BulkLoad(self.alias, self._current_schema, attempt)
         with self._loading_with(load):
             load.begin(tables)
             yield load.token
@@ -225,11 +226,14 @@ class PostgreSQL(MergingEngine):
 
     @contextmanager
     def join_load(self, token: str, schema: str) -> Iterator[None]:
-        with self.at(schema), self._loading_with(BulkLoad.join(self.alias, schema, token)):
+        with (
+            self.at(schema),
+            self._loading_with(bulk_load.BulkLoad.join(self.alias, schema, token)),
+        ):
             yield
 
     @contextmanager
-    def _loading_with(self, load: BulkLoad) -> Iterator[None]:
+    def _loading_with(self, load: bulk_load.BulkLoad) -> Iterator[None]:
         self._load = load
         if isinstance(connection := self.live, GuardedConnection):
             connection.runs_project_code = False  # no code of the project runs
@@ -271,7 +275,7 @@ class PostgreSQL(MergingEngine):
 
         def attempt() -> None:
             with transaction.atomic(self.alias):
-                cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+                cursor.execute(f"SET LOCAL lock_timeout = {swap.LOCK_TIMEOUT_MS}")
                 cursor.execute(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
                 cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
 
@@ -307,14 +311,9 @@ class PostgreSQL(MergingEngine):
                 inventory.refuse(cursor, self._live_schema, tables)
             return
         with self._bounded_transaction() as cursor:
-            self._refuse_unfit(cursor, schema, tables)
+            swap.refuse_unfit(cursor, self._live_schema, schema, tables)
             views.build_materialized(self.alias, cursor, self._live_schema, schema, tables)
             transaction.set_rollback(True, self.alias)
-
-    def _refuse_unfit(self, cursor: Any, schema: str, tables: Sequence[str]) -> None:
-        swap.refuse_what_does_not_fit(cursor, self._live_schema, schema, tables)
-        inventory.refuse(cursor, self._live_schema, tables)
-        bulk_load.refuse_unfinished_load(cursor, schema)
 
     def promote(
         self,
@@ -326,7 +325,7 @@ class PostgreSQL(MergingEngine):
         record: Callable[[], None],
     ) -> float:
         with self._bounded_transaction() as cursor:
-            self._refuse_unfit(cursor, schema, tables)
+            swap.refuse_unfit(cursor, self._live_schema, schema, tables)
             table_definitions.give_to_same_roles(cursor, self._live_schema, schema, tables)
             views.build_materialized(self.alias, cursor, self._live_schema, schema, tables)
         return self._retry_lock(lambda: self._swap(schema, tables, apps, keep, record))

@@ -14,8 +14,10 @@ from django.db import IntegrityError
 
 from backup_tasks.engines.base import qualified, quoted
 from backup_tasks.engines.postgresql import (
+    bulk_load,
     columns,
     functions,
+    inventory,
     schema_objects,
     table_definitions,
     views,
@@ -42,6 +44,13 @@ def create_schema(cursor: Any, schema: str, comment: str) -> None:
     cursor.execute(f"CREATE SCHEMA {quoted(schema)}")
     text = comment.replace("'", "''")
     cursor.execute(f"COMMENT ON SCHEMA {quoted(schema)} IS '{text}'")
+
+
+def refuse_unfit(cursor: Any, live: str, schema: str, tables: Sequence[str]) -> None:
+    """Raise what a promote of the tables would refuse before it locks anything."""
+    refuse_what_does_not_fit(cursor, live, schema, tables)
+    inventory.refuse(cursor, live, tables)
+    bulk_load.refuse_unfinished_load(cursor, schema)
 
 
 def refuse_what_does_not_fit(cursor: Any, live: str, schema: str, tables: Sequence[str]) -> None:
