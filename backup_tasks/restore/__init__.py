@@ -1,1 +1,1 @@
-"""What the steps of a restore need: the package, whether it fits, and what it replaces."""
+"""What the steps of a restore share: opening packages, compatibility, files, undo points."""

@@ -1,4 +1,4 @@
-"""What a step still does when live has been replaced: it can't make a success a failure."""
+"""Work after the commit of a promote: a failure of it is a warning, because live is replaced."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ T = TypeVar("T")
 def or_warning(what: str, do: Callable[[], T], otherwise: T, warnings: list[str]) -> T:
     """Return what `do` returns; if it fails, `otherwise`, and add to the warnings what failed.
 
-    The change of live is committed, and stays: the run has succeeded, and says what it could not
-    do. Raises LeaseLost and Cancelled: another attempt does it then.
+    The change of live is committed and stays, so the run has succeeded. Raises LeaseLost and
+    Cancelled; another attempt does the work then.
     """
     failures: tuple[type[Exception], ...] = (
         BackupError,

@@ -1,8 +1,7 @@
-"""What clients wrote into live after it was backed up, and before it was replaced.
+"""Concurrent writes: what clients wrote to live after it was backed up and before it was replaced.
 
-Nobody is locked out while a restore is built, so live goes on. What a promote replaced is kept, and
-kept still: there it is compared with what the safety backup holds, after the commit, so that nobody
-waits for it.
+Clients are not locked out while a restore is built. The undo schema does not change after the
+promote, so it is compared with the safety backup after the commit, when no client waits.
 """
 
 from __future__ import annotations
@@ -29,11 +28,10 @@ _COUNTED_BY = ("safety", "dump", "snapshot")
 def written_since_backup(
     engine: Engine, kept: str, models: Sequence[Model], results: Results, settings: BackupSettings
 ) -> dict[str, Written]:
-    """Return what is not the same in the kept tables as when live was backed up, or only counted
-    where it was not; by model label.
+    """Return the models whose rows in the undo schema `kept` differ from the backup, by label.
 
-    Counts are exact. Rows that were changed in place are found by their digest, where there was a
-    safety backup, and for models whose references do not lead out of what was replaced.
+    Without a backup, the counts of the snapshot step are compared. Rows that were updated are found
+    by their digest. That needs a safety backup, and a model that refers to replaced models only.
     """
     before = next((results[step] for step in _COUNTED_BY if "counts" in results.get(step, {})), {})
     counts: Mapping[str, int] = before.get("counts", {})
@@ -59,7 +57,7 @@ def written_since_backup(
 
 
 def _digest(codec: RowCodec) -> str | None:
-    """Return the digest, None for rows that can't be read: they are kept all the same."""
+    """Return the exact digest, None where a row can't be read. The undo schema keeps it anyway."""
     try:
         return dump_model(codec, None, lambda rows: None).exact
     except DumpFailed:
@@ -69,7 +67,7 @@ def _digest(codec: RowCodec) -> str | None:
 def concurrent_writes_warning(
     written: Mapping[str, Written], until: str, safety: Mapping[str, Any]
 ) -> Iterator[str]:
-    """Yield the warning that says so, if anything was written."""
+    """Yield a warning if anything was written."""
     if not written:
         return
     rows = ", ".join(f"{name} {_change(figures)}" for name, figures in written.items())

@@ -1,4 +1,4 @@
-"""What all steps of a restore need: the package that was opened, and how it fits this project."""
+"""What a restore takes from an opened package: its models, its files, and their codecs."""
 
 from __future__ import annotations
 
@@ -38,8 +38,7 @@ from backup_tasks.storage.on_disk import Access
 
 
 def require_room(folder: Path, manifest: Manifest) -> None:
-    """Refuse now what would fill a disk later: staging and what is kept for undo, and the staged
-    files. Raises StorageRefused."""
+    """Raise StorageRefused if there is no room for staging, the undo schema or the staged files."""
     rows = sum(entry.size for entry in manifest.models)
     tables = (
         engine_for(backup_settings().database).disk_space_needed(rows) if manifest.models else None
@@ -53,7 +52,7 @@ def require_room(folder: Path, manifest: Manifest) -> None:
 
 
 def expected_results(manifest: Manifest, folder: Path | None = None) -> dict[str, Any]:
-    """Return what a restore of the package must bring back."""
+    """Return what a restore of the package must restore."""
     return {
         "expected": {entry.label: entry.count for entry in manifest.models},
         "expected_files": expected_files(manifest, folder),
@@ -62,9 +61,9 @@ def expected_results(manifest: Manifest, folder: Path | None = None) -> dict[str
 
 
 def expected_files(manifest: Manifest, folder: Path | None = None) -> int | None:
-    """Return how many files a restore brings back, None where none, or as many as the rows that it
-    loads refer to. Without the folder of the unpacked package, those that the settings exclude by
-    now are counted too."""
+    """Return how many files a restore restores. None if it restores no files, or only those that
+    the loaded rows refer to. Without the folder of the unpacked package, the count includes files
+    that the settings exclude now."""
     if manifest.files is None or (keeps_other_files(manifest) and manifest.models):
         return None
     if folder is None or not backup_settings().files_exclude:
@@ -74,7 +73,7 @@ def expected_files(manifest: Manifest, folder: Path | None = None) -> int | None
 
 
 def unpacked_manifest(folder: Path, params: Mapping[str, Any]) -> Manifest:
-    """Return the manifest that `unpack_into` left, cut down to what is restored of it.
+    """Return the manifest that `unpack_into` wrote, reduced to what is restored.
 
     Raises HandoverChanged, and what `selected` raises.
     """
@@ -91,19 +90,19 @@ def unpacked_manifest(folder: Path, params: Mapping[str, Any]) -> Manifest:
 
 @dataclass(frozen=True, kw_only=True)
 class Selected:
-    """What is restored of a package."""
+    """The selection of a package that is restored."""
 
     manifest: Manifest
-    """Cut down to it. Its type is partial where live keeps tables that the package could replace;
-    then live keeps all files too, but those that the restored rows refer to."""
+    """Reduced to the selection. It is partial if live keeps tables that the package could replace.
+    Live then keeps its files too, except those that the restored rows refer to."""
     added: Mapping[str, str]
-    """Label of each model that was not asked for by name → what needs it."""
+    """Label of each model that the closure added → what needs it."""
 
 
 def select(manifest: Manifest, params: Mapping[str, Any]) -> Selected:
-    """Cut the manifest down to what the params `type`, `include` and `exclude` ask for.
+    """Reduce the manifest to what the params `type`, `include` and `exclude` select.
 
-    Raises DoesNotFit where the package does not hold it, Misconfigured for names that mean nothing.
+    Raises DoesNotFit if the package does not hold it, Misconfigured for unknown names.
     """
     kind, asked = str(params.get("type", "full")), ModelFilter.by(params)
     if (kind == "files" and manifest.files is None) or (
@@ -128,7 +127,7 @@ def select(manifest: Manifest, params: Mapping[str, Any]) -> Selected:
 
 
 def _filtered(manifest: Manifest, asked: ModelFilter) -> Selected:
-    """A model that is not installed stays, to be refused by name, unless others were asked for."""
+    """Without --include, a model that is not installed stays: the compatibility check names it."""
     known = {label(model): model for model in apps.get_models(include_auto_created=True)}
     whole = Scope(
         included=tuple(known[entry.label] for entry in manifest.models if entry.label in known),
@@ -154,8 +153,8 @@ def _filtered(manifest: Manifest, asked: ModelFilter) -> Selected:
 
 
 def entries_of(folder: Path, manifest: Manifest, alias: str) -> Iterator[Entry]:
-    """Yield the files of one storage that are restored, in the order of `files.Tree.names`. What
-    the settings exclude by now is not, whatever the package holds."""
+    """Yield the files of one storage that are restored, in the order of `files.Tree.names`. Files
+    that the settings exclude now are not restored."""
     if manifest.files is None:
         return
     with (folder / INDEX).open("rb") as lines, ExitStack() as stack:
@@ -182,16 +181,16 @@ def _access(entry: FileEntry) -> Access | None:
 
 
 def keeps_other_files(manifest: Manifest) -> bool:
-    """Whether live keeps the files that are not in the package: rows outside the part that is
-    restored may refer to them. The rows that were loaded say which of the package's are wanted. So
-    it is with a package that lacks files: that they are not in it does not mean they are to go."""
+    """Whether live keeps files that are not in the package. In a partial restore, rows that stay
+    may refer to them. An incomplete package lacks files that must not be deleted. In both cases the
+    loaded rows say which of the package's files are restored."""
     return manifest.type == "partial" or bool(manifest.incomplete)
 
 
 def codecs_of(
     manifest: Manifest, models_then: StateApps | Apps, connection: BaseDatabaseWrapper
 ) -> list[RowCodec]:
-    """Return how each model's rows are read and written, by the package's identities."""
+    """Return the codec of each model, with the package's identities."""
     known = identities_of(manifest, models_then)
     models = [cast(Model, models_then.get_model(entry.label)) for entry in manifest.models]
     line_format = line_format_of(manifest)
@@ -199,16 +198,16 @@ def codecs_of(
 
 
 def line_format_of(manifest: Manifest) -> LineFormat:
-    """Return how the package's lines are written. Format 1 does not name the zone of a project
-    without time zones: it is this project's."""
+    """Return the format of the package's lines. Format 1 does not name the zone of a project
+    without time zones, so this project's is used."""
     database = manifest.database
     zone = database.get("time_zone", "") if manifest.format > 1 else project_zone()
     return LineFormat(number=manifest.format, vendor=database.get("vendor", ""), zone=zone)
 
 
 def identities_of(manifest: Manifest, models_then: StateApps | Apps) -> dict[Model, Identity]:
-    """Return what tells the rows of each model apart: what the package says; for models that its
-    rows refer to, and which it does not hold, what is known here."""
+    """Return the identity of each model: the package's, or this project's for models that the
+    package's rows refer to but that it does not hold."""
     keys = backup_settings().natural_keys
     models = [cast(Model, models_then.get_model(entry.label)) for entry in manifest.models]
     known = dict(zip(models, map(_identity, manifest.models), strict=True))
@@ -240,7 +239,7 @@ def models_beside(models: Sequence[Model], settings: BackupSettings) -> list[Mod
 
 
 def models_referred_to(models: Sequence[Model]) -> list[Model]:
-    """Return the models outside the given ones that their foreign keys lead to, directly or not."""
+    """Return the other models that these refer to by foreign keys, directly or not."""
     found: dict[Model, None] = {}
     queue = list(models)
     while queue:

@@ -1,7 +1,7 @@
-"""Packages and migrations: what fits, and staging at the migrations that a package was made at.
+"""Migration compatibility: which packages fit this code, and how older ones are migrated.
 
-A package of older migrations is loaded into tables as they were then, by the models as they were
-then (the historical models of Django's migrations), proven there, and only then migrated forward.
+A package of older migrations is loaded into tables of those migrations, with the historical models
+of Django's migrations. It is validated there, and then migrated forward.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def refuse_misfit(manifest: Manifest, settings: BackupSettings) -> None:
 
 
 def missing_migrations(manifest: Manifest) -> list[str]:
-    """Return the migrations of this code, as `app.name`, that the package was made before. No
-    database is asked."""
+    """Return the migrations of this code, as `app.name`, that are newer than the package. Does not
+    query the database."""
     on_disk = _on_disk()
     replaced = {old for migration in on_disk.values() for old in migration.replaces}
     theirs = set(manifest.migrations)
@@ -71,7 +71,7 @@ def missing_migrations(manifest: Manifest) -> list[str]:
 
 
 def has_live_migrations(manifest: Manifest, settings: BackupSettings) -> bool:
-    """Whether just the migrations that made the package's tables made live's."""
+    """Whether live has exactly the package's migrations, in the apps of its models."""
     applied = MigrationRecorder(connections[settings.database]).applied_migrations()
     return _within_apps(manifest, applied) == _within_apps(manifest, manifest.migrations)
 
@@ -79,7 +79,7 @@ def has_live_migrations(manifest: Manifest, settings: BackupSettings) -> bool:
 def models_of(manifest: Manifest, settings: BackupSettings) -> list[Model]:
     """Return the models whose tables a restore of the package replaces.
 
-    Those in the package; for an older one, all of today's but those that it left out.
+    Those in the package. For an older package, all of today's except those that it left out.
     """
     if not manifest.models or not missing_migrations(manifest):
         return [cast(Model, apps.get_model(entry.label)) for entry in manifest.models]
@@ -88,7 +88,7 @@ def models_of(manifest: Manifest, settings: BackupSettings) -> list[Model]:
 
 
 def build(manifest: Manifest, settings: BackupSettings) -> None:
-    """In an empty staging: run the migrations that the package was made at, and what they need."""
+    """Run the package's migrations, and those they depend on, in an empty staging schema."""
     executor = MigrationExecutor(connections[settings.database])
     executor.migrate(_targets(manifest, executor.loader))
 
@@ -102,9 +102,9 @@ def apps_of(manifest: Manifest, settings: BackupSettings) -> StateApps | Apps:
 
 
 def migrate_forward(settings: BackupSettings) -> None:
-    """In a staging that was proven: run the migrations since, the project's data migrations too.
+    """Run the migrations that are newer than the package, in a staging schema that was validated.
 
-    Raises ValidationFailed if they leave references that lead nowhere.
+    Raises ValidationFailed if they leave dangling references.
     """
     connection = connections[settings.database]
     call_command("migrate", database=settings.database, interactive=False, verbosity=0)
@@ -119,8 +119,8 @@ def migrate_forward(settings: BackupSettings) -> None:
 
 
 def refuse_migrated_forward(manifest: Manifest, settings: BackupSettings) -> None:
-    """Raise HandoverChanged if staging is past the package's migrations: it was being brought
-    forward when an attempt died, and can't be compared with the package any more."""
+    """Raise HandoverChanged if staging has newer migrations than the package: an earlier attempt
+    died while it migrated forward, and staging can't be compared with the package any more."""
     applied = MigrationRecorder(connections[settings.database]).applied_migrations()
     if not {".".join(key) for key in applied}.isdisjoint(missing_migrations(manifest)):
         raise HandoverChanged(
@@ -148,8 +148,8 @@ def _on_disk() -> dict[Migration, Any]:
 
 
 def _targets(manifest: Manifest, loader: MigrationLoader) -> list[Migration]:
-    """Return the last of the package's migrations in today's graph, squashed ones for what they
-    replace: those that no other of them comes after."""
+    """Return the package's latest migrations in today's graph, those on which none of the others
+    depends. A squashed migration stands for those that it replaces."""
     reached = _reached(manifest, loader)
     before = {
         earlier for key in reached for earlier in loader.graph.forwards_plan(key) if earlier != key
@@ -181,7 +181,7 @@ def _unknown_migrations(manifest: Manifest, settings: BackupSettings) -> Iterato
 
 
 def _unreachable(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
-    """Check that today's migrations still lead through the package's models."""
+    """Yield why today's migrations can't build the package's models."""
     loader = _loader(settings)
     reached = _reached(manifest, loader)
     for key in sorted(
@@ -193,7 +193,7 @@ def _unreachable(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
 
 
 def _partial_problems(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
-    """Tables that stay live's have live's migrations; those beside them can't have others."""
+    """A partial restore keeps some of live's tables, so the package must have live's migrations."""
     if has_live_migrations(manifest, settings):
         yield from _model_problems(manifest, apps)
     else:
@@ -221,7 +221,7 @@ def _model_problems(manifest: Manifest, known: StateApps | Apps) -> Iterator[str
 
 
 def _comparable(field: FieldEntry) -> FieldEntry:
-    """Historical models take the project's size of automatic keys, whatever their app's is."""
+    """Historical models have the project's default type of automatic keys, not their app's."""
     return replace(field, type="AutoField") if field.type.endswith("AutoField") else field
 
 
@@ -234,8 +234,8 @@ def _unknown_models(manifest: Manifest, settings: BackupSettings) -> Iterator[st
 
 
 def _zone_problems(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
-    """Columns of SQLite and MariaDB hold no zone: the settings say which one is meant. PostgreSQL
-    stores moments."""
+    """On SQLite and MariaDB, the zone of a datetime column is that of the settings. PostgreSQL
+    stores UTC."""
     if manifest.format == 1 or connections[settings.database].vendor == "postgresql":
         return
     theirs, ours = manifest.database.get("time_zone", ""), project_zone()
@@ -248,6 +248,6 @@ def _zone_in_words(zone: str) -> str:
 
 
 def _storage_problems(manifest: Manifest) -> Iterator[str]:
-    # The list itself is read when the files are staged; an alias that is unknown here fails there.
+    # The load step reads the list of files, and refuses an unknown alias.
     if manifest.files is not None and manifest.files.count and not project_trees():
         yield "the package holds files, and this project has no storage for them (MEDIA_ROOT)"

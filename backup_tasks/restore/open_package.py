@@ -1,5 +1,4 @@
-"""Brings a package here, and opens it: what is read of it was signed, is whole, and is what its
-sidecar says."""
+"""Fetches a package, checks its signature and its sidecar, and unpacks it."""
 
 from __future__ import annotations
 
@@ -23,23 +22,23 @@ from backup_tasks.storage.disk_space import Need
 from backup_tasks.storage.folder import copy_announced, sidecar_beside
 
 Reads = Callable[[str, str], None]
-"""Is told name and SHA-256 of a package before it is read."""
+"""Called with the name and SHA-256 of a package before it is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A package at hand: a local file, and what its sidecar says of it."""
+    """A package that was fetched: a local file and its sidecar."""
 
     name: str
     path: Path
     sidecar: Sidecar | None
-    """None for a file that was brought here without it."""
+    """None for a file without one."""
     chosen: str = ""
-    """Where nobody named it: why it is this one."""
+    """Why this package was chosen, if nobody named one."""
 
     @property
     def sha256(self) -> str:
-        """What the sidecar says, "" without one."""
+        """The sidecar's SHA-256, "" without a sidecar."""
         return self.sidecar.sha256 if self.sidecar else ""
 
     def facts(self) -> dict[str, Any]:
@@ -55,14 +54,13 @@ def fetch(
     own: bool = False,
     reads: Reads = lambda name, sha256: None,
 ) -> Opened:
-    """Bring a package here, once its signature is found good: one by name, by path or, without a
-    name, the newest that counts.
+    """Fetch a package by name, by path or, without a name, the last good one.
 
-    It is copied to `folder`, its SHA-256 checked on the way: what is checked is what is read later,
-    whoever can write to the place it came from. `params`: identity, allow_unsigned. A package of
-    the run's `own` was just made here, and needs no signature. Raises PackageNotFound,
-    PackageDamaged, SignatureInvalid, NotEncrypted, and KeyMissing for any key that is no key:
-    before anything is copied.
+    Its signature is checked first. It is then copied to `folder` and its SHA-256 checked on the
+    way, so later changes in the store don't matter. `params`: identity, allow_unsigned. The run's
+    `own` package was just made here, and needs no signature. Raises PackageNotFound,
+    PackageDamaged, SignatureInvalid, NotEncrypted, and KeyMissing for an invalid key, before
+    anything is copied.
     """
     settings = backup_settings()
     keys.check_trusted(settings)
@@ -100,7 +98,7 @@ def fetch(
 
 
 def is_file(name: str) -> bool:
-    """Return whether a text is the path of a file. None that no path can be is one."""
+    """Return whether a text is the path of a file. A text that can't be a path is not."""
     try:
         return bool(name) and Path(name).is_file()
     except (OSError, ValueError):  # too long, or with a NUL or half a character in it
@@ -110,9 +108,9 @@ def is_file(name: str) -> bool:
 def _admit(
     opened: Opened, params: Mapping[str, Any], settings: BackupSettings, *, own: bool, reads: Reads
 ) -> None:
-    """Refuse now, by what the sidecar says, what need not be copied first."""
+    """Refuse, before the copy, what the sidecar shows to be refused."""
     sidecar = opened.sidecar
-    # What an untrusted sidecar claims to describe may be another package: it speaks for none.
+    # An untrusted sidecar may name the SHA-256 of another package, so it is not recorded.
     vouched = sidecar is not None and is_trusted(sidecar, settings.trusted_keys)
     reads(opened.name, opened.sha256 if vouched else "")
     if own:
@@ -153,7 +151,7 @@ def _not_encrypted(opened: Opened) -> NotEncrypted:
 def unpack_into(
     folder: Path, opened: Opened, params: Mapping[str, Any], progress: Progress
 ) -> Manifest:
-    """Unpack the package into `folder`, every byte of it checked.
+    """Unpack the package into `folder`, and check every byte.
 
     Raises PackageDamaged, KeyMissing, StorageRefused where there is no room for it.
     """
@@ -181,8 +179,8 @@ def check_contents(
 ) -> Manifest | None:
     """Read the whole package and check every row and file. Raises PackageDamaged.
 
-    Returns None for an encrypted package that no identity at hand could open: what a worker without
-    the private key can prove of it, its SHA-256, was proven when it was brought here.
+    Returns None for an encrypted package without an identity to open it. A worker without the
+    private key can prove the SHA-256 only, and `fetch` has done so.
     """
     identities = keys.identities(backup_settings(), params)
     if not identities and is_encrypted(opened.path):

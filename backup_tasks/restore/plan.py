@@ -1,4 +1,4 @@
-"""What a restore or a reset would do, found out without touching anything."""
+"""The dry run: says what a restore or a reset would do, and changes nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from backup_tasks.storage import workspace
 from backup_tasks.storage.file_storages import project_trees
 
 _NOT_ASKED = (DatabaseError, InterfaceError, ImproperlyConfigured, Misconfigured)
-"""What is raised where the database does not answer, was never migrated, or has no driver here."""
+"""Raised if the database does not answer, was never migrated, or has no driver here."""
 
 
 def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,13 +32,13 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
     "files": {"now", "then"}, "migrations_to_run", "added": {model: why}, "left_as_they_are",
     "warnings", "safety_backup", "undo_days", "problem"}.
 
-    The problem is None, or the record of the error by which the database could not be asked: then
-    the plan tells what the package holds, and `now`, `equal` and `left_as_they_are` are None.
+    `problem` is None, or the record of the error that kept the database from being queried. The
+    plan then says what the package holds; `now`, `equal` and `left_as_they_are` are None.
 
-    Without a package in the params it is the plan of a reset, whose figures afterwards are what the
-    project's seed makes (`then` is None).
+    Without a package in the params it is the plan of a reset. `then` is None, because the project's
+    seed decides it.
 
-    The package is read and checked to its last byte. Raises what the restore itself would raise:
+    The whole package is read and checked. Raises what the restore itself would raise:
     PackageNotFound, PackageDamaged, SignatureInvalid, KeyMissing, DoesNotFit.
     """
     settings = backup_settings()
@@ -56,7 +56,7 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
         models = {name: {"now": count, "then": None} for name, count in now.items()}
         return plan | {"models": models, "files": {"now": files_now, "then": 0}}
     if not params["package"]:
-        require_database(settings.database)  # the ledger has a say in which is the newest
+        require_database(settings.database)  # the last good package is found in the ledger
         refuse_unapplied(settings)
     with workspace.scratch() as scratch:
         opened = open_package.fetch(str(params["package"]), scratch, params=params)
@@ -99,7 +99,7 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
 def _compare_with_live(
     manifest: Manifest, settings: BackupSettings, *, comparable: bool
 ) -> tuple[dict[str, int] | None, dict[str, bool], ErrorRecord | None]:
-    """Return live's counts, which models are equal, and what kept the database from being asked.
+    """Return live's counts, which models are equal, and the error if the database can't be queried.
     Raises DoesNotFit."""
     try:
         require_database(settings.database)
@@ -116,7 +116,7 @@ def _compare_with_live(
 def rows_at_stake(
     now: Mapping[str, int], then: Mapping[str, int], *, safety: bool = True
 ) -> Iterator[str]:
-    """Yield, before anybody confirms, which models have more rows than the package."""
+    """Yield a warning that names the models with more rows in live than in the package."""
     more = {name: now.get(name, 0) - count for name, count in then.items()}
     if told := ", ".join(f"{name} {count:+,}" for name, count in sorted(more.items()) if count > 0):
         kept = "the safety backup will hold them" if safety else "no safety backup will hold them"
@@ -124,7 +124,7 @@ def rows_at_stake(
 
 
 def live_counts(settings: BackupSettings) -> dict[str, int]:
-    """Return how many rows each model has, all counted at one moment."""
+    """Return how many rows each model has, counted in one snapshot."""
     with (engine := engine_for(settings.database)).snapshot():
         return _count(engine, settings)
 
@@ -139,8 +139,8 @@ def _count(engine: Engine, settings: BackupSettings) -> dict[str, int]:
 def _compared(
     manifest: Manifest, settings: BackupSettings, *, comparable: bool
 ) -> tuple[dict[str, int], dict[str, bool]]:
-    """Return live's counts, and of each model whether live's content is the package's: it tells of
-    rows that were changed since, which a count does not."""
+    """Return live's counts, and for each model whether its digest is the package's: a digest also
+    shows rows that were updated."""
     with (engine := engine_for(settings.database)).snapshot():
         connection = connections[settings.database]
         counts = _count(engine, settings)

@@ -1,4 +1,4 @@
-"""Remembers of a step that failed because of its package that the package failed."""
+"""Records the verdict on a package when a step that reads it fails or passes."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ _NOT_OF_THE_PACKAGE = (
     SignatureInvalid,
     StorageRefused,
 )
-"""Errors whose cause is not in the package: the same package may pass the next time, or elsewhere.
-Whatever else ends a test counts against the package until it passes one."""
+"""Errors whose cause is not the package: it may pass at the next try, or elsewhere. Any other error
+counts against the package until it passes a test."""
 
 
 class Work(Protocol):
-    """What is asked of a step's work."""
+    """What is used of `steps.Work`."""
 
     @property
     def run_id(self) -> str: ...
@@ -73,8 +73,8 @@ Verb = Callable[[W], dict[str, Any]]
 
 
 def records_verdict(test: Test, *, proves: bool = False) -> Callable[[Verb[W]], Verb[W]]:
-    """Make a verb enter its failure as one of the package that its run reads; where it `proves`
-    that the whole package passed the test, its success too."""
+    """Make a step record its failure as a verdict on its package; if it `proves` that the whole
+    package passed the test, its success too."""
 
     def decorate(verb: Verb[W]) -> Verb[W]:
         @wraps(verb)
@@ -98,8 +98,8 @@ def records_verdict(test: Test, *, proves: bool = False) -> Callable[[Verb[W]], 
 
 
 def passed(work: Work, test: Test, sha256: object) -> None:
-    """Enter that the package with this SHA-256 passed, unless it is one without a sidecar, or there
-    is no ledger."""
+    """Record that the package with this SHA-256 passed. Does nothing for a package without a
+    sidecar, or without a ledger."""
     if sha256 and work.recorded:
         with transaction.atomic(using=backup_settings().database):
             work.still_mine()
@@ -107,7 +107,7 @@ def passed(work: Work, test: Test, sha256: object) -> None:
 
 
 def is_whole(work: Work) -> bool:
-    """Whether the run puts all that the package holds into staging, as it is."""
+    """Whether the run loads the whole package into staging, unchanged."""
     params = work.params
     return (
         params.get("mode", "exact") == "exact"
@@ -127,7 +127,7 @@ def _record_failure(work: Work, test: Test, error: BackupError) -> None:
         and run.package.endswith(".age")
         and not keys.identities(backup_settings(), work.params)
     ):
-        test = "bytes"  # all that can be tested without a key
+        test = "bytes"  # without a key, only the bytes were tested
     with transaction.atomic(using=backup_settings().database):
         work.still_mine()
     verdicts.failed(run.package_sha256, test, run=work.run_id, error=error)

@@ -1,4 +1,4 @@
-"""What a promote would refuse, asked where nothing is changed yet."""
+"""The rehearsal of a promote: raises what the promote would refuse, and changes nothing."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def replaced_models(kind: str, package: Path, params: Mapping[str, Any]) -> list
 def refuse_unfit(
     kind: str, package: Path, params: Mapping[str, Any], schema: str | None = None
 ) -> None:
-    """Raise what a promote of the run would refuse: of live alone, or of staging too.
+    """Raise what a promote of the run would refuse, of live and, if given, of the staging schema.
 
-    A merge replaces no table: it is never refused here.
+    A merge replaces no table, so nothing is refused.
     """
     if params.get("mode") == "merge":
         return

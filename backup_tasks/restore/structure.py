@@ -1,4 +1,4 @@
-"""What hangs on live's tables is there on those that replace them."""
+"""Keeps the structure of live: indexes, grants and triggers that no migration makes."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ _NAMED = 5
 """How many differences a message names."""
 
 CLONE = "clone"
-"""How `reinit` says that it copied live's structure."""
+"""The `made_by` of `reinit` for a clone of live's tables."""
 
 
 def is_clone(results: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether staging was made with the structure of live."""
+    """Whether the staging schema is a clone of live's tables."""
     return bool(results.get("reinit", {}).get("made_by") == CLONE)
 
 
 def make_like_live(
     engine: Engine, schema: str, tables: Sequence[str], results: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """Give a staging that has live's structure what live's tables have got since it was made.
+    """Add to a clone what was added to live's tables since it was made.
 
-    Raises DoesNotFit if they differ all the same. A staging that migrations built, or changed, is
-    left as it is.
+    Raises DoesNotFit if they still differ. A staging schema that migrations built or changed is not
+    compared.
     """
     if not results.get("validate", {}).get("like_live"):
         return

@@ -1,4 +1,4 @@
-"""Migrations of this code that live has not had yet."""
+"""Migrations of this code that are not applied to live."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _NAMED = 5
 
 
 def refuse_unapplied(settings: BackupSettings) -> None:
-    """Raise Misconfigured where live's tables lack columns that the models of this code have: it
-    could neither be backed up nor replaced. Names the migrations that are not applied.
+    """Raise Misconfigured if live's tables lack columns that the models of this code have, and name
+    the migrations that are not applied. Such tables can be neither backed up nor replaced.
 
-    Migrations that add no column are no obstacle.
+    Unapplied migrations that add no column are accepted.
     """
     connection = connections[settings.database]
     executor = MigrationExecutor(connection)

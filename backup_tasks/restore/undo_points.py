@@ -1,4 +1,4 @@
-"""Keeps the undo points of several runs in order: only the latest may still touch live."""
+"""Undo points of several runs: only the latest run may still change live."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from backup_tasks.models import Run, UndoPoint
 
 
 def runs_in_doubt(engine: Engine) -> set[str]:
-    """Return the runs that died between the exchange of the tables and its record: live has their
-    rows and needs their files, and they are to be resumed, however long ago that was."""
+    """Return the runs that died between the swap and its record in the ledger. Live has their rows
+    and needs their files, so they must be resumed."""
     recorded = UndoPoint.objects.values_list("schema", flat=True)
     unrecorded = set(engine.schemas()).difference(recorded)
     doubtful = {schema for schema in unrecorded if engine.in_doubt(schema)}
@@ -21,8 +21,9 @@ def runs_in_doubt(engine: Engine) -> set[str]:
 
 
 def supersede_unfinished(engine: Engine, run_id: str) -> None:
-    """In the transaction of a run's promote: an earlier run that failed before all its files were
-    in place is not to be finished any more, nor undone. What it made is what this one replaces."""
+    """Close the undo points of earlier runs that failed before all their files were swapped: they
+    can neither be resumed nor undone, because this run replaces what they made. Call it in the
+    transaction of the promote."""
     now = moments.now()
     UndoPoint.objects.filter(files_done=False).update(files_done=True, undone_at=now)
     for other in runs_in_doubt(engine) - {run_id}:
@@ -37,7 +38,7 @@ def supersede_unfinished(engine: Engine, run_id: str) -> None:
 
 
 def refuse_superseded(run_id: str) -> None:
-    """Raise Permanent if live was replaced again since the run replaced it."""
+    """Raise Permanent if a later run has replaced live."""
     if UndoPoint.objects.filter(pk=run_id).exclude(undone_at=None).exists():
         raise Permanent(
             "a later run has replaced live since: finishing this one would mix their files",
@@ -57,8 +58,8 @@ def refuse_changed(engine: Engine, run_id: str) -> None:
 
 
 def refuse_while_live_is_written(run_id: str) -> None:
-    """Raise AnotherRunActive while a run is active that writes to live, or the given one is active,
-    which is to be tidied up after."""
+    """Raise AnotherRunActive if another run that writes to live is active, or the given run, whose
+    undo point is to be removed."""
     writing = Run.objects.exclude(live_lock=None).exclude(pk=run_id)
     if active := (writing | Run.objects.filter(pk=run_id, state__in=Run.ACTIVE)).first():
         raise AnotherRunActive(

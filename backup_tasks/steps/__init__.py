@@ -1,5 +1,5 @@
-"""The verbs that chains are made of, one a file. A step knows nothing of Celery, of the ledger's
-tables, or of the other steps: it gets its `Work`, does it, and returns what the later ones need.
+"""The steps of the chains, one verb and one file each. A step does not import Celery, the ledger's
+tables or other steps. It gets a `Work`, and returns what later steps need.
 """
 
 from __future__ import annotations
@@ -20,43 +20,43 @@ class Work:
 
     run_id: str
     attempt: int
-    """Number of the step's attempt, the fencing token: a later one has a greater one."""
+    """Number of the step's attempt. It grows, and is the fencing token."""
     kind: str
     """The run's kind, a `Run.Kind`."""
     params: Mapping[str, Any]
-    """What was asked for; documented at `chains.start`."""
+    """Parameters of the run, documented at `chains.start`."""
     results: Mapping[str, Mapping[str, Any]]
     """Results of the run's finished steps, by step name."""
     hosts: Mapping[str, str]
-    """Where each of these steps was done, by step name."""
+    """The host that executed each of these steps, by step name."""
     workspace: Path
     """The run's own folder, shared by its steps. Exists."""
     progress: Progress
-    """Cheap: keeps the figures in memory; the heartbeat writes them. Raises LeaseLost or Cancelled
-    once the heartbeat has noticed that the step should stop, so a loop that calls it stops soon."""
+    """Keeps the figures in memory, and the heartbeat writes them, so it is cheap. Raises LeaseLost
+    or Cancelled when the heartbeat has seen that the step must stop. Call it in every loop."""
     still_mine: Callable[[], None]
     """Raises LeaseLost if another worker holds the step, Cancelled if the run was cancelled.
-    Inside a transaction on live it locks the step's row, so that what is committed with it was
-    committed by the holder."""
+    Inside a transaction on live it locks the step's row until the commit, so that only the holder
+    commits."""
     holds: Callable[[], None]
-    """Raises what `still_mine` raises. A question only: it prolongs and locks nothing."""
+    """Raises what `still_mine` raises, but neither extends the lease nor locks a row."""
     reads: Callable[[str, str], None]
-    """Call it with name and SHA-256 ("" where there is none) of the package that the run reads, as
-    soon as they are known: the ledger has them then even if the step fails."""
+    """Records the name and SHA-256 ("" if unknown) of the package that the run reads. Call it as
+    soon as they are known, so that the ledger has them if the step fails."""
     recorded: bool = True
-    """Whether the run is in the ledger. A verification needs none."""
+    """Whether the run is in the ledger. A verification also runs without one."""
 
     def may_write_files(self) -> None:
-        """Raise an error unless this attempt holds the step, and no later run has replaced live
-        since this one did: LeaseLost, Cancelled, Permanent."""
+        """Raise LeaseLost, Cancelled or Permanent unless this attempt holds the step and no later
+        run has replaced live."""
         self.holds()
         undo_points.refuse_superseded(self.run_id)
 
     def certainly_changed_no_rows(self, engine: Engine) -> None:
-        """Raise an error unless this attempt holds the step, and the run has certainly not changed
-        live's rows: a commit that did not answer may have happened all the same.
+        """Raise an error unless this attempt holds the step and the run has certainly not changed
+        live's rows. A commit may succeed although its answer was lost.
 
-        Outside of a transaction.
+        Call it outside of a transaction.
         """
         self.still_mine()  # waits for the end of the transaction that called it before
         undo_points.refuse_changed(engine, self.run_id)

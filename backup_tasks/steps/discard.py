@@ -1,4 +1,4 @@
-"""Throw staging away: the proof was all that was wanted."""
+"""Remove staging at the end of a drill."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from backup_tasks.storage.file_storages import project_trees
 
 
 def discard(work: Work) -> dict[str, Any]:
-    """Return {"discarded": place, "warnings"}.
+    """Return {"discarded": schema, "warnings"}.
 
-    First a promote is rehearsed: what would refuse it refuses the run, which can be resumed.
+    A promote is rehearsed first. What it would refuse fails the run, which can be resumed.
     """
     settings = backup_settings()
     engine = engine_for(settings.database)
     schema = engine.schema_name("staging", work.run_id)
-    if schema in engine.schemas():  # an attempt before this one may have thrown it away
+    if schema in engine.schemas():  # an earlier attempt may have removed it
         package = work.workspace / "in"
         models = replaced_models(work.kind, package, work.params)
         tables = [model._meta.db_table for model in models]

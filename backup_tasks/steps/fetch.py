@@ -1,4 +1,4 @@
-"""Bring the package here, prove that it is whole and fits, and unpack it."""
+"""Fetch the package, check its integrity and compatibility, and unpack it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def fetch(work: Work) -> dict[str, Any]:
     "warnings"}.
 
     Raises PackageNotFound, PackageDamaged, SignatureInvalid, KeyMissing, NotEncrypted, DoesNotFit,
-    StorageRefused: all of it before anything was changed (F8).
+    StorageRefused, before anything is changed (F8).
     """
     if work.params.get("mode") == "merge":
-        merging_engine(backup_settings().database)  # refused here rather than after a safety backup
+        merging_engine(backup_settings().database)  # before the safety backup
     if work.params.get("safety"):
-        package_options({}, backup_settings())  # what would keep the safety backup from being made
+        package_options({}, backup_settings())  # raises what the safety backup would
     folder = work.workspace / "in"
     opened = open_package.fetch(
         str(work.params.get("package", "")),

@@ -1,4 +1,4 @@
-"""Load the package into staging: rows into its tables, files beside the live ones."""
+"""Load the package into staging: rows into its tables, files into the run folder."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
         merging = work.params.get("mode") == "merge"
         carried = (
             models_referred_to(models)
-            if merging  # live keeps its rest, staging need not be all that live will be
+            if merging  # live keeps its other tables, so staging does not need them
             else models_beside(models, backup_settings())
         )
         tables = [model._meta.db_table for model in (*models, *carried)]
@@ -107,8 +107,8 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
 def _carry_keys(
     engine: MergingEngine, carried: Sequence[Model], members: Sequence[tuple[RowCodec, Path | None]]
 ) -> list[Model]:
-    """Give staging what the package's rows call those that it does not hold, for a merge to look
-    through live for them; return the models whose rows have no such name."""
+    """Load the referenced keys of the package into staging, for the key matching of a merge. Return
+    the models that have no natural key."""
     known = members[0][0].identities
     for model in (model for model in carried if is_named(model, known)):
         columns, rows = keys_of(model, members, known)
@@ -123,7 +123,7 @@ def _members(manifest: Manifest, folder: Path) -> Iterator[Path | None]:
 
 @contextmanager
 def _constraints_explained(manifest: Manifest) -> Iterator[None]:
-    """Explain what the database says when it builds the constraints again, over all rows."""
+    """Raise ValidationFailed if the rows break a constraint when it is built again."""
     try:
         yield
     except IntegrityError as error:
@@ -152,8 +152,8 @@ def _stage_files(work: Work, manifest: Manifest, folder: Path, tree: Tree) -> in
 
 
 class _ProgressReader(BufferedReader):
-    """A file that reports progress with each piece of it: a large one takes long, and progress is
-    also where a step learns that it should stop."""
+    """A file that reports progress at each read: a large file takes long, and only `progress` stops
+    a step that has lost its lease."""
 
     def __init__(self, raw: FileIO, report: Callable[[], None]) -> None:
         super().__init__(raw)

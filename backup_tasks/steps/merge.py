@@ -18,10 +18,10 @@ from backup_tasks.steps import Work
 
 
 def merge(work: Work) -> dict[str, Any]:
-    """Return {"merged": True, "plan": …, "warnings"}, see `merging.merge.Plan`.
+    """Return {"merged": True, "plan": …, "warnings"}, see `merge.merge.Plan`.
 
-    The UndoPoint is written in the transaction, with no place: nothing is kept, and an undo says
-    so. A second attempt sees by it what is already done, and goes on from there.
+    The transaction writes an UndoPoint without a schema, because a merge keeps nothing for an undo.
+    It tells a second attempt that the rows are merged.
     """
     settings = backup_settings()
     engine = engine_for(settings.database)

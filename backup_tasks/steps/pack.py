@@ -11,7 +11,7 @@ from backup_tasks.steps import Work
 
 def pack(work: Work) -> dict[str, Any]:
     """Return {"package": name or path, "size": bytes, "sha256": …, "incomplete", "warnings"} of the
-    published package, and, if it is one of everything, {"storages": figures by alias}."""
+    published package, and {"storages": figures by alias} if it holds all files."""
     packed = pack_files(
         work.workspace / "out",
         params=work.params,

@@ -1,4 +1,4 @@
-"""Swap staging and live, and keep the old live for undo."""
+"""Make staging live, and keep the old live for undo."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from backup_tasks.storage.files import Tree
 def promote(work: Work) -> dict[str, Any]:
     """Return {"promoted", "lock_seconds", "undo_until", "concurrent_writes", "warnings"}.
 
-    New files are put in place before the rows change, other files after: at every moment each row
-    of live finds its file. The rows change in one transaction, which writes the UndoPoint: a second
-    attempt sees by it what is already done, and goes on from there.
+    New files are added before the swap, and other files are replaced or removed after it, so each
+    row of live finds its file at any moment. The transaction of the swap writes the UndoPoint. It
+    tells a second attempt that the rows are swapped.
     """
     settings = backup_settings()
     engine = engine_for(settings.database)
@@ -79,8 +79,8 @@ def promote(work: Work) -> dict[str, Any]:
 
 
 def _prepared(work: Work) -> tuple[list[Tree], list[Model], Callable[[RunFolder], None]]:
-    """Return the storages whose files are replaced, the models whose tables are, and what plans the
-    files of a storage."""
+    """Return the storages whose files are replaced, the models whose tables are replaced, and the
+    function that writes the plan of a storage's files."""
     package = work.workspace / "in"
     models = replaced_models(work.kind, package, work.params)
     if work.kind == Run.Kind.REINIT:

@@ -1,4 +1,4 @@
-"""Remove what has had its time: packages, kept tables and files, and what dead runs left."""
+"""Remove expired packages and undo points, and orphans."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from backup_tasks.storage.file_storages import project_trees
 
 
 def prune(work: Work) -> dict[str, Any]:
-    """Return {"removed", "packages", "warnings", "expired": [run], "left_behind": [place or run]};
+    """Return {"removed", "packages", "warnings", "expired": [run], "left_behind": [schema or run]};
     the first two are those of `expiry.expire`.
 
-    With `dry_run`, nothing is removed. What something outside hangs on is kept, with a warning.
+    With `dry_run`, nothing is removed. A schema that other objects depend on is kept, with a
+    warning.
     """
     dry = bool(work.params.get("dry_run"))
     packages = expiry.expire(run_id=work.run_id, dry=dry, still_mine=work.still_mine)
@@ -40,12 +41,13 @@ def prune(work: Work) -> dict[str, Any]:
 
 
 def _undo_points(work: Work, *, dry: bool) -> tuple[list[str], list[str]]:
-    """An undo point that expired, or was undone, gives its tables and files back. Not while a run
-    may be bringing them back. Returns the runs, and warnings of what could not be dropped."""
+    """Remove the tables and files of undo points that have expired or are undone. Nothing is
+    removed while a run that may need them is active. Returns the runs, and warnings of what could
+    not be dropped."""
     if Run.objects.exclude(live_lock=None).exists():
         return [], []
     now = moments.now()
-    # A run that may be resumed sees by its point how far it came.
+    # A run that can be resumed needs its undo point: it shows what is done.
     expired = UndoPoint.objects.filter(expires_at__lt=now, files_done=True).exclude(
         run__state=Run.State.FAILED, run__finished_at__gt=now - cleanup.RESUMABLE
     )
@@ -63,8 +65,8 @@ def _undo_points(work: Work, *, dry: bool) -> tuple[list[str], list[str]]:
 
 
 def _ask(work: Work, point: UndoPoint) -> Ask:
-    """Ask whether this attempt holds the step, and no run has begun that may want what that one has
-    kept: AnotherRunActive."""
+    """Ask whether this attempt holds the step, and whether a run has begun that may need the undo
+    point (AnotherRunActive)."""
 
     def may() -> None:
         work.holds()
@@ -74,13 +76,14 @@ def _ask(work: Work, point: UndoPoint) -> Ask:
 
 
 def _remove_kept(work: Work, point: UndoPoint) -> list[str]:
-    """Return why its tables could not be dropped; then it stays.
+    """Remove the tables, the files and the undo point. If the tables can't be dropped, return why,
+    and keep it.
 
-    Raises AnotherRunActive if a run has begun that may want it.
+    Raises AnotherRunActive if a run has begun that may need it.
     """
     ask = _ask(work, point)
     ask.now()
-    # Of a merge, no place is kept.
+    # A merge keeps no schema.
     if point.schema and (told := engine_for(backup_settings().database).discard(point.schema)):
         return told
     with held(with_folder(project_trees(), point.pk), point.pk, ask) as folders:

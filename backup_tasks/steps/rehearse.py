@@ -1,4 +1,4 @@
-"""Find out what a merge would do, and throw staging away."""
+"""The dry run of a merge: find out what it would do, and remove staging."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backup_tasks.steps import Work
 
 
 def rehearse(work: Work) -> dict[str, Any]:
-    """Return {"merged": False, "plan": …, "warnings"}, see `merging.merge.Plan`."""
+    """Return {"merged": False, "plan": …, "warnings"}, see `merge.merge.Plan`."""
     staged = StagedMerge(work.run_id, work.workspace / "in", work.params, work.progress)
     with held(staged.trees, work.run_id, Ask(work.holds)) as folders:
         plan = staged.rehearse(folders)

@@ -1,4 +1,4 @@
-"""Make staging: an empty copy of the schema."""
+"""Make the staging schema: an empty copy of the tables."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from backup_tasks.steps import Work
 def reinit(work: Work) -> dict[str, Any]:
     """Return {"counts": {model: rows}, "files": 0, "schema", "made_by", "warnings"}.
 
-    What a promote would refuse of live's tables is refused before anything is built.
+    A promote is rehearsed before anything is built.
 
-    Where the package has live's migration state, the structure of the live tables is cloned: in
-    seconds, and with whatever an administrator added to it. Where it is older, its own migrations
-    run. Else, and where the rows that migrations create are wanted (a reset, a cycle), all do. What
-    an earlier attempt left is dropped first.
+    If the package has live's migrations, live's tables are cloned, with what an administrator added
+    to them; this takes seconds. If it is older, its own migrations run. Otherwise all migrations
+    run, also for a reset and a cycle, which need the rows that migrations create. What an earlier
+    attempt left is dropped first.
     """
     settings = backup_settings()
     engine = engine_for(settings.database)
@@ -97,8 +97,8 @@ def _tables(settings: BackupSettings) -> list[str]:
 
 
 def _migrate(settings: BackupSettings) -> None:
-    """Run all migrations and the project's seed. All code that runs here, signal handlers included,
-    finds staging behind the database's alias."""
+    """Run all migrations and the project's seed. For them, and for signal handlers, the alias leads
+    to staging."""
     call_command(
         "migrate", database=settings.database, interactive=False, verbosity=0, run_syncdb=True
     )

@@ -16,10 +16,10 @@ def safety(work: Work) -> dict[str, Any]:
     """Return {"package", "size", "sha256", "counts", "exact", "files", "warnings"}: a verified
     package of live.
 
-    Whatever goes wrong here stops the run: nothing destructive happens without it (F9).
+    Any failure here fails the run, because live is not replaced without it (F9).
     """
     folder = work.workspace / "safety"
-    # What is missing is no reason to keep nothing: the restore may be what brings it back.
+    # Missing files are accepted: the restore may be what brings them back.
     params = {"type": "full", "label": "safety", "accept_missing_files": True}
     manifest = dump_rows(folder, params=params, progress=work.progress)
     packed = pack_files(folder, params=params, progress=work.progress)

@@ -1,4 +1,4 @@
-"""Count what is there before anything happens."""
+"""Count the rows and files of live, before anything else."""
 
 from __future__ import annotations
 
@@ -25,10 +25,9 @@ def snapshot(work: Work) -> dict[str, Any]:
     """Return {"counts": {model: rows}, "files": number, "storages": {alias: files}, "added":
     {model: why}, "warnings"}.
 
-    All models are counted at one moment. What was added goes into the package though nobody named
-    it.
+    All models are counted in one snapshot. `added` is what the closure adds to the selection.
 
-    It comes first, so it is also where options that contradict each other are refused.
+    This step comes first, so it also refuses options that contradict each other.
     """
     settings = backup_settings()
     if work.kind in (Run.Kind.BACKUP, Run.Kind.CYCLE):
@@ -56,7 +55,7 @@ def snapshot(work: Work) -> dict[str, Any]:
 
 
 def _restore_refusals(engine: Engine, tables: Sequence[str]) -> list[str]:
-    """Say now, and not on the day of a restore, that none could be built or promoted here."""
+    """Return a warning if a restore would be refused here, so that it is known at the backup."""
     try:
         engine.rehearse_promote(tables)
     except (BackupError, DatabaseError, InterfaceError) as error:
@@ -65,7 +64,7 @@ def _restore_refusals(engine: Engine, tables: Sequence[str]) -> list[str]:
 
 
 def _selection_of(work: Work) -> Selection:
-    """Of a backup of a selection, what goes into the package; else everything."""
+    """Return the selection of a backup, or all models."""
     settings = backup_settings()
     if work.kind == Run.Kind.BACKUP:
         selection = scope_of(work.params, settings)
@@ -75,7 +74,7 @@ def _selection_of(work: Work) -> Selection:
 
 
 def _refuse_output(options: PackageOptions) -> None:
-    """Refuse now what would be refused when hours of work are done."""
+    """Refuse a wrong --output now, not after hours of work."""
     if options.output and options.output.exists():
         raise Misconfigured(
             "a file of that name is there already", obj=str(options.output), hint="Choose another."

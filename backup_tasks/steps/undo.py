@@ -21,8 +21,8 @@ from backup_tasks.storage.files import Tree
 def undo(work: Work) -> dict[str, Any]:
     """Return {"undone": run, "lock_seconds": …, "warnings"}.
 
-    An undo is a promote of the kept tables and files, and leaves an UndoPoint itself: it can be
-    undone. Raises NothingToUndo.
+    An undo promotes the kept tables and files, and writes an UndoPoint, so it can be undone too.
+    Raises NothingToUndo.
     """
     settings = backup_settings()
     engine = engine_for(settings.database)
@@ -55,7 +55,7 @@ def undo(work: Work) -> dict[str, Any]:
 
 
 def _remove(undone: UndoPoint, engine: Engine, trees: Sequence[Tree], ask: Ask) -> list[str]:
-    """Return why tables are still there, in words."""
+    """Remove the undone run's tables and files. Return why tables could not be dropped."""
     left = engine.discard(undone.schema)
     with held(with_folder(trees, undone.pk), undone.pk, ask) as folders:
         for folder in folders:
@@ -64,7 +64,7 @@ def _remove(undone: UndoPoint, engine: Engine, trees: Sequence[Tree], ask: Ask) 
 
 
 def _changed(folders: Sequence[RunFolder]) -> list[RunFolder]:
-    """The undone run may have left a storage as it was."""
+    """Return the folders that have a plan: the undone run may not have changed every storage."""
     return [folder for folder in folders if folder.has_plan]
 
 

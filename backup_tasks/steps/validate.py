@@ -1,4 +1,4 @@
-"""Prove that staging is what was backed up."""
+"""Read staging back, and compare it with the manifest."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from backup_tasks.steps import Work
 from backup_tasks.storage.file_storages import project_trees
 
 _NAMED = 3
-"""Examples of what is wrong with a model."""
+"""How many examples of a problem a message names."""
 _NAMED_THINGS = 10
 """Columns, indexes and checks that are named in one warning."""
 
@@ -36,9 +36,9 @@ def validate(work: Work) -> dict[str, Any]:
     """Return {"counts": {model: rows}, "digests_equal": {model: bool}, "files", "files_equal",
     "like_live", "warnings"}; `like_live`: whether staging has the structure of live.
 
-    Staging is read with the code that dumped live. Raises ValidationFailed, naming each model that
-    differs with both figures, each key that leads nowhere, each file, and what the project's own
-    checks say. A package of older migrations is proven at those, and then migrated forward.
+    Staging is read with the code that dumps live. Raises ValidationFailed, which names each model
+    that differs with both figures, each dangling reference, each file, and what the project's
+    checks say. A package of older migrations is validated at those, and then migrated forward.
     """
     settings = backup_settings()
     engine = engine_for(settings.database)
@@ -83,7 +83,7 @@ def validate(work: Work) -> dict[str, Any]:
 
 
 def _lost_structure(work: Work, engine: Engine, schema: str) -> list[str]:
-    """Say what a promote would take from live's tables, where no clone of them is promoted."""
+    """Return a warning that names what a promote would remove from live's tables."""
     if structure.is_clone(work.results):
         return []
     tables = [model._meta.db_table for model in full_scope(backup_settings()).included]
@@ -128,8 +128,8 @@ def _validate_rows(
 
 
 def _taken_over(work: Work, engine: Engine, schema: str) -> Iterator[str]:
-    """Where tables stay that refer to those of the package: say which of its rows would take the
-    place of others that they mean."""
+    """For a partial package: yield rows that would get the primary key of another row to which
+    live's other tables refer."""
     settings = backup_settings()
     manifest = unpacked_manifest(work.workspace / "in", work.params)
     if manifest.type != "partial":
@@ -179,7 +179,7 @@ def _validate_files(work: Work, manifest: Manifest, folder: Path) -> tuple[int |
 
 
 def _validate_defaults(settings: BackupSettings) -> tuple[dict[str, int], list[str]]:
-    """A reset has no package to be compared with: its keys must lead somewhere."""
+    """Count the rows of a reset, and find dangling references. It has no package."""
     connection = connections[settings.database]
     counts, problems = {}, []
     for model in full_scope(settings).included:

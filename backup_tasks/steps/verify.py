@@ -1,4 +1,4 @@
-"""Read a package back from where it was published, and check it."""
+"""Read a package back from its store, and check it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def verify(work: Work) -> dict[str, Any]:
     """Return {"package", "sha256", "chosen", "checked", "expected": {model: rows},
     "expected_files", "warnings"}.
 
-    `checked` says what was proven: "contents" (every row and file against the manifest) or, for an
-    encrypted package on a worker that can't open it, "bytes" (all of them, against the sidecar). In
-    a cycle the package is unpacked too, for the steps that load it.
+    `checked` is "contents" if every row and file was compared with the manifest, or "bytes" if the
+    worker can't decrypt the package and compared it with the sidecar only. In a cycle the package
+    is unpacked too, for the steps that load it.
 
-    Raises FilesMissing, when the rest is proven, for a package of the run's own that is incomplete.
+    After that, raises FilesMissing if the run's own package is incomplete.
     """
     opened = _opened(work)
     report = _checked(work, opened)
