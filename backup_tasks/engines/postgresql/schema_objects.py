@@ -55,9 +55,12 @@ def swap(cursor: Any, live: str, schema: str, keep: str) -> list[SchemaObject]:
     """Move the schema's objects to live, and live's of the same names to `keep`; give each that
     replaces another the other's grants and comment. Return live's that were moved."""
     statistics = _move_statistics(cursor, live, keep)
-    by_identity = {each.identity: each for each in _objects(cursor, live)}
+    own, returning = _objects(cursor, schema), _brought_by(cursor, schema)
+    # Live may have hundreds, of an extension say, and its tables are locked now.
+    of_live = _objects(cursor, live) if own or returning else []
+    by_identity = {each.identity: each for each in of_live}
     replaced, brought = [], []
-    for each in _objects(cursor, schema):
+    for each in own:
         identity = each.identity.replace(f"{_ident(cursor, schema)}.", f"{_ident(cursor, live)}.")
         other = by_identity.get(identity)
         if other is None:
@@ -68,8 +71,9 @@ def swap(cursor: Any, live: str, schema: str, keep: str) -> list[SchemaObject]:
         _move(cursor, other, keep)
         _move(cursor, each, live)
         _take_over(cursor, other, each)
-    for each in _brought_by(cursor, schema):
-        if each.oid in {other.oid for other in _objects(cursor, live)}:
+    in_live = {each.oid for each in of_live} - {each.oid for each in replaced}
+    for each in returning:
+        if each.oid in in_live:
             _move(cursor, each, keep)
     _record(cursor, keep, brought)
     _make_statistics(cursor, live, statistics)
