@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 from edms.local.errors import ServiceUnavailable
@@ -22,10 +23,12 @@ PATIENCE = 120.0
 
 
 @contextlib.contextmanager
-def rabbitmq_server() -> Iterator[str]:
+def rabbitmq_server(*, consumer_timeout: timedelta | None = None) -> Iterator[str]:
     """Give the URL of a server, which is removed with its data afterwards.
 
-    Raises ServiceUnavailable if there is none to be had.
+    The server looks every second, not every minute, for consumers that have not acknowledged a
+    message within the timeout, by default 30 minutes. Raises ServiceUnavailable if there is none to
+    be had.
     """
     if not PROGRAM.exists():
         raise ServiceUnavailable(f"RabbitMQ is not installed: there is no {PROGRAM}")
@@ -33,6 +36,11 @@ def rabbitmq_server() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="edms-rabbitmq-"))
     port, distribution, mapper = free_port(), free_port(), free_port()
     (folder / "rabbitmq.conf").write_text(f"listeners.tcp.1 = {LOOPBACK}:{port}\n")
+    timeout = consumer_timeout or timedelta(minutes=30)
+    (folder / "advanced.config").write_text(
+        "[{rabbit, [{channel_tick_interval, 1000}, {consumer_timeout, "
+        f"{round(timeout / timedelta(milliseconds=1))}}}]}}].\n"
+    )
     (folder / "plugins").write_text("[].\n")
     if user:
         entry = pwd.getpwnam(user)
@@ -46,6 +54,7 @@ def rabbitmq_server() -> Iterator[str]:
         "ERL_EPMD_PORT": str(mapper),
         "RABBITMQ_NODENAME": f"edms{port}@localhost",
         "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+        "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced.config"),
         "RABBITMQ_CONF_ENV_FILE": str(folder / "none"),
         "RABBITMQ_DIST_PORT": str(distribution),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
