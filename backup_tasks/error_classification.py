@@ -49,6 +49,8 @@ _SQLITE_LOCKED = ("locked", "busy")
 _SQLITE_PERMANENT = ("no such", "readonly", "read-only", "unable to open", "malformed", "syntax")
 _REFUSED_STARTUP = "unsupported startup parameter"
 """What PgBouncer answers to options that it does not know."""
+_NO_TRANSACTIONS = "transaction blocks not allowed"
+"""What PgBouncer answers to BEGIN in its mode "statement"."""
 _NO_TABLE = "42P01"
 _NO_COLUMN = "42703"
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -138,6 +140,13 @@ def _of_database(error: DatabaseError | InterfaceError) -> BackupError:
             obj="DATABASES",
             hint="Take the parameter out of OPTIONS and set it with ALTER ROLE or ALTER DATABASE; "
             "or name it in the pooler's ignore_startup_parameters, if it may have no effect.",
+        )
+    if _NO_TRANSACTIONS in text:
+        return Misconfigured(
+            f"a pooler between here and the database knows no transactions: {text}",
+            obj="DATABASES",
+            hint="Set pool_mode = transaction or session in PgBouncer, for this database or user "
+            "at least; or let backups go past it, over an alias of their own (BACKUP['DATABASE']).",
         )
     if "disk is full" in text or state == _DISK_FULL_STATE:
         return Permanent(f"the database's disk is full: {text}", hint=_FULL)

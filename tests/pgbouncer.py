@@ -37,8 +37,8 @@ ignore_startup_parameters = {ignored}
 def pgbouncer(url: str, *, mode: str, ignored: str = "") -> Iterator[str]:
     """Give the URL of the same database behind a PgBouncer of one's own.
 
-    `mode` is "session" or "transaction"; `ignored` are startup parameters that it swallows, the
-    others that it does not know it refuses. Raises ServiceUnavailable.
+    `mode` is "session", "transaction" or "statement"; `ignored` are startup parameters that it
+    swallows, the others that it does not know it refuses. Raises ServiceUnavailable.
     """
     program = shutil.which(PROGRAM) or shutil.which(PROGRAM, path=FOLDERS)
     if program is None:

@@ -111,13 +111,11 @@ class PostgreSQL(MergingEngine):
         return guarded_connection(live, expected, isolation_level=level)
 
     def _probe(self) -> None:
-        """Raise what would keep a restore from telling staging from live."""
-        connection = self._connection(self._live_schema)
-        try:
-            with connection.cursor() as cursor:
-                privileges.refuse_without_schemas(cursor)
-        finally:
-            connection.close()
+        """Raise what would keep a restore from telling staging from live, or from a promote."""
+        # A schema that is not live's, and that every database has, in place of staging.
+        connection = self._connection("information_schema")
+        with connection_replaced(self.alias, connection), transaction.atomic(self.alias):
+            privileges.refuse_without(connection, self._live_schema)
 
     @contextmanager
     def snapshot(self, tables: Sequence[str] = ()) -> Iterator[None]:

@@ -13,9 +13,12 @@ from django.db import OperationalError, connections
 from django.db.backends.signals import connection_created
 from pytest_django import DjangoDbBlocker
 
+from backup_tasks.checks.locations import check_staging
 from backup_tasks.engines import engine_for
+from backup_tasks.engines.base import connection_replaced
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import Misconfigured
+from backup_tasks.steps.snapshot import _restore_refusals
 from edms.local.postgres import PostgresServer
 from tests.integration.engines.live_database import (
     RUN,
@@ -25,7 +28,7 @@ from tests.integration.engines.live_database import (
     run_all,
 )
 from tests.integration.engines.live_database import server_or_file as project_on
-from tests.integration.engines.own_path.base import DatabaseWrapper
+from tests.integration.engines.own_path.base import DatabaseWrapper, EnteringWrapper
 from tests.pgbouncer import pgbouncer
 from tests.services import as_default_database, given
 
@@ -198,6 +201,104 @@ def test_with_a_backend_that_sets_the_path_before_each_use(
         }
         connections["default"] = DatabaseWrapper(settings, "default")
         goes_through(LiveDatabase(project=database.project, engine=engine_for("default")))
+
+
+def test_a_pooler_without_transactions_is_told_by_check(
+    make: Callable[[], str], tmp_path: Any
+) -> None:
+    url = make()
+    for behind in given(pgbouncer(url, mode="statement")):
+        with as_default_database(project_on("postgres", tmp_path, behind)):
+            (told,) = check_staging(databases=["default"])
+            with pytest.raises(OperationalError) as refused, engine_for("default").snapshot():
+                pytest.fail("a backup has begun")
+            connections["default"].close()
+    assert told.id == "backup_tasks.W008"
+    assert "statement pooling mode" in told.msg
+    assert "pool_mode" in str(told.hint)
+    error = explain(refused.value)  # what `create_backup` ends with, at once
+    assert isinstance(error, Misconfigured)
+    assert error.hint == told.hint
+
+
+def test_a_backend_that_resets_the_path_within_transactions_is_told_by_check_and_by_a_backup(
+    make: Callable[[], str], tmp_path: Any
+) -> None:
+    """By a function: its statement does not name search_path."""
+    with ground_on(make(), tmp_path) as database:
+        run_all(
+            "CREATE FUNCTION enter() RETURNS text LANGUAGE sql"
+            " AS 'SELECT set_config(''search_path'', ''public'', false)'"
+        )
+        settings = {**connections["default"].settings_dict}
+        connections["default"].close()
+        connections["default"] = EnteringWrapper(settings, "default")
+
+        (told,) = check_staging(databases=["default"])
+        (warning,) = _restore_refusals(engine_for("default"), TABLES)
+
+        assert told.id == "backup_tasks.W008"
+        assert "is in schema public" in told.msg
+        assert "search_path" in str(told.hint)
+        assert "is in schema public" in warning
+        engine = engine_for("default")
+        engine.create(database.staging)
+        with pytest.raises(Misconfigured, match="public"), engine.at(database.staging):
+            run_all("CREATE TABLE planet (id int)")
+
+
+@pytest.mark.parametrize(
+    ("lacking", "told", "remedy"),
+    [
+        ("OWNER", "belongs to postgres", "GRANT postgres TO"),
+        ("DATABASE", "may not make schemas", "GRANT CREATE ON DATABASE"),
+        ("SCHEMA", "may not make tables in the schema public", "GRANT CREATE, USAGE ON SCHEMA"),
+        ("MIGRATIONS", "may not write django_migrations", "GRANT SELECT, INSERT, DELETE ON TABLE"),
+        ("", "", ""),
+    ],
+)
+def test_a_role_that_could_not_promote_is_told_by_check_and_by_a_backup(
+    make: Callable[[], str], tmp_path: Any, lacking: str, told: str, remedy: str
+) -> None:
+    with ground_on(make(), tmp_path) as database:
+        role = f"role_{database.project.database_url.rpartition('/')[2]}"
+        with database.client() as admin:
+            admin.execute(f'CREATE ROLE "{role}" LOGIN')
+            admin.execute("CREATE TABLE documents_tag (id int)")  # a model's, which `check` asks of
+            admin.execute(f'GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{role}"')
+            grants = {
+                "DATABASE": "DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO %I',"
+                f" current_database(), '{role}'); END $$",
+                "SCHEMA": f'GRANT CREATE ON SCHEMA public TO "{role}"',
+                "MIGRATIONS": f'GRANT INSERT, DELETE ON django_migrations TO "{role}"',
+                "OWNER": "".join(
+                    f'ALTER TABLE {table} OWNER TO "{role}";'
+                    for table in (*TABLES, "probe", "documents_tag")
+                ),
+            }
+            for name, grant in grants.items():
+                if name != lacking:
+                    admin.execute(grant)
+        settings = {**connections["default"].settings_dict, "USER": role}
+        limited = type(connections["default"])(settings, "default")
+        try:
+            with connection_replaced("default", limited):
+                found = check_staging(databases=["default"])
+                warnings = _restore_refusals(engine_for("default"), TABLES)
+                if not lacking:
+                    assert (found, warnings) == ([], [])
+                    database.make_staging()
+                    database.promote(database.staging, database.undo)
+            if lacking:
+                assert [message.id for message in found] == ["backup_tasks.W008"]
+                assert told in found[0].msg
+                assert remedy in str(found[0].hint)
+                assert told in warnings[0]
+                assert remedy in warnings[0]
+        finally:
+            with database.client() as admin:
+                admin.execute(f'REASSIGN OWNED BY "{role}" TO postgres; DROP OWNED BY "{role}"')
+                admin.execute(f'DROP ROLE "{role}"')
 
 
 def test_a_pooler_that_refuses_an_option_of_the_settings_is_not_tried_again(

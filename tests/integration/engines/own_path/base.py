@@ -13,3 +13,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
         with super()._cursor() as first:  # type: ignore[misc]
             first.execute("SET search_path = public")
         return cursor
+
+
+class EnteringWrapper(base.DatabaseWrapper):
+    """Enters its schema by a function of the database, in whatever transaction there is."""
+
+    def _cursor(self, name: str | None = None) -> Any:
+        cursor = super()._cursor(name)  # type: ignore[misc]
+        with super()._cursor() as first:  # type: ignore[misc]
+            first.execute("SELECT public.enter()")
+        return cursor
