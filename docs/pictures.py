@@ -5,6 +5,7 @@ the pictures show, and writes them to docs/pictures/. Needs chromium and chromed
 """
 
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,9 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from docs.palette_png import with_palette
-from edms.local.instance import Instance
+from edms.local.instance import ROOT, Instance
 from edms.local.ports import free_port
-from edms.local.processes import stopping_on_signals
+from edms.local.processes import Child, start, stopping_on_signals
 from edms.local.redis import private_redis
 from tests.acceptance.admin_browser import Browser, browser, flower, web_server
 from tests.acceptance.edms_browser import Person
@@ -24,9 +25,9 @@ TALLEST = 1500
 """Pixels; what is below is more of the same."""
 
 WINDOWS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
-    "": ({}, ("run", "runs", "packages", "restore", "flower")),
+    "": ({}, ("home", "run", "runs", "packages", "restore", "flower")),
     "-dark": ({"dark": True}, ("restore",)),
-    "-phone": ({"width": 390, "height": 844}, ("run",)),
+    "-phone": ({"width": 390, "height": 844}, ("home", "run")),
 }
 """Which windows there are, by what the names of their pictures end in, and what each shows."""
 
@@ -51,6 +52,7 @@ EDMS_PAGES = {
 }
 """Who looks at which page; nobody is signed in where there is no name."""
 
+HOME = "/admin/backup_tasks/"
 RUNS = "/admin/backup_tasks/run/"
 PACKAGES = "/admin/backup_tasks/package/"
 
@@ -67,10 +69,12 @@ def main() -> None:
         with browser(site) as desk:
             desk.sign_in("admin", password)
             run = _back_up_and_restore(desk)
+            _until_beat_is_heard_of(desk)
         for suffix, (options, pictures) in WINDOWS.items():
             with browser(site, **options) as window:
                 window.sign_in("admin", password)
                 paths = {
+                    "home": HOME,
                     "run": run,
                     "runs": RUNS,
                     "packages": PACKAGES,
@@ -108,9 +112,32 @@ def _edms(password: str) -> Iterator[str]:
         )
         for command in (("migrate", "--no-input"), ("seed_demo",)):
             instance.manage(*command).check_returncode()
-        stack.enter_context(instance.worker())
+        stack.enter_context(instance.worker(queues="backups,celery"))
+        stack.callback(_beat(instance).stop)
         stack.enter_context(flower(instance, port))
         yield stack.enter_context(web_server(instance))
+
+
+def _beat(instance: Instance) -> Child:
+    """Celery's beat: without it the home page warns, and is right."""
+    return start(
+        "beat",
+        [
+            *(sys.executable, "-m", "celery", "-A", "edms", "beat"),
+            *("--schedule", str(instance.folder / "beat"), "--pidfile="),
+        ],
+        log=instance.folder / "beat.log",
+        env=instance.env,
+        cwd=ROOT,
+    )
+
+
+def _until_beat_is_heard_of(desk: Browser) -> None:
+    def is_ok() -> bool:
+        desk.open(HOME)
+        return "OK" in desk.text("#backup-light")
+
+    desk.until(is_ok, "beat has had a minute")
 
 
 def _back_up_and_restore(desk: Browser) -> str:

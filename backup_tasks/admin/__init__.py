@@ -3,6 +3,7 @@
     runs           the list of runs, a run's page, "Back up now", "Reset…", resume, cancel
     steps          a step's page: every attempt, and what went wrong
     packages       the index of packages, verify, drill, "Restore…"
+    home           whether the data is safe, on the index page of the app
     undo_points    what can be undone, "Undo…"
 
 Nothing here is ever edited: the ledger and the stores are the truth. What replaces live data wants

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from django.core.files.storage import FileSystemStorage
@@ -11,6 +10,7 @@ from django.db.models import Max
 
 from backup_tasks.admin.display import ago
 from backup_tasks.models import Package
+from backup_tasks.status.packages import is_there
 from backup_tasks.storage import last_good
 from backup_tasks.storage.file_storages import storage_for
 from backup_tasks.storage.last_good import Candidate
@@ -23,7 +23,7 @@ def protection() -> dict[str, Any]:
     are not asked for a page: `seen` says when they were last read.
     """
     rows = {row.name: row for row in Package.objects.all()}
-    there = [each for each in last_good.of_index() if _is_there(each, rows[each.name])]
+    there = [each for each in last_good.of_rows(rows.values()) if is_there(each)]
     good, proven = last_good.newest(there), last_good.last_proven(there)
     return {
         "good": good and rows[good.name],
@@ -32,16 +32,6 @@ def protection() -> dict[str, Any]:
         "proven_age": ago(proven.standing.drilled_at) if proven else "",
         "seen": ago(_seen(there)) if _seen(there) else "",
     }
-
-
-def _is_there(candidate: Candidate, row: Package) -> bool:
-    storage = storage_for(candidate.store)
-    if not isinstance(storage, FileSystemStorage):
-        return True
-    try:
-        return Path(storage.path(candidate.name)).stat().st_size == row.size
-    except OSError:
-        return False
 
 
 def _seen(candidates: Iterable[Candidate]) -> Any:

@@ -91,6 +91,15 @@ class ReadOnlyAdmin(_ModelAdmin):
         return row
 
 
+def may_see_all(user: Any) -> bool:
+    """Whether a user may see both runs and packages, and so what is told of them together."""
+    if user.has_perm(START_BACKUP) or user.has_perm(START_RESTORE):
+        return True
+    return bool(
+        user.has_perm("backup_tasks.view_run") and user.has_perm("backup_tasks.view_package")
+    )
+
+
 def require(request: HttpRequest, permission: str) -> None:
     """Raise PermissionDenied where the user lacks the permission, staff or not."""
     if not request.user.has_perm(permission):

@@ -39,10 +39,10 @@ def of_stores(*, ask_workers: bool = False) -> Facts:
     return Facts(now=moments.now(), limits=_limits(), **found)
 
 
-def of_index() -> Facts:
+def of_index(looked: packages.Looked | None = None) -> Facts:
     """Return the facts for a page, with few queries: packages as the index knows them, no orphans.
-    Raises LEDGER_ERRORS."""
-    found = packages.facts_of(packages.in_index())
+    `looked`: where the caller has `packages.in_index()` already. Raises LEDGER_ERRORS."""
+    found = packages.facts_of(looked or packages.in_index())
     found |= ledger_facts.facts_of(found["points"]) | _beat()
     return Facts(now=moments.now(), limits=_limits(), **found)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ class Looked:
     unread: Sequence[Problem] = ()
     unknown: Sequence[Problem] = ()
     read_at: datetime | None = None
+    keys: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Primary keys of the index's rows, by store and name."""
 
 
 def in_stores(*, ledger: bool) -> Looked:
@@ -77,6 +79,7 @@ def in_index() -> Looked:
         gone=[e.name for e in candidates if e not in there and e.store not in lost],
         unread=unread,
         read_at=min(seen.values(), default=None),
+        keys={(row.store, row.name): row.pk for row in rows.values()},
     )
 
 

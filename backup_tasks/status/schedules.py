@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+from django.db.models import Q
 
 from backup_tasks import moments
 from backup_tasks.models import Run
 from backup_tasks.runs.nights import Night
 
 _LOOKED_AT = 100
-"""Scheduled runs."""
+"""Scheduled runs and drills."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +45,23 @@ def expects_reconciler() -> bool:
     return any(entry.get("task") == "backup_tasks.reconcile" for entry in entries().values())
 
 
-def schedules() -> list[Schedule]:
-    """Return the schedules that start backups."""
+def recent_runs() -> list[Run]:
+    """Return the newest scheduled runs and the newest drills that succeeded, the newest first: for
+    `schedules` and `recovery_times`."""
+    wanted = Q(trigger="schedule") | Q(kind=Run.Kind.DRILL, state=Run.State.SUCCEEDED)
+    return list(Run.objects.filter(wanted).defer("report").order_by("-created_at")[:_LOOKED_AT])
+
+
+def recovery_times(runs: Iterable[Run]) -> list[Run]:
+    """Return of `recent_runs` the drills: how long each took is how long a restore would take."""
+    done = (run for run in runs if run.kind == Run.Kind.DRILL)
+    return [run for run in done if run.state == Run.State.SUCCEEDED]
+
+
+def schedules(runs: Iterable[Run]) -> list[Schedule]:
+    """Return the schedules that start backups. `runs`: `recent_runs`."""
     last: dict[str, Run] = {}
-    runs = Run.objects.filter(trigger="schedule").defer("report").order_by("-created_at")
-    for run in runs[:_LOOKED_AT]:
+    for run in runs:
         if night := Night.of(run):
             last.setdefault(night.policy, run)
     found = []

@@ -182,6 +182,7 @@ def pages(operator: Browser, site: Site) -> list[str]:
     step = site.project.evaluate(f"{steps}.first().pk")
     base = "/admin/backup_tasks"
     return [
+        f"{base}/",
         *(f"{base}/{name}/" for name in LISTS),
         f"{base}/run/{done['run']}/change/",
         f"{base}/run/{failed}/change/",
