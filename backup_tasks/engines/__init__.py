@@ -1,6 +1,6 @@
 """One adapter per database: snapshot, staging, bulk load, promote.
 
-`engine_for(alias)` chooses it. What an engine promises is written at `engines.base.Engine`.
+`engine_for(alias)` chooses it. `engines.base.Engine` is the contract.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def engine_for(alias: str) -> Engine:
 
 
 def require_database(alias: str) -> None:
-    """Raise Misconfigured where nothing is behind `alias` and a connection would make an empty
-    database of it: a path was mistyped, or a disk is not mounted."""
+    """Raise Misconfigured if the file of `alias` is missing: a connection would create an empty
+    database. The path is wrong, or a disk is not mounted."""
     if missing := engine_for(alias).missing_file():
         raise Misconfigured(
             f"this file holds no database, and {alias} should be in it; nothing was created",
@@ -48,12 +48,12 @@ def require_database(alias: str) -> None:
 
 
 def merging_engine(alias: str) -> MergingEngine:
-    """Return the adapter for a merge. Raises DoesNotFit where this kind of database has none."""
+    """Return the adapter for a merge. Raises DoesNotFit if this kind of database can't merge."""
     return able_to_merge(engine_for(alias))
 
 
 def able_to_merge(engine: Engine) -> MergingEngine:
-    """Return the adapter itself. Raises DoesNotFit where it can't merge."""
+    """Return the adapter itself. Raises DoesNotFit if it can't merge."""
     if not isinstance(engine, MergingEngine):
         raise DoesNotFit(
             f"a merge is not possible on {connections[engine.alias].display_name}",
@@ -64,7 +64,7 @@ def able_to_merge(engine: Engine) -> MergingEngine:
 
 
 def engine_class(alias: str) -> type[Engine]:
-    """Return the kind of adapter that the alias needs, without asking the database anything.
+    """Return the class of the alias's adapter, without a query.
 
     Raises Misconfigured if there is none.
     """

@@ -1,4 +1,4 @@
-"""What an engine is."""
+"""The contract of an engine."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ _ROWS_AT_ONCE = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class ExportedSnapshot:
-    """What other processes need to see the state that this one sees."""
+    """What other processes need to join a snapshot."""
 
     token: str
     sizes: Sequence[int]
-    """Bytes that the rows of each table take."""
+    """Size of each table's rows, in bytes."""
 
 
 class Engine(ABC):
-    """Does to one database what differs between databases.
+    """The adapter for one kind of database.
 
-    A *schema* holds a whole copy of the tables beside live: on SQLite it is a file. Its
-    name says what it is for (staging or undo) and for which run, so that what a crash left behind
-    is found by name. All methods are called from one thread.
+    A *schema* is a staging or undo schema: a copy of live's tables. On SQLite it is a file, on
+    MariaDB a database. Its name says its purpose and its run, so that orphans are found by name.
+    All methods are called from one thread.
     """
 
     isolation: ClassVar[str]
-    """Of the snapshot, for the manifest."""
+    """Isolation of the snapshot, for the manifest."""
 
     def __init__(self, alias: str) -> None:
         self.alias = alias
@@ -51,8 +51,8 @@ class Engine(ABC):
         return connections[self.alias]
 
     def missing_file(self) -> Path | None:
-        """Return the file of a database that does not exist and that a connection would make, None
-        if there is none such. Asks no server: one that is away says so itself."""
+        """Return the database's file if it is missing, because a connection would create it; else
+        None. Does not connect to a server."""
         return None
 
     def tables_elsewhere(self, tables: Sequence[str]) -> dict[str, str]:
@@ -64,74 +64,74 @@ class Engine(ABC):
     def snapshot(self, tables: Sequence[str] = ()) -> AbstractContextManager[None]:
         """Inside, the alias reads one consistent state of live, whatever others write.
 
-        Of the tables also where others would empty or rewrite them, which no snapshot knows.
+        The tables are also protected from TRUNCATE and rewrites, which a snapshot does not hide.
         """
 
     def refuse_hidden_rows(self, tables: Sequence[str]) -> None:  # noqa: B027 - elsewhere all are seen
-        """Raise Misconfigured if the role sees, of one of the tables, some of the rows only."""
+        """Raise Misconfigured if the role sees only some of the rows of one of the tables."""
 
     def export_snapshot(self, tables: Sequence[str], *, least: int) -> ExportedSnapshot | None:
-        """Inside `snapshot`, or another transaction: let other connections see what it sees, until
-        it ends. None where none can, or the tables take less than so many bytes."""
+        """Inside `snapshot` or another transaction: let other connections join the snapshot until
+        it ends. None if they can't, or if the tables have fewer than `least` bytes."""
         return None
 
     def join_snapshot(self, token: str, schema: str | None) -> AbstractContextManager[None]:
-        """Inside, the alias sees, in `place` (None: live), what the process sees that gave the
-        token. Raises DoesNotFit if it can't, django.db errors."""
+        """Inside, the alias reads the exported snapshot of the token, in the schema (None: live).
+        Raises DoesNotFit if it can't, django.db errors."""
         raise DoesNotFit("no other connection can see its snapshots", obj=f"database {self.alias}")
 
     @abstractmethod
     def schema_name(self, purpose: str, run_id: str) -> str:
-        """Return the name of the place for a purpose ("staging" or "undo") and a run."""
+        """Return the name of the schema for a purpose ("staging" or "undo") and a run."""
 
     @abstractmethod
     def schemas(self) -> list[str]:
-        """Return the names of the places that exist."""
+        """Return the names of the staging and undo schemas that exist."""
 
     def disk_space_needed(self, rows: int) -> Need | None:
-        """Return what a restore of so many bytes of rows takes of a disk of this machine, the kept
-        copy of live included; None where a server has the disk."""
+        """Return the disk space that a restore of so many bytes of rows takes on this machine, with
+        the undo schema; None if the data is on a server."""
         return None
 
     @abstractmethod
     def create(self, schema: str) -> None:
-        """Make an empty place; one that a crashed attempt left is dropped first."""
+        """Create an empty schema. One that a crashed attempt left is dropped first."""
 
     @abstractmethod
     def clone(self, schema: str, tables: Sequence[str]) -> list[str]:
-        """Make a place with empty copies of live tables, and a full copy of `django_migrations`.
+        """Create a schema with empty copies of the tables, and a full copy of `django_migrations`.
 
-        Returns what is not equal in structure to live, in words; nothing if all is: columns,
+        Returns how the copies differ from live, in words; nothing if they are equal: columns,
         defaults, sequences, indexes, constraints, triggers, policies, storage, comments.
         """
 
     def missing_in(self, schema: str, tables: Sequence[str]) -> list[str]:
-        """Return what live's tables have and those of a place that migrations made have not, in
-        words: after a promote it is gone. Nothing where a promote keeps live's structure."""
+        """Return what live's tables have and tables that migrations made have not, in words. A
+        promote would remove it. Nothing if a promote keeps live's structure."""
         return []
 
     def complete(self, schema: str, tables: Sequence[str]) -> None:  # noqa: B027 - a load is exact
-        """Make what hangs on the live tables and not on those of a clone: a load leaves some of it
-        out, and live may have got more since. Raises DoesNotFit for what can't be made."""
+        """Add to a clone what live's tables have and it lacks: a load leaves some of it out, and
+        more may have been added to live. Raises DoesNotFit for what can't be added."""
 
     def differences(self, schema: str, tables: Sequence[str]) -> list[str]:
-        """Return how tables of a schema differ in structure from live's, as `clone` does."""
+        """Return how the schema's tables differ from live's in structure, as `clone` does."""
         return []
 
     @abstractmethod
     def at(self, schema: str) -> AbstractContextManager[None]:
-        """Inside, the alias leads to the place for all code of this thread, project code included:
-        migrations, signal handlers and hooks that know nothing of staging can't reach live."""
+        """Inside, the alias leads to the schema for all code of this thread, also for the project's
+        migrations, signal handlers and hooks. They can't reach live."""
 
     @abstractmethod
     def drop(self, schema: str) -> None:
-        """Remove a place and all that is in it. Nothing happens if it does not exist.
+        """Drop a schema and its content. Does nothing if it does not exist.
 
-        Raises StillReferenced, and drops nothing, if something outside hangs on what is inside.
+        Raises StillReferenced, and drops nothing, if objects outside of it depend on its content.
         """
 
     def discard(self, schema: str) -> list[str]:
-        """Remove a place that nobody needs any more; return why it is still there, in words."""
+        """Drop a schema that is no longer needed. Return why it could not be dropped, in words."""
         try:
             self.drop(schema)
         except StillReferenced as error:
@@ -142,31 +142,31 @@ class Engine(ABC):
 
     @abstractmethod
     def loading(self, tables: Sequence[str], *, attempt: int) -> AbstractContextManager[str | None]:
-        """Inside `at(place)`: empty the tables and keep constraints, indexes and triggers out of
-        the way; at the end build them again.
+        """Inside `at`: empty the tables, drop constraints, indexes and triggers, and build them
+        again at the end.
 
-        Gives a token with which others can load along, None where nobody can; then it is one
-        transaction. Else what fails leaves a place that no promote takes, and that the next load
-        makes whole; and LeaseLost is raised if a later `attempt` has begun. Raises django.db errors
-        for rows that break a constraint.
+        Gives a token with which parallel workers join the load, or None if they can't. Without a
+        token it is one transaction. With one, a failure leaves a schema that promote refuses and
+        that the next load repairs, and LeaseLost is raised if a later `attempt` has begun. Raises
+        django.db errors for rows that break a constraint.
         """
 
     def join_load(self, token: str, schema: str) -> AbstractContextManager[None]:
-        """Inside, what another process is loading into the place can be loaded too: the token is
-        the one that it gave. Raises DoesNotFit if it can't, django.db errors."""
+        """Inside, this process joins the load of another one, by its token. Raises DoesNotFit if it
+        can't, django.db errors."""
         raise DoesNotFit("one connection at a time loads it", obj=f"database {self.alias}")
 
     @abstractmethod
     def write(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
         """Inside `loading`: fill the table with the rows, streaming; return their number.
 
-        Once a table. Raises django.db errors for a row that the table refuses.
+        Call it once for each table. Raises django.db errors for a row that the table refuses.
         """
 
     @abstractmethod
     def copy_from_live(self, tables: Sequence[str]) -> None:
-        """Inside `loading`: fill the tables with live's rows of one moment, as they are, for what
-        is loaded to refer to. They are not promoted."""
+        """Inside `loading`: fill the tables with live's rows, all of one snapshot, so that loaded
+        rows can refer to them. These tables are not promoted."""
 
     def last_numbers(self, models: Iterable[type[Model]]) -> dict[str, int]:
         """Return, by table, the highest primary key that the database has given, also to a row that
@@ -197,18 +197,18 @@ class Engine(ABC):
 
     @abstractmethod
     def _advance_sequence(self, table: str, column: str, given: int) -> None:
-        """Do so for one table."""
+        """Advance the counter of one table."""
 
     @abstractmethod
     def rehearse_promote(
         self, tables: Sequence[str], *, apps: Sequence[str] = (), schema: str | None = None
     ) -> None:
-        """Raise what a promote of the tables would refuse, as far as it can be known without
-        changing anything: what hangs on live's tables, and, of a loaded staging `schema`, whether
-        its tables and rows can take the place of live's.
+        """Raise what a promote of the tables would refuse, without changing anything: objects that
+        depend on live's tables, and tables or rows of a loaded staging `schema` that can't replace
+        live's.
 
-        The backup's warning, the steps before anything is built, the drill's end and the promote
-        itself all ask here. Raises DoesNotFit, HandoverChanged, Misconfigured, django.db errors.
+        Called by a backup for its warning, before anything is built, at a drill's end and by the
+        promote itself. Raises DoesNotFit, HandoverChanged, Misconfigured, django.db errors.
         """
 
     @abstractmethod
@@ -221,41 +221,40 @@ class Engine(ABC):
         keep: str,
         record: Callable[[], None],
     ) -> float:
-        """Replace the live tables by those of the place, and keep the old ones in the place `keep`.
+        """Replace live's tables with those of the schema, and keep the old ones in schema `keep`.
 
-        In one transaction: the tables, the rows of `django_migrations` of the `apps`, and what
-        `record` writes through the alias (it is called first, and may raise to call all off).
-        Clients see the old state or the new one, never a mixture. A kept place can be promoted
-        again: that is undo. Returns the seconds for which clients could be kept waiting.
-        Raises LockNotGranted if others held the tables for too long, DoesNotFit for objects in the
-        database that would be left referring to the old tables.
+        One transaction holds the tables, the rows of `django_migrations` of the `apps`, and what
+        `record` writes through the alias. `record` is called first, and may raise to cancel.
+        Clients see the old state or the new one, never a mixture. An undo promotes a kept schema.
+        Returns for how many seconds clients may have waited. Raises LockNotGranted if others held
+        the tables for too long, DoesNotFit for objects that would still refer to the old tables.
         """
 
     def in_doubt(self, schema: str) -> bool:
-        """Whether a promote may have put live's tables into the place without saying so: only where
-        the two can't be one transaction. The promote, done again, says it and does nothing else.
+        """Whether a promote may have moved live's tables into the schema without recording it,
+        because the two can't be one transaction. The next attempt of the promote records it.
         """
         return False
 
 
 class MergingEngine(Engine):
-    """What a merge asks for besides."""
+    """An engine that can merge."""
 
     @abstractmethod
     def load_keys(self, table: str, known: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Inside `loading`: fill the table with rows of which no more is known than these columns,
-        the first of them the primary key, whatever else the table demands. They are not promoted.
+        """Inside `loading`: fill the table with referenced keys. Only these columns have values,
+        the first is the primary key, and NOT NULL of the others is ignored. They are not promoted.
         """
 
     @abstractmethod
     def merge_transaction(
         self, schema: str, *, writing: Sequence[str] | None
     ) -> AbstractContextManager[str]:
-        """One transaction on live, in which statements reach the tables of the place too: under the
-        prefix that it gives, `"staging_x".`.
+        """One transaction on live, in which statements reach the schema's tables too, under the
+        prefix that it gives, such as `"staging_x".`.
 
-        Nobody else writes to the tables in `writing` meanwhile; None if nothing of live is to be
-        changed. Foreign keys are checked at the end. Raises LockNotGranted.
+        The tables in `writing` are locked against other writers; None if live is only read. Foreign
+        keys are checked at the end. Raises LockNotGranted.
         """
 
 
@@ -263,8 +262,8 @@ class MergingEngine(Engine):
 def connection_replaced(alias: str, connection: BaseDatabaseWrapper) -> Iterator[None]:
     """Let `alias` lead to `connection`, in this thread only; close it at the end.
 
-    Content types are cached by alias, with ids that differ between databases: the cache is emptied
-    on both sides (T7).
+    Django caches content types by alias, and their ids differ between databases, so the cache is
+    emptied before and after (T7).
     """
     before = connections[alias]
     connections[alias] = connection

@@ -1,7 +1,7 @@
-"""Ends what a step's connections are executing, from another thread.
+"""Cancels the statements that a step's connections are executing, from another thread.
 
-A statement can take hours, and nothing of Python runs in the thread that waits for it. Whoever
-watches over the step asks the database to end it; the waiting thread gets a `django.db` error.
+A statement can take hours, and the thread that waits for it executes no Python. The heartbeat asks
+the database to cancel it, and the waiting thread gets a `django.db` error.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from django.db.backends.signals import connection_created
 
 
 class Statements:
-    """What is executed inside `gathered`, by its thread and by threads that it gave its context."""
+    """The statements executed inside `gathered`, by its thread and threads with its context."""
 
     def __init__(self) -> None:
         self.interrupted = False
-        """Whether a database was asked to end something."""
+        """Whether a database was asked to cancel a statement."""
         self._connections: WeakSet[BaseDatabaseWrapper] = WeakSet()
         self._lock = threading.Lock()
         self._open = False
@@ -32,8 +32,8 @@ class Statements:
     def gathered(self, present: BaseDatabaseWrapper) -> Iterator[None]:
         """Inside, `present` and every connection that is opened can be interrupted.
 
-        Where something was, `present` is closed at the end: a request to end a statement that comes
-        late must not hit the next one.
+        After an interrupt, `present` is closed at the end, so that a late request can't cancel the
+        next statement.
         """
         with self._lock:
             self._connections.add(present)
@@ -49,20 +49,20 @@ class Statements:
                 present.close()
 
     def add(self, connection: BaseDatabaseWrapper) -> None:
-        """Take in a connection that was opened inside."""
+        """Add a connection that was opened inside."""
         with self._lock:
             self._connections.add(connection)
 
     def interrupt(self) -> None:
-        """Let the databases end what is executed at this moment; nothing where nothing is.
+        """Ask the databases to cancel what they are executing.
 
-        Called from another thread, and again until `gathered` has been left: a step may be between
-        two statements.
+        Call it from another thread, again and again until `gathered` has been left: the step may
+        be between two statements.
         """
         with self._lock:
             for connection in [*self._connections] if self._open else []:
                 self.interrupted = True
-                # A server that can't be reached has nothing to end either.
+                # A server that can't be reached has nothing to cancel.
                 with suppress(DatabaseError, InterfaceError), connection.wrap_database_errors:
                     _interrupt(connection)
 
@@ -83,7 +83,7 @@ def _interrupt(wrapper: BaseDatabaseWrapper) -> None:
 
 
 def _kill_query(wrapper: BaseDatabaseWrapper, thread: int) -> None:
-    """MariaDB has no request for it: another connection says it."""
+    """MariaDB cancels a statement only by SQL from another connection."""
     other = wrapper.copy()
     try:
         with other.cursor() as cursor:

@@ -8,7 +8,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 
 def running_migration() -> str:
-    """Return its name, `app.name`; nothing where none is applied. Django tells it to nobody."""
+    """Return its name, `app.name`, or "". Django has no API for it, so the stack is searched."""
     frame = inspect.currentframe()
     while frame is not None:
         if frame.f_code is MigrationExecutor.apply_migration.__code__:

@@ -1,11 +1,11 @@
-"""Lets the server end a transaction whose client has stopped.
+"""Lets the server end a transaction whose client has stopped responding.
 
-A process that is stopped (SIGSTOP, a suspended or vanished machine) inside a transaction keeps its
-locks for as long as it stays stopped: the site waits for the tables of live, the next attempt for
-the rows of the ledger. So the server is told for how long such a transaction may be idle. Then it
-ends the session, and what the transaction did never happened.
+A process that is stopped inside a transaction (SIGSTOP, a suspended or lost machine) keeps its
+locks. The site then waits for live's tables, and the next attempt for rows of the ledger. So the
+server gets a limit for how long such a transaction may be idle. After it, the server ends the
+session and rolls back.
 
-SQLite has no server. The lock on the file is the process's, and goes with it.
+SQLite has no server. The lock on the file ends with the process.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from typing import Any, Literal
 from django.db import DatabaseError, InterfaceError, connections, transaction
 
 Between = Literal["nothing", "project code", "another connection"]
-"""What happens between two statements of a transaction: nothing; functions of the project are
-called (`BACKUP["CHECKS"]`), which may do something without a query; it waits for a statement of
-another connection (a swap on MariaDB)."""
+"""What may happen between two statements of a transaction: nothing; functions of the project
+(`BACKUP["CHECKS"]`), which may work without a query; a wait for a statement of another connection
+(a swap on MariaDB)."""
 IDLE_SECONDS: dict[Between, float] = {
     "nothing": 10.0,
     "project code": 60.0,
     "another connection": 600.0,
 }
-"""For how long the client may say nothing."""
+"""How long the session may be idle."""
 
 
 @contextmanager
 def bounded_transaction(alias: str, *, between: Between = "nothing") -> Iterator[None]:
-    """A transaction whose session the server ends if the client says nothing for too long.
+    """A transaction whose session the server ends if it is idle for too long.
 
-    Inside another transaction it is a part of that, and has its limit.
+    Inside another transaction it is a savepoint, with the limit of the outer one.
     """
     connection: Any = connections[alias]
     seconds = IDLE_SECONDS[between]
@@ -43,7 +43,7 @@ def bounded_transaction(alias: str, *, between: Between = "nothing") -> Iterator
         milliseconds = round(seconds * 1000)
         with transaction.atomic(alias):
             with connection.cursor() as cursor:
-                # The second: a machine that vanished while a result was on its way to it.
+                # The second is for a client machine that is lost while it receives a result.
                 cursor.execute(
                     f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds};"
                     f" SET LOCAL tcp_user_timeout = {milliseconds}"
@@ -56,7 +56,7 @@ def bounded_transaction(alias: str, *, between: Between = "nothing") -> Iterator
 
 @contextmanager
 def _bounded_session(connection: Any, seconds: float) -> Iterator[None]:
-    """MariaDB has the limit for whole sessions only."""
+    """MariaDB has this limit only for sessions."""
     if not connection.mysql_is_mariadb:
         yield
         return
@@ -68,6 +68,6 @@ def _bounded_session(connection: Any, seconds: float) -> Iterator[None]:
     try:
         yield
     finally:
-        if connection.connection is session:  # else it was ended, or closed
+        if connection.connection is session:  # else the session has ended
             with suppress(DatabaseError, InterfaceError), connection.cursor() as cursor:
                 cursor.execute("SET SESSION idle_transaction_timeout = %s", [before])
