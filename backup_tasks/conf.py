@@ -111,6 +111,11 @@ class BackupSettings:
     """Whether links that lead outside the folder of a storage are followed, in backups and
     restores."""
 
+    undo_files: Mapping[str, str | Path] = field(default_factory=dict)
+    """Where what a restore replaces lies until the undo expires, of storages on disk: `{alias:
+    folder}`, an absolute path on the storage's file system. Default: `.backup_tasks` in the
+    storage."""
+
     recipients: Sequence[str] = ()
     """age public keys (or ssh public keys) that can open new packages. Empty: not encrypted."""
 

@@ -157,9 +157,11 @@ STORAGES: dict[str, dict[str, Any]] = {
 # Backup
 
 FLOWER_URL = environment.text("FLOWER_URL", "http://127.0.0.1:5555")
+UNDO_FILES = environment.text("BACKUP_UNDO_FILES", "")
 BACKUP: dict[str, Any] = {
     "STORES": ["backups"],
     "WORKSPACE": environment.text("BACKUP_WORKSPACE", str(VAR / "workspace")),
+    "UNDO_FILES": {"default": UNDO_FILES} if UNDO_FILES else {},
     "SEED": "edms.defaults.seed",
     # A restore should not bring back who was locked out.
     "EXCLUDE": ["axes"],

@@ -4,7 +4,7 @@ volume is not mounted, a setting differs, or the workspace is not shared.
 Each storage of files, and the workspace, holds an id in a file of its own, `.backup_tasks/id`, and
 the ledger expects it there. The first run adopts what it finds. From then on another id, or none,
 is an error before anything is done, until an operator calls `adopt_storage`. The file is in no
-package.
+package. A folder of `UNDO_FILES` holds an id too: `undo_folder_id`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from django.core.files.storage import FileSystemStorage
 from django.db import IntegrityError, connections, transaction
 
 from backup_tasks.backup import referenced_files
+from backup_tasks.backup.undo_folder_id import UndoFolder
 from backup_tasks.conf import backup_settings
 from backup_tasks.errors import BackupError, HandoverChanged, Misconfigured, StorageRefused
 from backup_tasks.models import Run, StorageId
@@ -48,9 +49,12 @@ class _Marked(Protocol):
     def write(self, value: str) -> None:
         """Give it an id."""
 
-    def may_be_another(self) -> bool:
+    def new_id(self) -> str:
+        """Return the id that it is to get; "" for one of its own."""
+
+    def may_be_another(self, found: str) -> bool:
         """Whether it seems to be another one than that of the runs before, of which the ledger
-        knows no id. Raises Misconfigured if it certainly is."""
+        knows no id; or nothing. Raises Misconfigured if it certainly is another."""
 
     def differs(self, expected: StorageId, found: str) -> BackupError:
         """Return the error for another id than the expected one."""
@@ -72,8 +76,11 @@ class _Storage:
     def write(self, value: str) -> None:
         self._tree.write(_FILE, BytesIO(f"{value}\n".encode()))
 
-    def may_be_another(self) -> bool:
-        if any(next(tree.names(), None) for tree in project_trees()):
+    def new_id(self) -> str:
+        return ""
+
+    def may_be_another(self, found: str) -> bool:
+        if found or any(next(tree.names(), None) for tree in project_trees()):
             return False
         if _packed_files():
             raise Misconfigured(
@@ -126,7 +133,10 @@ class _Workspace:
         partial.write_text(f"{value}\n")
         partial.replace(self._path)
 
-    def may_be_another(self) -> bool:
+    def new_id(self) -> str:
+        return ""
+
+    def may_be_another(self, found: str) -> bool:
         return False
 
     def differs(self, expected: StorageId, found: str) -> BackupError:
@@ -153,7 +163,7 @@ def recognize(kind: str) -> None:
         expected = StorageId.objects.filter(name=marked.name).first()
         if expected is None:
             found = marked.read()
-            if not found and marked.may_be_another():
+            if marked.may_be_another(found):
                 continue
             try:
                 expected = _expect(marked, found)
@@ -168,10 +178,13 @@ def recognize(kind: str) -> None:
             raise marked.differs(expected, found)
 
 
-def adopt(alias: str | None) -> StorageId:
-    """Expect from now on what is there: the storage of an alias, or the workspace (None). It is
-    given an id if it has none. Raises Misconfigured for an alias without files."""
+def adopt(alias: str | None) -> tuple[StorageId, list[str]]:
+    """Expect from now on what is there: the storage of an alias and its folder of `UNDO_FILES`, or
+    the workspace (None). It is given an id if it has none. Returns what is expected, and the runs
+    that can't be undone any more, see `UndoFolder.adopt`. Raises Misconfigured for an alias without
+    files."""
     marked: _Marked = _Workspace()
+    given_up: list[str] = []
     if alias is not None:
         tree = next((tree for tree in project_trees() if tree.alias == alias), None)
         if tree is None:
@@ -186,22 +199,26 @@ def adopt(alias: str | None) -> StorageId:
     row, _ = StorageId.objects.update_or_create(
         name=marked.name, defaults={"value": value, "host": socket.gethostname()}
     )
-    return row
+    if alias is not None and tree is not None and tree.is_local:
+        given_up = UndoFolder(tree).adopt()
+    return row, given_up
 
 
 def _of(kind: str) -> Iterator[_Marked]:
     yield _Workspace()
     if kind != Run.Kind.VERIFY:
-        yield from map(_Storage, project_trees())
+        for tree in project_trees():
+            yield _Storage(tree)
+            if tree.is_local:
+                yield UndoFolder(tree)
 
 
 def _expect(marked: _Marked, found: str) -> StorageId:
     """Enter what is there. Of workers that do so at once, the first decides: its row keeps the
     others waiting until its id is written, and a worker that dies in between has entered none."""
     database = backup_settings().database
-    row = StorageId(
-        name=marked.name, value=found or secrets.token_hex(16), host=socket.gethostname()
-    )
+    value = found or marked.new_id() or secrets.token_hex(16)
+    row = StorageId(name=marked.name, value=value, host=socket.gethostname())
     try:
         with transaction.atomic(using=database):
             row.save(using=database, force_insert=True)

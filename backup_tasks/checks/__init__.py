@@ -8,6 +8,7 @@ E005  NATURAL_KEYS names an unknown model or field
 E006  EXCLUDE names an unknown app or model
 E007  SEED or CHECKS can't be imported or called
 E008  the database is not supported
+E009  a folder of UNDO_FILES can't have the run folders of its storage
 W001  a key file is missing, or others can read it
 W002  SQLite is not in WAL mode (with `--database` only)
 W003  a file field keeps its files in a storage that is not backed up
@@ -34,6 +35,7 @@ from backup_tasks.checks.locations import (
     check_memory,
     check_perishable,
     check_staging,
+    check_undo_files,
     check_wal,
 )
 from backup_tasks.checks.names import (
@@ -50,6 +52,7 @@ def register_checks() -> None:
     for check in (
         check_settings,
         check_folders,
+        check_undo_files,
         check_perishable,
         check_names,
         check_hooks,

@@ -22,11 +22,14 @@ from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError, KeyMissing, Misconfigured
 from backup_tasks.package import keys
 from backup_tasks.storage.file_storages import (
+    UNDO_FILES_HINT,
     alias_and_folder,
     is_unset,
     misplaced,
     perishable,
+    undo_files_misplaced,
 )
+from backup_tasks.storage.undo_files import folder_for, on_another_file_system
 
 _OTHERS = stat.S_IROTH | stat.S_IWOTH
 
@@ -45,6 +48,21 @@ def check_folders(settings: BackupSettings) -> Iterator[CheckMessage]:
                 hint="A restore replaces what is in the folder of the files: give the files, the "
                 "store and the workspace folders of their own, none within another.",
                 id="backup_tasks.E003",
+            )
+
+
+@with_sound_settings
+def check_undo_files(settings: BackupSettings) -> Iterator[CheckMessage]:
+    """E009. A file is moved from each folder into the storage, if this user may."""
+    for alias in settings.undo_files:
+        problem = undo_files_misplaced(alias)
+        if not problem and not is_unset(alias) and (folder := folder_for(alias)):
+            problem = on_another_file_system(folder, Path(storages[alias].path("")))
+        if problem:
+            yield Error(
+                f"BACKUP['UNDO_FILES'], storage {alias}: {problem}",
+                hint=UNDO_FILES_HINT,
+                id="backup_tasks.E009",
             )
 
 

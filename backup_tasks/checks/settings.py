@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -67,10 +68,18 @@ def _wrong_kinds(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
     natural_keys: object = settings.natural_keys
     if not isinstance(natural_keys, Mapping):
         yield "natural_keys", "is not a dictionary", 'Write {"app.model": ["field"]}.'
+    if not _is_paths_by_alias(settings.undo_files):
+        yield "undo_files", "does not name folders", 'Write {"default": "/srv/undo-files"}.'
     yield from _wrong_times_and_numbers(settings)
     if settings.database not in django_settings.DATABASES:
         hint = f"DATABASES has: {', '.join(django_settings.DATABASES)}."
         yield "database", f"names no database: {settings.database!r}", hint
+
+
+def _is_paths_by_alias(value: object) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    return all(isinstance(path, str | Path) and str(path) for path in value.values())
 
 
 def _wrong_times_and_numbers(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:

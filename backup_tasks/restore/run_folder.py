@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -238,7 +238,7 @@ def runs_with_folder(tree: Tree) -> dict[str, bool]:
     """Return the runs that have a folder in the storage; True for those whose is held, or was when
     its holder died."""
     runs: dict[str, bool] = {}
-    for name in _folders(tree):
+    for name in tree.run_folders():
         run_id, dot, _ = name.partition(".")
         runs[run_id] = runs.get(run_id, False) or bool(dot)
     return dict(sorted(runs.items()))
@@ -253,12 +253,6 @@ def _found(tree: Tree, run_id: str) -> str | None:
     """Return the name that the run's folder has. Where there is another, it was made by a process
     that had lost the run already: it has no plan, or was staged while somebody held the real one.
     """
-    names = [name for name in _folders(tree) if name.partition(".")[0] == run_id]
+    names = [name for name in tree.run_folders() if name.partition(".")[0] == run_id]
     found = [f"{RESERVED}/{name}" for name in names]
     return max(found, key=lambda name: (tree.exists(f"{name}/{_PLAN}"), len(name)), default=None)
-
-
-def _folders(tree: Tree) -> list[str]:
-    with suppress(FileNotFoundError):
-        return list(tree.storage.listdir(RESERVED)[0])
-    return []

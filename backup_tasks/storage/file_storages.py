@@ -10,7 +10,13 @@ from django.core.files.storage import FileSystemStorage, Storage, storages
 
 from backup_tasks.conf import backup_settings, default_store_folder
 from backup_tasks.errors import Misconfigured
+from backup_tasks.storage import undo_files
 from backup_tasks.storage.files import Tree
+
+UNDO_FILES_HINT = (
+    "Name an absolute folder for it, on the file system of the storage, that has nothing else in "
+    "it and is not served. Without one, run folders lie in the storage."
+)
 
 _OF_INSTALLED_CODE = {"site-packages", "dist-packages"}
 
@@ -28,9 +34,17 @@ def project_trees() -> list[Tree]:
 
     A storage without a folder of its own (`MEDIA_ROOT` is not set) holds no files: Django would
     take the current folder for it. Raises Misconfigured for a folder that a restore must not
-    replace, since something else than files is in it.
+    replace, since something else than files is in it; and for one of `UNDO_FILES` that can't be
+    used.
     """
     settings = backup_settings()
+    for alias in settings.undo_files:
+        if problem := undo_files_misplaced(alias):
+            raise Misconfigured(
+                f"BACKUP['UNDO_FILES'] can't be used: {problem}",
+                obj=f"storage {alias}",
+                hint=UNDO_FILES_HINT,
+            )
     trees = [Tree(alias) for alias in settings.file_storages if not is_unset(alias)]
     for tree in trees:
         if problem := misplaced(tree.alias):
@@ -72,6 +86,51 @@ def misplaced(alias: str) -> str:
         if other.resolve().is_relative_to(folder):
             return f"its folder {folder} contains {name} ({other})"
     return ""
+
+
+def undo_files_misplaced(alias: str) -> str:
+    """Return what is wrong with the folder that BACKUP['UNDO_FILES'] names for a storage, or
+    nothing."""
+    settings = backup_settings()
+    if alias not in settings.file_storages or alias not in django_settings.STORAGES:
+        return f"FILE_STORAGES has no storage {alias!r}"
+    storage = storages[alias]
+    if not isinstance(storage, FileSystemStorage):
+        return "the storage is not on disk, and its run folders can only lie in it"
+    folder = undo_files.folder_for(alias)
+    if folder is None or not Path(settings.undo_files[alias]).is_absolute():
+        return f"{settings.undo_files[alias]!r} is no absolute path"
+    for what, other in _folders_in_use(alias):
+        if folder.is_relative_to(other.resolve()):
+            return f"{folder} lies within {what} ({other})"
+        if other.resolve().is_relative_to(folder):
+            return f"{folder} contains {what} ({other})"
+    base = getattr(django_settings, "BASE_DIR", None)
+    if base and Path(base).resolve().is_relative_to(folder):
+        return f"{folder} contains the project ({base})"
+    return ""
+
+
+def _folders_in_use(alias: str) -> Iterator[tuple[str, Path]]:
+    """Yield the folders of which one of `UNDO_FILES`, that of an alias, must keep clear."""
+    settings = backup_settings()
+    yield "the workspace", settings.workspace
+    for name in ("MEDIA_ROOT", "STATIC_ROOT"):
+        if root := getattr(django_settings, name, None):
+            yield name, Path(root)
+    for other, given in django_settings.STORAGES.items():
+        if location := given.get("OPTIONS", {}).get("location"):
+            yield f"the storage {other}", Path(str(location))
+    for other in {*settings.stores, *settings.file_storages}:
+        storage = storage_for(other)
+        if isinstance(storage, FileSystemStorage) and str(storage.base_location):
+            yield f"the storage {other}", Path(storage.location)
+    for other in settings.undo_files:
+        if other != alias and (folder := undo_files.folder_for(other)):
+            yield f"the folder that UNDO_FILES has for {other}", folder
+    database = django_settings.DATABASES[settings.database]
+    if "sqlite" in database["ENGINE"]:
+        yield "the database", Path(database["NAME"])
 
 
 def alias_and_folder(storage: Storage) -> tuple[str, str] | None:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from errno import EEXIST, ENOENT, ENOTEMPTY
+from errno import ENOENT
 from hashlib import sha256
 from pathlib import Path
 from shutil import copyfileobj
 from typing import BinaryIO, cast
 from uuid import uuid4
 
-from django.core.files.storage import FileSystemStorage, storages
+from django.core.files.storage import FileSystemStorage, Storage, storages
 
 from backup_tasks.conf import backup_settings
 from backup_tasks.error_classification import STORAGE_HINT, storage_failed, vendor_errors
@@ -27,6 +26,7 @@ from backup_tasks.errors import (
 )
 from backup_tasks.package.names import RESERVED
 from backup_tasks.package.streams import CHUNK, chunks_of
+from backup_tasks.storage import on_disk, undo_files
 from backup_tasks.storage.exclusion import EXCLUDED, is_excluded
 from backup_tasks.storage.folder_scan import FolderScan, Found, in_order
 from backup_tasks.storage.on_disk import (
@@ -60,10 +60,13 @@ class Tree:
         self.alias = alias
         self.storage = storages[alias]
         self._scan: FolderScan | None = None
+        self._of_runs: FileSystemStorage | None = None
         self._excludes = bool(backup_settings().files_exclude)
         if isinstance(self.storage, FileSystemStorage):
-            follow = backup_settings().follow_links
-            self._scan = FolderScan(Path(self.storage.path("")), reserved=RESERVED, follow=follow)
+            if apart := undo_files.folder_for(alias):
+                self._of_runs = undo_files.storage_in(apart, alias)
+            follow, root = backup_settings().follow_links, Path(self.storage.path(""))
+            self._scan = FolderScan(root, reserved=RESERVED, apart=apart, follow=follow)
 
     @property
     def is_local(self) -> bool:
@@ -74,6 +77,23 @@ class Tree:
     def folder(self) -> Path | None:
         """Where the files are, if they are on a disk of this machine."""
         return Path(self.storage.path("")) if self._scan else None
+
+    def _at(self, name: str) -> tuple[Storage, str]:
+        """Return the storage that has the file of a name, and its name there."""
+        if self._of_runs is not None and undo_files.is_of_a_run(name):
+            return self._of_runs, name.removeprefix(RESERVED).lstrip("/")
+        return self.storage, name
+
+    def _path(self, name: str) -> Path:
+        storage, there = self._at(name)
+        return Path(storage.path(there))
+
+    def run_folders(self) -> list[str]:
+        """Return the names of the run folders."""
+        with suppress(FileNotFoundError):
+            storage, there = self._at(RESERVED)
+            return list(storage.listdir(there)[0])
+        return []
 
     @contextmanager
     def _failures(self, name: str) -> Iterator[None]:
@@ -135,17 +155,19 @@ class Tree:
     def open(self, name: str) -> BinaryIO:
         """Open a file for reading. Raises FileNotFoundError; SourceChanged if it is not a
         file: opening a pipe could wait for ever."""
-        if self._scan and (why := self._scan.why_left_out(self.storage.path(name))):
+        if self._scan and (why := self._scan.why_left_out(self._path(name))):
             raise SourceChanged(
                 f"it is {why}", obj=f"storage {self.alias}: {name}", hint=_NOT_OPENED
             )
         with self._failures(name):
-            return cast(BinaryIO, self.storage.open(name, "rb"))
+            storage, there = self._at(name)
+            return cast(BinaryIO, storage.open(there, "rb"))
 
     def exists(self, name: str) -> bool:
         """Whether there is a file of that name."""
         with self._failures(name):
-            return self.storage.exists(name)
+            storage, there = self._at(name)
+            return storage.exists(there)
 
     def in_the_way(self, name: str) -> str:
         """Return the file that keeps this name from being one: a file where it needs a folder, or
@@ -155,16 +177,16 @@ class Tree:
         self._refuse_obstacle(name)
         parts = name.split("/")
         above = ("/".join(parts[:length]) for length in range(1, len(parts)))
-        if found := next((part for part in above if Path(self.storage.path(part)).is_file()), ""):
+        if found := next((part for part in above if self._path(part).is_file()), ""):
             return found
-        if Path(self.storage.path(name)).is_dir():
+        if self._path(name).is_dir():
             return next((each.name for each in self._all(name) if not each.left_out), "")
         return ""
 
     def entry(self, name: str) -> Entry:
         """Read the file through, and return its size and SHA-256. Raises FileNotFoundError."""
         hashed, size = sha256(), 0
-        access = Access.of(self.storage.path(name)) if self._scan else None
+        access = Access.of(self._path(name)) if self._scan else None
         with self._failures(name), self.open(name) as stream:
             for chunk in chunks_of(stream):
                 hashed.update(chunk)
@@ -203,11 +225,12 @@ class Tree:
 
     def _save(self, name: str, content: BinaryIO) -> None:
         with self._failures(name):
-            if self.storage.get_available_name(name) != name:
-                self.storage.delete(name)
-            saved = self.storage.save(name, StoppableFile(content))
-        if saved != name:
-            self.storage.delete(saved)
+            storage, there = self._at(name)
+            if storage.get_available_name(there) != there:
+                storage.delete(there)
+            saved = storage.save(there, StoppableFile(content))
+        if saved != there:
+            storage.delete(saved)
             raise StorageUnavailable(
                 f"the storage chose the name {saved} for it",
                 obj=name,
@@ -221,12 +244,13 @@ class Tree:
         that is given: if that folder is not there itself, FileNotFoundError is raised.
         """
         if self._scan:
-            if not os.path.lexists(self.storage.path(source)):
-                raise FileNotFoundError(ENOENT, os.strerror(ENOENT), self.storage.path(source))
+            original = self._path(source)
+            if not os.path.lexists(original):
+                raise FileNotFoundError(ENOENT, os.strerror(ENOENT), str(original))
             path = self._writable(target, below)
             if path.is_dir():
                 remove_empty(path)
-            Path(self.storage.path(source)).replace(path)
+            original.replace(path)
             return
         self.copy(source, target)
         self.delete(source)
@@ -237,7 +261,7 @@ class Tree:
         if self._scan:
             path = self._writable(target, below)
             path.unlink(missing_ok=True)
-            original = self.storage.path(source)
+            original = self._path(source)
             with suppress(OSError):  # not every file system has hard links
                 os.link(original, path)
                 return
@@ -260,63 +284,39 @@ class Tree:
         folder `below` is not there.
         """
         self._refuse_obstacle(name)
-        path = Path(self.storage.path(name))
+        path = self._path(name)
         if below:
-            folder = Path(self.storage.path(below))
+            folder = self._path(below)
             for part in path.parent.relative_to(folder).parts:
                 folder /= part
                 folder.mkdir(exist_ok=True)
             return path
         if name.startswith(f"{RESERVED}/"):
-            self._make_reserved()
+            self._make_reserved(name)
         make_folder(path.parent)
         return path
 
-    def _make_reserved(self) -> None:
-        """Make our own folder. Nobody but its owner can look into it: it may lie where a web server
-        finds it."""
-        root = Path(self.storage.path(""))
-        make_folder(root)
-        reserved = root / RESERVED
-        make_folder(reserved, 0o700)
-        if stat.S_IMODE(reserved.stat().st_mode) & 0o077:
-            with suppress(PermissionError):  # it is somebody else's
-                reserved.chmod(0o700)
+    def _make_reserved(self, name: str) -> None:
+        root = self._path("")
+        ours = self._path(RESERVED) if undo_files.is_of_a_run(name) else root / RESERVED
+        undo_files.make(ours, root)
 
     def is_folder(self, name: str) -> bool:
         """Whether a file system has a folder of that name."""
-        return Path(self.storage.path(name)).is_dir()
+        return self._path(name).is_dir()
 
     def make_folder(self, name: str) -> None:
         """Make an empty folder within our own on a file system, unless there is one."""
-        self._make_reserved()
-        make_folder(Path(self.storage.path(name)))
+        self._make_reserved(name)
+        make_folder(self._path(name))
 
     def rename_folder(self, source: str, target: str) -> bool:
-        """Rename a folder of a file system, atomically. Return False where it is gone, or another
-        folder has the name and is not empty."""
-        try:
-            Path(self.storage.path(source)).rename(self.storage.path(target))
-        except OSError as error:
-            if error.errno in (ENOENT, ENOTEMPTY, EEXIST):
-                return False
-            raise
-        return True
+        """See `on_disk.rename_folder`."""
+        return on_disk.rename_folder(self._path(source), self._path(target))
 
     def remove_if_empty(self, folder: str) -> bool:
-        """Remove a folder of a file system, and that above it, as far as they are empty. Return
-        whether the folder is gone."""
-        path = Path(self.storage.path(folder))
-        try:
-            path.rmdir()
-        except OSError as error:
-            if error.errno in (ENOTEMPTY, EEXIST):
-                return False
-            if error.errno != ENOENT:
-                raise
-        with suppress(OSError):
-            path.parent.rmdir()
-        return True
+        """See `on_disk.remove_if_empty`."""
+        return on_disk.remove_if_empty(self._path(folder))
 
     def _refuse_obstacle(self, name: str) -> None:
         if not self._scan:
@@ -333,7 +333,8 @@ class Tree:
     def delete(self, name: str) -> None:
         """Delete a file; one that is gone already is fine."""
         with self._failures(name):
-            self.storage.delete(name)
+            storage, there = self._at(name)
+            storage.delete(there)
 
     def remove_folder(self, folder: str) -> None:
         """Remove a folder and all files in it."""
@@ -341,7 +342,7 @@ class Tree:
             for name in list(self.names(folder)):
                 self.delete(name)
             return
-        base = Path(self.storage.path(folder))
+        base = self._path(folder)
         with suppress(FileNotFoundError):
             shutil.rmtree(base)  # links are removed, not followed
         with suppress(OSError):  # its parent goes too, once it is empty

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from backup_tasks.storage.undo_files import is_of_a_run
+
 _KINDS = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
@@ -34,25 +36,28 @@ def in_order(part: str) -> bytes:
 
 
 class FolderScan:
-    """A folder, and how links in it are taken."""
+    """A folder, and how links in it are taken. What is in its folder of a `reserved` name may be
+    `apart`, in a folder elsewhere."""
 
-    def __init__(self, root: Path, *, reserved: str, follow: bool) -> None:
+    def __init__(self, root: Path, *, reserved: str, apart: Path | None, follow: bool) -> None:
         self._root = root
         self._real = os.path.realpath(root)
         self._reserved = reserved
+        self._apart = apart
+        self._ours = [f"{self._real}/{reserved}", *([os.path.realpath(apart)] if apart else [])]
         self._follow = follow
 
     def found(self, folder: str = "") -> Iterator[Found]:
         """Yield what is in the folder and in those below it, in the order of their paths' parts;
         the reserved folder left out, unless it is what was asked for."""
-        yield from self._below(folder, (os.path.realpath(self._root / folder),))
+        yield from self._below(folder, (os.path.realpath(self._path(folder)),))
 
     def why_left_out(self, path: str | Path) -> str:
         """Return why what has this path is not taken for a file or a folder; "" if it is."""
         try:
             if Path(path).is_symlink():
                 real = os.path.realpath(path)
-                if self._within(real, f"{self._real}/{self._reserved}"):
+                if any(self._within(real, ours) for ours in self._ours):
                     return f"a link to {self._reserved}"
                 if not self._follow and not self._within(real, self._real):
                     return "a link that leads outside the storage"
@@ -71,13 +76,13 @@ class FolderScan:
         parts = name.split("/")
         for length in range(1, len(parts) + 1):
             part = "/".join(parts[:length])
-            if why := self.why_left_out(self._root / part):
+            if why := self.why_left_out(self._path(part)):
                 return part, why
         return "", ""
 
     def _below(self, folder: str, above: tuple[str, ...]) -> Iterator[Found]:
         try:
-            with os.scandir(self._root / folder) as entries:
+            with os.scandir(self._path(folder)) as entries:
                 there = sorted(entries, key=lambda entry: in_order(entry.name))
         except FileNotFoundError:
             return
@@ -94,6 +99,11 @@ class FolderScan:
                     continue
                 why = "a link to a folder that it is in"
             yield Found(name=name, left_out=why)
+
+    def _path(self, name: str) -> Path:
+        if self._apart and is_of_a_run(name):
+            return self._apart / name.removeprefix(self._reserved).lstrip("/")
+        return self._root / name
 
     @staticmethod
     def _within(path: str, folder: str) -> bool:

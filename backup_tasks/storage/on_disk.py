@@ -6,6 +6,7 @@ import os
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
+from errno import EEXIST, ENOENT, ENOTEMPTY
 from pathlib import Path
 
 
@@ -20,7 +21,7 @@ class Access:
     """Numbers of user and group; None where they are not known."""
 
     @classmethod
-    def of(cls, path: str) -> Access:
+    def of(cls, path: str | Path) -> Access:
         """Look at a file. Raises OSError."""
         found = Path(path).stat()
         mode = stat.S_IMODE(found.st_mode) & 0o777
@@ -51,13 +52,52 @@ def make_folder(folder: Path, mode: int = 0o777) -> None:
         give_to_owner_above(folder)
 
 
+def make_private(folder: Path) -> None:
+    """Let nobody but its owner look into a folder."""
+    if stat.S_IMODE(folder.stat().st_mode) & 0o077:
+        with suppress(PermissionError):  # it is somebody else's
+            folder.chmod(0o700)
+
+
+def rename_folder(source: Path, target: Path) -> bool:
+    """Rename a folder, atomically. Return False where it is gone, or another folder has the name
+    and is not empty."""
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno in (ENOENT, ENOTEMPTY, EEXIST):
+            return False
+        raise
+    return True
+
+
+def remove_if_empty(folder: Path) -> bool:
+    """Remove a folder, and that above it, as far as they are empty. Return whether the folder is
+    gone."""
+    try:
+        folder.rmdir()
+    except OSError as error:
+        if error.errno in (ENOTEMPTY, EEXIST):
+            return False
+        if error.errno != ENOENT:
+            raise
+    with suppress(OSError):
+        folder.parent.rmdir()
+    return True
+
+
 def give_to_owner_above(path: Path) -> None:
     """If root runs this, give the file to the owner of its folder, so that workers and web
     processes can read it."""
+    give_to_owner_of(path.parent, path)
+
+
+def give_to_owner_of(other: Path, path: Path) -> None:
+    """If root runs this, give a file or folder to the owner of another."""
     if os.geteuid() == 0:
-        above = path.parent.stat()
+        owner = other.stat()
         with suppress(PermissionError):  # a network file system may map root to nobody
-            os.chown(path, above.st_uid, above.st_gid)
+            os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def make_durable(path: str) -> None:

@@ -29,8 +29,9 @@ class Command(BackupCommand):
                 "name one storage, or say --workspace",
                 hint="BACKUP['FILE_STORAGES'] has the aliases of the storages.",
             )
-        row = storage_ids.adopt(alias)
+        row, given_up = storage_ids.adopt(alias)
+        lost = f" Can't be undone any more: {', '.join(given_up)}." if given_up else ""
         self.tell(
-            {"name": row.name, "id": row.value, "host": row.host},
-            f"From now on, every worker must find the {row.name} with the id {row.value}.",
+            {"name": row.name, "id": row.value, "host": row.host, "given_up": given_up},
+            f"From now on, every worker must find the {row.name} with the id {row.value}.{lost}",
         )

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from io import BytesIO
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ class Crash(BaseException):
     """kill -9: nothing that catches errors sees it."""
 
 
-@pytest.fixture(params=["folder"])
+@pytest.fixture(params=["folder", "apart"])
 def tree(request: pytest.FixtureRequest, settings: Settings) -> Tree:
     """An empty storage; tests/integration/files has one on S3."""
     return tree_of(request, settings)
@@ -41,10 +42,13 @@ def tree_of(request: pytest.FixtureRequest, settings: Settings) -> Tree:
     if request.param == "s3":
         bucket: Bucket = request.getfixturevalue("bucket")
         settings.STORAGES = {**settings.STORAGES, "default": bucket.storage("media")}
+    if request.param == "apart":  # run folders are not in the storage
+        folder = Path(settings.MEDIA_ROOT).with_name("undo-files")
+        settings.BACKUP = {**settings.BACKUP, "UNDO_FILES": {"default": str(folder)}}
     return Tree("default")
 
 
-ON_A_FILE_SYSTEM = pytest.mark.parametrize("tree", ["folder"], indirect=True)
+ON_A_FILE_SYSTEM = pytest.mark.parametrize("tree", ["folder", "apart"], indirect=True)
 """What S3 has not: folders, and names that are not Unicode."""
 
 

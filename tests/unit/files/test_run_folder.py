@@ -180,7 +180,7 @@ def test_an_answer_of_the_ledger_holds_for_a_moment_and_no_longer(
 def test_a_folder_that_somebody_removed_is_an_error_that_names_it(tree: Tree) -> None:
     prepare(tree)
     with held_by(tree) as folder:
-        tree.remove_folder(f".backup_tasks/{tree.storage.listdir('.backup_tasks')[0][0]}")
+        tree.remove_folder(f".backup_tasks/{tree.run_folders()[0]}")
         with pytest.raises(HandoverChanged) as refused:
             folder.put("c/fresh")
     assert at_rest(RUN) in str(refused.value)
