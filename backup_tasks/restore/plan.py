@@ -20,7 +20,7 @@ from backup_tasks.restore.contents import codecs_of, expected_files, select
 from backup_tasks.restore.unapplied import refuse_unapplied
 from backup_tasks.rows.dump import count_rows, dump_model
 from backup_tasks.rows.scope import full_scope, label
-from backup_tasks.storage import workspace
+from backup_tasks.storage import last_good, workspace
 from backup_tasks.storage.file_storages import project_trees
 
 _NOT_ASKED = (DatabaseError, InterfaceError, ImproperlyConfigured, Misconfigured)
@@ -55,11 +55,9 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
         now = live_counts(settings)
         models = {name: {"now": count, "then": None} for name, count in now.items()}
         return plan | {"models": models, "files": {"now": files_now, "then": 0}}
-    if not params["package"]:
-        require_database(settings.database)  # the last good package is found in the ledger
-        refuse_unapplied(settings)
+    name, why = _chosen(params, settings)
     with workspace.scratch() as scratch:
-        opened = open_package.fetch(str(params["package"]), scratch, params=params)
+        opened = open_package.fetch(name, scratch, params=params)
         manifest = open_package.check_contents(opened, scratch, params, lambda *_: None)
     if manifest is None:
         raise KeyMissing(
@@ -74,7 +72,7 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
     then = {entry.label: entry.count for entry in manifest.models}
     return plan | {
         "package": opened.name,
-        "chosen": opened.chosen or None,
+        "chosen": why or None,
         "created_at": manifest.created_at,
         "models": {
             name: {
@@ -94,6 +92,26 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "problem": problem,
     }
+
+
+def _chosen(params: Mapping[str, Any], settings: BackupSettings) -> tuple[str, str]:
+    """Return the name of the package, and why it is this one if nobody named it. Where the ledger
+    can't be queried, the newest by what the stores know."""
+    if params["package"]:
+        return str(params["package"]), ""
+    allow_unsigned = bool(params.get("allow_unsigned"))
+    try:
+        require_database(settings.database)
+        refuse_unapplied(settings)
+        choice = last_good.find("", allow_unsigned=allow_unsigned)
+        why = choice.why
+    except _NOT_ASKED as error:
+        choice = last_good.find_in_stores(allow_unsigned=allow_unsigned)
+        why = (
+            f"{choice.why}. By what the stores know: the ledger's verdicts, and whether another "
+            f"installation made it, are not known ({explain(error).what})"
+        )
+    return choice.sidecar.name, why
 
 
 def _compare_with_live(

@@ -235,8 +235,24 @@ def find(name: str, *, allow_unsigned: bool = False) -> Choice:
         store, sidecar = catalogue.find(name)
         return Choice(store=store, sidecar=sidecar)
     found = catalogue.refresh()
-    candidates = known(found)
-    chosen = newest(candidates, allow_unsigned=allow_unsigned)
+    return _newest_of(found, known(found), own_installations(), allow_unsigned=allow_unsigned)
+
+
+def find_in_stores(*, allow_unsigned: bool = False) -> Choice:
+    """Return the newest package that counts by what the stores alone know: for a database that does
+    not answer. Raises PackageNotFound."""
+    found = catalogue.read().found
+    return _newest_of(found, known_to_stores(found), (), allow_unsigned=allow_unsigned)
+
+
+def _newest_of(
+    found: Sequence[Found],
+    candidates: Sequence[Candidate],
+    own: Collection[str],
+    *,
+    allow_unsigned: bool,
+) -> Choice:
+    chosen = newest(candidates, allow_unsigned=allow_unsigned, own=own)
     if chosen is None:
         raise _nothing_suitable(candidates, allow_unsigned=allow_unsigned)
     sidecar = next(
@@ -245,7 +261,7 @@ def find(name: str, *, allow_unsigned: bool = False) -> Choice:
         if (each.store, each.sidecar.name) == (chosen.store, chosen.name)
     )
     why = f"the newest full package of project {chosen.project}: {chosen.name}"
-    if chosen.installation and chosen.installation not in own_installations():
+    if own and chosen.installation and chosen.installation not in own:
         why += f", made by another installation ({chosen.installation})"
     newer = candidates[: candidates.index(chosen)]
     if passed_over := list(_reasons(newer, allow_unsigned=allow_unsigned)):

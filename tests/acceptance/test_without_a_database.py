@@ -159,6 +159,29 @@ def test_a_dry_run_shows_what_the_package_holds_and_fails_as_the_restore_would(
     assert (damaged.code, damaged.told["errors"][0]["kind"]) == (DAMAGED, "PackageDamaged")
 
 
+def test_a_dry_run_without_a_name_takes_the_newest_by_what_the_stores_know(
+    env: dict[str, str], packages: Path, tmp_path: Path
+) -> None:
+    good = next(packages.glob("edms-*.tar.zst")).name
+    for path in packages.glob("damaged*"):
+        path.unlink()
+
+    told = answer(env, "restore_from_package", "--dry-run")
+
+    assert told.told["plan"]["package"] == good
+    assert told.told["plan"]["models"]["documents.document"]["then"] == 5
+    assert good in told.told["plan"]["chosen"]
+    assert "the ledger's verdicts" in told.told["plan"]["chosen"]
+    assert told.told["ok"] is False
+    assert told.code in (FAILED, MISCONFIGURED)
+    assert list(tmp_path.glob("**/empty.sqlite3")) == [], "none was made where the path leads"
+
+    for path in packages.iterdir():
+        path.unlink()
+    none = answer(env, "restore_from_package", "--dry-run")
+    assert none.told["errors"][0]["kind"] == "PackageNotFound"
+
+
 def test_a_drill_says_that_the_database_is_what_is_missing(env: dict[str, str]) -> None:
     told = answer(env, "drill_restore").told["errors"][0]
 
