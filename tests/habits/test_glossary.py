@@ -44,7 +44,7 @@ REPLACED = {
 the words that it is made of."""
 
 FOLDERS = (
-    *("rows", "merge", "engines/mariadb", "engines/postgresql", "engines/lock_retry.py"),
+    *("rows", "merge", "engines"),
     *("admin", "backup", "celery_defaults", "checks", "ledger", "management", "package", "runs"),
     *("storage", "restore", "steps", "api.py", "apps.py", "cleanup.py", "conf.py"),
     *("error_classification.py", "errors.py", "models.py", "printable.py", "progress.py"),

@@ -70,9 +70,9 @@ class StagingConnection:
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._refused = ""
-        self.connection = _prepared(connection, self._shut)
+        self.connection = _prepared(connection, self._restrict)
 
-    def _shut(self, driver: sqlite3.Connection) -> None:
+    def _restrict(self, driver: sqlite3.Connection) -> None:
         for _, name, file in driver.execute("PRAGMA database_list").fetchall():
             if name not in ("main", "temp") and file:
                 driver.execute(f"DETACH DATABASE {_quoted(name)}")
@@ -89,17 +89,17 @@ class StagingConnection:
     @contextmanager
     def watched(self, alias: str) -> Iterator[None]:
         """Inside, what was refused stays so, whoever catches the error. Raises LeftStaging."""
-        with _others_read_only(alias):
+        with _other_aliases_read_only(alias):
             try:
                 yield
             except DatabaseError as error:
                 if self._refused:
-                    raise self._left() from error
+                    raise self._error() from error
                 raise
         if self._refused:
-            raise self._left()
+            raise self._error()
 
-    def _left(self) -> LeftStaging:
+    def _error(self) -> LeftStaging:
         return LeftStaging(
             "it would have attached another file to staging (ATTACH DATABASE), and was refused",
             obj=self._refused,
@@ -108,16 +108,18 @@ class StagingConnection:
 
 
 @contextmanager
-def _others_read_only(alias: str) -> Iterator[None]:
+def _other_aliases_read_only(alias: str) -> Iterator[None]:
     """Inside, this thread can't write over any other alias of an SQLite file: it may be live."""
     with ExitStack() as stack:
         for other in connections:
             if other != alias and connections[other].vendor == "sqlite":
-                stack.enter_context(connections[other].execute_wrapper(_reading))
+                stack.enter_context(connections[other].execute_wrapper(_execute_read_only))
         yield
 
 
-def _reading(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
+def _execute_read_only(
+    execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
+) -> Any:
     """Execute a statement on a connection that may only read. A wrapper of Django's."""
     connection: BaseDatabaseWrapper = context["connection"]
     driver = connection.connection

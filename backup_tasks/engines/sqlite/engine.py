@@ -89,7 +89,7 @@ class SQLite(MergingEngine):
 
     def create(self, schema: str) -> None:
         self.drop(schema)
-        self._reserve(schema)
+        self._create_file(schema)
         with self._connection(schema) as connection:
             connection.ensure_connection()
 
@@ -119,7 +119,7 @@ class SQLite(MergingEngine):
         with connection_replaced(self.alias, staging.connection), staging.watched(self.alias):
             yield
 
-    def _reserve(self, schema: str) -> None:
+    def _create_file(self, schema: str) -> None:
         """Make an empty file there that nobody can read who can't read live: SQLite would make one
         that the umask decides on. It gives its own mode to the files beside it, and takes an empty
         one for a new database."""
@@ -255,7 +255,7 @@ class SQLite(MergingEngine):
         """Copy the live file, as it is while this connection holds the write lock; make it durable
         before live is changed, since a commit over two files is not atomic in WAL mode."""
         self.drop(keep)
-        self._reserve(keep)
+        self._create_file(keep)
         with self._connection(self._live) as reader, reader.cursor() as cursor:
             cursor.execute("VACUUM INTO %s", [keep])
         for path in (keep, str(Path(keep).parent)):

@@ -31,8 +31,8 @@ def _foreign_keys(cursor: Any, table: str) -> Iterator[tuple[str, list[tuple[str
     keys: dict[int, list[tuple[str, str]]] = defaultdict(list)
     parents = {}
     cursor.execute(f"PRAGMA main.foreign_key_list({quoted(table)})")
-    for number, place, parent, column, parent_column, *_ in cursor.fetchall():
-        keys[number].append((column, parent_column or _primary_key(cursor, parent)[place]))
+    for number, position, parent, column, parent_column, *_ in cursor.fetchall():
+        keys[number].append((column, parent_column or _primary_key(cursor, parent)[position]))
         parents[number] = parent
     for number, pairs in keys.items():
         yield parents[number], pairs
@@ -40,7 +40,7 @@ def _foreign_keys(cursor: Any, table: str) -> Iterator[tuple[str, list[tuple[str
 
 def _primary_key(cursor: Any, table: str) -> list[str]:
     found = cursor.execute(f"PRAGMA source.table_info({quoted(table)})").fetchall()
-    return [name for _, name, *_, place in sorted(found, key=lambda row: row[5]) if place]
+    return [name for _, name, *_, position in sorted(found, key=lambda row: row[5]) if position]
 
 
 def _dangling(

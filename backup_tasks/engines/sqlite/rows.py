@@ -19,13 +19,13 @@ def emptied(cursor: Any, tables: Sequence[str], virtual: VirtualTables) -> Itera
     """Inside, the tables of `main` are empty, without indexes, and no trigger fires but those that
     fill virtual tables. At the end they are made again, over the rows that there are then; and so
     are the statistics of ANALYZE. In a transaction."""
-    aside = [
+    dropped = [
         each
         for each in of_tables(objects(cursor), tables)
         if each.kind != "table" and each.name not in virtual.filling
     ]
     statistics = _statistics(cursor)
-    for each in aside:
+    for each in dropped:
         cursor.execute(f"DROP {each.kind} main.{quoted(each.name)}")
     for table in tables:
         try:
@@ -39,7 +39,7 @@ def emptied(cursor: Any, tables: Sequence[str], virtual: VirtualTables) -> Itera
                 hint=REMEDY,
             ) from error
     yield
-    for each in aside:
+    for each in dropped:
         cursor.execute(each.sql)
     virtual.rebuild(cursor)
     _keep_statistics(cursor, statistics)

@@ -85,18 +85,18 @@ class Swap:
         """Replace the rows, and the record of migrations of the apps. In a transaction that holds
         the write lock, with foreign keys off. Raises DoesNotFit, ValidationFailed."""
         if not self._same_migrations:
-            self._take_structure()
+            self._copy_structure()
         for table in self._tables:
-            if not self._is_there(table):
-                self._make(of_tables([*self._new.values()], [table]))
+            if not self._exists(table):
+                self._execute_all(of_tables([*self._new.values()], [table]))
         virtual = self._of_live if self._same_migrations else self._of_source
         with emptied(self._cursor, self._tables, virtual):
             for table in self._tables:
                 self._copy_rows(table)
         self._copy_counters()
-        self._replace_migrations()
+        self._copy_migrations()
 
-    def _take_structure(self) -> None:
+    def _copy_structure(self) -> None:
         """Drop live's tables, and make the views, virtual tables and tables of no model that
         `source` has, and live has not or not like that. What is in live only stays."""
         with emptied(self._cursor, self._of_live.filled_from, self._of_live):
@@ -109,7 +109,7 @@ class Swap:
                 if old is None or old.sql != each.sql:
                     self._replace(each, old)
             elif each.kind == "table" and old is None and each.name not in self._model_tables:
-                self._make(of_tables([*self._new.values()], [each.name]))
+                self._execute_all(of_tables([*self._new.values()], [each.name]))
                 self._copy_rows(each.name)
 
     def _replace(self, each: SchemaObject, old: SchemaObject | None) -> None:
@@ -118,7 +118,7 @@ class Swap:
             kind = "VIEW" if old.kind == "view" else "TABLE"
             self._cursor.execute(f"DROP {kind} main.{quoted(each.name)}")
         triggers = [one for one in self._new.values() if one.table == each.name and one != each]
-        self._make([each, *triggers])
+        self._execute_all([each, *triggers])
         if self._of_source.keeps_rows_of_its_own(each):
             if each.content == "":
                 raise DoesNotFit(
@@ -128,11 +128,11 @@ class Swap:
                 )
             self._copy_rows(each.name, *(["rowid"] if each.is_full_text else []))
 
-    def _is_there(self, table: str) -> bool:
+    def _exists(self, table: str) -> bool:
         self._cursor.execute("SELECT 1 FROM main.sqlite_master WHERE name = %s", [table])
         return self._cursor.fetchone() is not None
 
-    def _make(self, found: Sequence[SchemaObject]) -> None:
+    def _execute_all(self, found: Sequence[SchemaObject]) -> None:
         for each in found:
             self._cursor.execute(each.sql)
 
@@ -165,7 +165,7 @@ class Swap:
                 [table, table],
             )
 
-    def _replace_migrations(self) -> None:
+    def _copy_migrations(self) -> None:
         for app in self._apps:
             self._cursor.execute("DELETE FROM main.django_migrations WHERE app = %s", [app])
             self._cursor.execute(
