@@ -1,1 +1,1 @@
-"""SQLite: staging and undo are files beside the live one."""
+"""SQLite: staging and undo schemas are files beside the live one."""

@@ -1,8 +1,8 @@
-"""Connections to SQLite files: Django's own.
+"""Connections to SQLite files, made by Django.
 
-Constraints, indexes and generated columns may use Django's functions (REGEXP, the extraction of a
-year) and the functions and collations that a project adds when `connection_created` is sent. A
-connection that the driver makes alone has none of them, and can't read or write such tables.
+Constraints, indexes and generated columns may use functions of Django (REGEXP, the year of a date)
+and functions and collations that a project adds at `connection_created`. A connection of the bare
+driver lacks them, and can't read or write such tables.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from backup_tasks.engines.running_migration import running_migration
 from backup_tasks.errors import LeftStaging
 
 _TEMPORARY = ("", ":memory:")
-"""What ATTACH calls a database that is no file. VACUUM attaches one itself."""
+"""Names of databases that are no files. VACUUM attaches one."""
 _READ_ONLY = "readonly database"
 _HINT = (
     "Live data was not touched. Let migrations, seeds and checks use the alias that they are "
@@ -31,9 +31,9 @@ _HINT = (
 def connection_to(
     live: BaseDatabaseWrapper, file: str | Path, *pragmas: str
 ) -> BaseDatabaseWrapper:
-    """Return a connection like live's to a file, but without live's way to begin a transaction.
+    """Return a connection to a file with live's settings, except how transactions begin.
 
-    The pragmas hold for every connection that it makes: code of the project may close it.
+    The pragmas are set at each connect, because code of the project may close the connection.
     """
     connection = live.copy()
     connection.settings_dict["NAME"] = str(file)
@@ -50,7 +50,7 @@ def connection_to(
 def _prepared(
     connection: BaseDatabaseWrapper, prepare: Callable[[sqlite3.Connection], None]
 ) -> BaseDatabaseWrapper:
-    """Call `prepare` whenever it has connected, after the project's `connection_created`."""
+    """Call `prepare` after each connect and the project's `connection_created`."""
     connect = connection.connect
 
     def connect_and_prepare() -> None:
@@ -63,9 +63,10 @@ def _prepared(
 
 
 class StagingConnection:
-    """A connection to a file, from which nothing reaches another file.
+    """A connection to a staging file that can't write to another file.
 
-    ATTACH is refused. What the project attaches whenever it connects is attached again, read only.
+    ATTACH is refused. Files that the project attaches at each connect are attached again, read
+    only.
     """
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
@@ -88,7 +89,7 @@ class StagingConnection:
 
     @contextmanager
     def watched(self, alias: str) -> Iterator[None]:
-        """Inside, what was refused stays so, whoever catches the error. Raises LeftStaging."""
+        """Raise LeftStaging at the end if something was refused, even if the error was caught."""
         with _other_aliases_read_only(alias):
             try:
                 yield
@@ -109,7 +110,7 @@ class StagingConnection:
 
 @contextmanager
 def _other_aliases_read_only(alias: str) -> Iterator[None]:
-    """Inside, this thread can't write over any other alias of an SQLite file: it may be live."""
+    """Inside, this thread can't write through other aliases of SQLite files: one may be live."""
     with ExitStack() as stack:
         for other in connections:
             if other != alias and connections[other].vendor == "sqlite":
@@ -120,7 +121,7 @@ def _other_aliases_read_only(alias: str) -> Iterator[None]:
 def _execute_read_only(
     execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
 ) -> Any:
-    """Execute a statement on a connection that may only read. A wrapper of Django's."""
+    """Execute a statement with `query_only` on. An execute wrapper of Django."""
     connection: BaseDatabaseWrapper = context["connection"]
     driver = connection.connection
     (before,) = driver.execute("PRAGMA query_only").fetchone()
@@ -141,7 +142,7 @@ def _execute_read_only(
 
 
 def file_uri(file: str | Path, mode: str) -> str:
-    """Return how ATTACH names a file in a mode: `rw` and `ro` make no file that is not there."""
+    """Return the URI of a file for ATTACH. The modes `rw` and `ro` don't create a missing file."""
     return f"{Path(file).absolute().as_uri()}?mode={mode}"
 
 

@@ -1,4 +1,4 @@
-"""SQLite: staging and undo are files beside the live one."""
+"""SQLite: staging and undo schemas are files beside the live one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SQLite(MergingEngine):
 
     @contextmanager
     def _connection(self, file: str | Path, *pragmas: str) -> Iterator[BaseDatabaseWrapper]:
-        """Give a new connection like live's, to a file, which reads values as they are stored."""
+        """Open a connection to a file like live's, that reads values as they are stored."""
         connection = connection_to(self.live, file, *pragmas)
         connection.settings_dict["OPTIONS"]["detect_types"] = 0  # no converters of Django's (T29)
         try:
@@ -59,7 +59,7 @@ class SQLite(MergingEngine):
     def snapshot(self, tables: Sequence[str] = ()) -> Iterator[None]:
         connection = connection_to(self.live, self._live, "query_only = ON")
         with connection_replaced(self.alias, connection), transaction.atomic(self.alias):
-            with connection.cursor() as cursor:  # the first read is what begins it
+            with connection.cursor() as cursor:  # the first read begins it
                 cursor.execute("SELECT count(*) FROM sqlite_master")
             yield
 
@@ -75,8 +75,8 @@ class SQLite(MergingEngine):
         )
 
     def disk_space_needed(self, rows: int) -> Need | None:
-        # The rows once in staging; all of live once more, free pages apart, when it is kept. As
-        # lines of JSON the rows are at most about four times as long as in a table.
+        # Staging takes the rows; the undo schema takes all of live without its free pages. Lines of
+        # JSON are at most about four times as long as rows in a table.
         with self.live.cursor() as cursor:
             sizes = [
                 cursor.execute(f"PRAGMA {name}").fetchone()[0]
@@ -111,22 +111,20 @@ class SQLite(MergingEngine):
 
     @contextmanager
     def at(self, schema: str) -> Iterator[None]:
-        # A resumed run goes on with the staging that it finds, and promote takes indexes over from
-        # it: a transaction that was cut off must be undone there as in live. So the journal is on
-        # the disk.
+        # A resumed run continues with the staging file, and promote takes indexes from it. So a
+        # crash in a transaction must be rolled back there, which needs a journal on the disk.
         pragmas = ("journal_mode = DELETE", "synchronous = NORMAL")
         staging = StagingConnection(connection_to(self.live, schema, *pragmas))
         with connection_replaced(self.alias, staging.connection), staging.watched(self.alias):
             yield
 
     def _create_file(self, schema: str) -> None:
-        """Make an empty file there that nobody can read who can't read live: SQLite would make one
-        that the umask decides on. It gives its own mode to the files beside it, and takes an empty
-        one for a new database."""
+        """Create an empty file with live's mode, because SQLite would create it with the umask's.
+        SQLite takes an empty file for a new database, and gives its mode to journal files."""
         live = self._live.stat()
         descriptor = os.open(schema, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            if os.geteuid() == 0:  # a command that root runs: live's owner goes on with the file
+            if os.geteuid() == 0:  # root runs the command, and live's owner uses the file
                 os.fchown(descriptor, live.st_uid, live.st_gid)
             os.fchmod(descriptor, stat.S_IMODE(live.st_mode))
         finally:
@@ -153,9 +151,9 @@ class SQLite(MergingEngine):
         return insert(connections[self.alias], quoted(table), map(quoted, columns), rows)
 
     def copy_from_live(self, tables: Sequence[str]) -> None:
-        # A connection of its own: with live attached, a name that staging lacks would reach it.
+        # Not ATTACH: a table name that staging lacks would then mean live's table.
         with self._connection(self._live, "query_only = ON") as live, live.cursor() as cursor:
-            cursor.execute("BEGIN")  # all of one moment
+            cursor.execute("BEGIN")  # one snapshot
             for table in tables:
                 names = columns(cursor, table)
                 listed = ", ".join(map(quoted, names))
@@ -184,7 +182,7 @@ class SQLite(MergingEngine):
 
     @contextmanager
     def _attached(self, schema: str, mode: str) -> Iterator[Any]:
-        """Give a cursor of live to which the file is attached as `source`."""
+        """Attach the file to live's connection as `source`, and return a cursor."""
         live = self.live
         live.ensure_connection()
         with live.cursor() as cursor:
@@ -252,8 +250,8 @@ class SQLite(MergingEngine):
                 cursor.execute("PRAGMA foreign_keys = ON")
 
     def _keep(self, keep: str) -> None:
-        """Copy the live file, as it is while this connection holds the write lock; make it durable
-        before live is changed, since a commit over two files is not atomic in WAL mode."""
+        """Copy the live file while this connection holds the write lock. The copy is made durable
+        before live is changed, because a commit over two files is not atomic in WAL mode."""
         self.drop(keep)
         self._create_file(keep)
         with self._connection(self._live) as reader, reader.cursor() as cursor:
@@ -266,7 +264,7 @@ class SQLite(MergingEngine):
 
 @contextmanager
 def _locks_explained(live: Path) -> Iterator[None]:
-    """Raise LockNotGranted where others keep the database locked."""
+    """Raise LockNotGranted if others keep the database locked."""
     try:
         yield
     except OperationalError as error:
@@ -277,7 +275,7 @@ def _locks_explained(live: Path) -> Iterator[None]:
 
 @contextmanager
 def _constraints_explained(alias: str) -> Iterator[None]:
-    """Raise DoesNotFit where the new rows break a constraint that only live's tables have."""
+    """Raise DoesNotFit if the new rows break a constraint that only live's tables have."""
     try:
         yield
     except IntegrityError as error:

@@ -11,8 +11,8 @@ from backup_tasks.engines.sqlite.schema import objects
 
 
 def dangling_after_swap(cursor: Any, tables: Sequence[str]) -> list[str]:
-    """Return how many rows of which tables would refer to nothing once live's `tables` have the
-    rows of `source`, in words; those that refer to nothing already are not counted."""
+    """Return which tables would have new dangling references after live's `tables` got the rows of
+    `source`, and how many, in words. References that dangle already are not counted."""
     found = []
     for each in objects(cursor):
         if each.kind != "table" or each.module or each.name in tables:

@@ -1,4 +1,4 @@
-"""How the rows of tables are replaced while their indexes and triggers are out of the way."""
+"""Replaces the rows of tables while their indexes and triggers are dropped."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from backup_tasks.errors import DoesNotFit
 
 @contextmanager
 def emptied(cursor: Any, tables: Sequence[str], virtual: VirtualTables) -> Iterator[None]:
-    """Inside, the tables of `main` are empty, without indexes, and no trigger fires but those that
-    fill virtual tables. At the end they are made again, over the rows that there are then; and so
-    are the statistics of ANALYZE. In a transaction."""
+    """Inside, the tables of `main` are empty and without indexes, and have only the triggers that
+    fill virtual tables. At the end, indexes, triggers and the statistics of ANALYZE are made again.
+    Call it in a transaction."""
     dropped = [
         each
         for each in of_tables(objects(cursor), tables)
@@ -46,8 +46,8 @@ def emptied(cursor: Any, tables: Sequence[str], virtual: VirtualTables) -> Itera
 
 
 def _statistics(cursor: Any) -> dict[str, list[tuple[Any, ...]]]:
-    """Return the rows of the tables that ANALYZE writes, a few for each index; SQLite deletes those
-    of an index that is dropped."""
+    """Return the rows of the tables that ANALYZE writes, a few for each index. SQLite deletes them
+    when an index is dropped."""
     cursor.execute("SELECT name FROM main.sqlite_master WHERE name GLOB 'sqlite_stat[0-9]'")
     found = {}
     for (name,) in cursor.fetchall():

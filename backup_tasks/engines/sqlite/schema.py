@@ -1,4 +1,4 @@
-"""What a SQLite file holds, as its table `sqlite_master` says."""
+"""The schema objects of an SQLite file, from its table `sqlite_master`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SHADOWS = {
     **dict.fromkeys(("rtree", "rtree_i32", "geopoly"), ("node", "rowid", "parent")),
     **dict.fromkeys(("fts4aux", "fts5vocab", "fts3tokenize", "dbstat"), ()),
 }
-"""By module, the endings of the tables in which a virtual table keeps what it holds. Source:
+"""By module, the suffixes of a virtual table's shadow tables, which hold its content. Source:
 SQLite's documentation of each module."""
 
 _AFFINITIES = {
@@ -47,9 +47,9 @@ class SchemaObject:
     kind: str
     name: str
     table: str
-    """To which an index or a trigger belongs; else its own name."""
+    """The table of an index or a trigger; else its own name."""
     sql: str
-    """The statement that made it."""
+    """Its CREATE statement."""
 
     @cached_property
     def _virtual(self) -> re.Match[str] | None:
@@ -57,7 +57,7 @@ class SchemaObject:
 
     @property
     def module(self) -> str:
-        """Of a virtual table, what it is made with, such as `fts5`; else nothing."""
+        """The module of a virtual table, such as `fts5`; else ""."""
         return self._virtual[1].lower() if self._virtual else ""
 
     @property
@@ -71,13 +71,13 @@ class SchemaObject:
 
     @property
     def holds_rows(self) -> bool:
-        """Whether it is a virtual table that holds rows, and does not only show others'."""
+        """Whether it is a virtual table that stores rows, and not only a view of other rows."""
         return bool(_SHADOWS.get(self.module, ()))
 
     @property
     def content(self) -> str | None:
-        """Of a full-text table, the table or view whose rows it indexes; "" if it keeps none of
-        them (contentless); None if it keeps them itself."""
+        """The table or view that a full-text table indexes (external content), "" if it is
+        contentless, None if it stores its own content."""
         if not self._virtual or not self.is_full_text:
             return None
         for argument in _ARGUMENT.findall(self._virtual[2] or ""):
@@ -87,9 +87,9 @@ class SchemaObject:
 
     @property
     def shadows(self) -> list[str]:
-        """The names of the tables in which a virtual table may keep what it holds."""
+        """The names of the shadow tables that a virtual table may have."""
         endings = _SHADOWS.get(self.module, ())
-        own = self.content is None  # else a table of that name is somebody else's
+        own = self.content is None  # else a table of that name is not its shadow table
         return [f"{self.name}_{ending}" for ending in endings if own or ending != "content"]
 
 
@@ -100,8 +100,8 @@ def _unquoted(text: str) -> str:
 
 
 def objects(cursor: Any, schema: str = "main") -> list[SchemaObject]:
-    """Return what was made by statements, in the order in which it can be made again; the tables
-    that SQLite and virtual tables make for themselves are not among it."""
+    """Return the objects with a CREATE statement, in an order in which they can be created.
+    Internal tables of SQLite and shadow tables are left out."""
     cursor.execute(
         f"SELECT type, name, tbl_name, sql FROM {schema}.sqlite_master"
         " WHERE sql IS NOT NULL AND substr(name, 1, 7) <> 'sqlite_' ORDER BY type <> 'table', rowid"
@@ -125,8 +125,8 @@ def columns(cursor: Any, table: str, schema: str = "main") -> list[str]:
 
 
 def affinities(cursor: Any, table: str, schema: str = "main") -> dict[str, str]:
-    """Return the columns that can be written, with the affinity of each: to what SQLite converts
-    the values that are written there. Source: "Datatypes In SQLite", section 3.1."""
+    """Return the columns that can be written, and their affinities: the type to which SQLite
+    converts written values. Source: "Datatypes In SQLite", section 3.1."""
     found = cursor.execute(f"PRAGMA {schema}.table_xinfo({quoted(table)})").fetchall()
     return {column[1]: _affinity(column[2]) for column in found if column[6] == 0}
 

@@ -1,8 +1,8 @@
-"""How the rows of another file of ours take the place of live's (SQLite).
+"""The swap on SQLite: replaces live's rows with those of a staging or undo file.
 
-The other file is attached as `source`. Where its migrations are live's, live's structure stays as
-it is, and only rows are replaced. Where they are others, as in an undo that goes back behind a
-migration, the structure is taken over first.
+The file is attached as `source`. If it has live's migrations, live's structure stays, and only rows
+are replaced. If it has others, for example in an undo to before a migration, the structure is
+copied first.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from backup_tasks.errors import DoesNotFit
 
 
 class Swap:
-    """One swap, while the other file is attached to live's connection as `source`."""
+    """One swap, while the file is attached to live's connection as `source`."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Swap:
         return sorted(row for row in self._cursor.fetchall() if row[0] in self._apps)
 
     def refuse_unfit(self, alias: str) -> None:
-        """Raise DoesNotFit for what can't be carried. Changes nothing."""
+        """Raise DoesNotFit for what can't be swapped. Changes nothing."""
         if missing := sorted(set(self._tables) - self._new.keys()):
             raise DoesNotFit(
                 f"tables are missing in it: {', '.join(missing)}",
@@ -82,8 +82,8 @@ class Swap:
                     yield f"column {name} of {table} is {live[name]}, and {new[name]} in staging"
 
     def run(self) -> None:
-        """Replace the rows, and the record of migrations of the apps. In a transaction that holds
-        the write lock, with foreign keys off. Raises DoesNotFit, ValidationFailed."""
+        """Replace the rows, and the applied migrations of the apps. Call it in a transaction with
+        the write lock and with foreign keys off. Raises DoesNotFit, ValidationFailed."""
         if not self._same_migrations:
             self._copy_structure()
         for table in self._tables:
@@ -97,10 +97,10 @@ class Swap:
         self._copy_migrations()
 
     def _copy_structure(self) -> None:
-        """Drop live's tables, and make the views, virtual tables and tables of no model that
-        `source` has, and live has not or not like that. What is in live only stays."""
+        """Drop live's tables. Create the views, virtual tables and tables without a model of
+        `source` that live lacks or has differently. What only live has stays."""
         with emptied(self._cursor, self._of_live.filled_from, self._of_live):
-            pass  # what triggers wrote into virtual tables goes with the rows
+            pass  # triggers delete the rows from virtual tables too
         for table in self._tables:
             self._cursor.execute(f"DROP TABLE IF EXISTS main.{quoted(table)}")
         for each in self._new.values():
@@ -113,7 +113,7 @@ class Swap:
                 self._copy_rows(each.name)
 
     def _replace(self, each: SchemaObject, old: SchemaObject | None) -> None:
-        """Make a view, or a virtual table with its rows."""
+        """Create a view, or a virtual table with its rows."""
         if old is not None:
             kind = "VIEW" if old.kind == "view" else "TABLE"
             self._cursor.execute(f"DROP {kind} main.{quoted(each.name)}")
@@ -145,7 +145,7 @@ class Swap:
         )
 
     def _copy_counters(self) -> None:
-        """Let AUTOINCREMENT go on from the higher number: no key is given twice."""
+        """Let AUTOINCREMENT continue from the higher number, so that no key is used twice."""
         for schema in ("main", "source"):
             self._cursor.execute(
                 f"SELECT 1 FROM {schema}.sqlite_master WHERE name = 'sqlite_sequence'"
@@ -177,6 +177,6 @@ class Swap:
 
 
 def refuse_virtual_tables(virtual: VirtualTables, alias: str) -> None:
-    """Raise DoesNotFit for those that a replacement of the rows would leave wrong."""
+    """Raise DoesNotFit for virtual tables that a swap would leave with wrong content."""
     if found := list(virtual.unfit()):
         raise DoesNotFit("; ".join(found), obj=f"database {alias}", hint=REMEDY)

@@ -1,13 +1,12 @@
 """Virtual tables over the tables that are replaced: full-text indexes and R-trees.
 
-They do not notice that the rows of a table were replaced (T29). There are two ways to keep them:
+They do not follow when the rows of a table are replaced (T29). There are two ways to keep them:
 
 - A full-text table with external content (`content='note'`) is rebuilt from that table.
-- Any other one, which triggers of the tables fill, is filled by these triggers: they fire for the
-  rows that are deleted, and for those that are inserted.
+- Any other virtual table that triggers fill is filled by them again: they fire for the rows that
+  are deleted and inserted.
 
-What neither way can carry is refused. Which trigger writes into which table is known from SQLite
-itself, which asks an authorizer for each.
+Others are refused. SQLite's authorizer tells which trigger writes to which table.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ class VirtualTables:
     """The virtual tables that depend on some tables of a file."""
 
     def __init__(self, connection: BaseDatabaseWrapper, tables: Collection[str]) -> None:
-        """`connection` is one to the file, of our own: its authorizer is replaced."""
+        """`connection` leads to the file. Its authorizer is replaced, so nobody else may use it."""
         with connection.cursor() as cursor:
             self._objects = {each.name: each for each in objects(cursor)}
         self._tables = tables
@@ -63,11 +62,11 @@ class VirtualTables:
                 self._watch(connection, table, event)
 
     def _own_rows(self) -> list[SchemaObject]:
-        """Virtual tables that hold rows which can't be built from a table."""
+        """Return the virtual tables whose rows can't be rebuilt from a table."""
         return [each for each in self._objects.values() if each.holds_rows and not each.content]
 
     def _watch(self, connection: BaseDatabaseWrapper, table: str, event: str) -> None:
-        """Ask SQLite what the table's triggers do at the event."""
+        """Find out by EXPLAIN what the table's triggers do at the event."""
         mine = {each.name for each in self._objects.values() if each.kind == "trigger"}
 
         def authorize(action: int, target: str | None, _: object, *where: str | None) -> int:
@@ -115,7 +114,7 @@ class VirtualTables:
 
     @property
     def _filled(self) -> dict[str, dict[str, set[str]]]:
-        """By virtual table and by table whose triggers fill it: at which events."""
+        """Virtual table → table whose triggers fill it → events of these triggers."""
         found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         for name in self.filling:
             trigger = self._triggers[name]
@@ -124,7 +123,7 @@ class VirtualTables:
         return found
 
     def unfit(self) -> Iterator[str]:
-        """Yield what can't be carried, in words."""
+        """Yield what can't be kept, in words."""
         yield from self._broken
         for each in self._objects.values():
             if not each.is_known:
@@ -157,13 +156,13 @@ class VirtualTables:
         return name in self._objects and bool(self._objects[name].module)
 
     def _to_rebuild(self) -> list[SchemaObject]:
-        """Full-text tables over the content of one of the tables, or of a view."""
+        """Return the full-text tables with one of the tables, or a view, as external content."""
         contents = {name for name in self._tables if name in self._objects}
         contents |= {each.name for each in self._objects.values() if each.kind == "view"}
         return [each for each in self._objects.values() if each.content in contents]
 
     def rebuild(self, cursor: Any) -> None:
-        """Rebuild those with external content, and prove all. Raises ValidationFailed."""
+        """Rebuild those with external content, and check all. Raises ValidationFailed."""
         rebuilt = self._to_rebuild()
         for each in rebuilt:
             name = quoted(each.name)
