@@ -18,7 +18,13 @@ from backup_tasks.engines import engine_for
 from backup_tasks.errors import AnotherRunActive, HandoverChanged
 from backup_tasks.models import Run, UndoPoint
 from backup_tasks.restore import file_swap, undo_points
-from backup_tasks.restore.run_folder import Ask, RunFolder, held, runs_with_folder, with_folder
+from backup_tasks.restore.run_folder import (
+    Ask,
+    RunFolder,
+    held_folders,
+    runs_with_folder,
+    with_folder,
+)
 from backup_tasks.storage import workspace
 from backup_tasks.storage.file_storages import project_trees
 
@@ -67,10 +73,10 @@ def _remove_files_of(run_id: str) -> None:
     ask = Ask(partial(undo_points.refuse_while_live_is_written, run_id))
     trees = with_folder(project_trees(), run_id)
     # HandoverChanged: another process removes them at the same time, and holds the folder now.
-    with suppress(AnotherRunActive, HandoverChanged), held(trees, run_id, ask) as folders:
+    with suppress(AnotherRunActive, HandoverChanged), held_folders(trees, run_id, ask) as folders:
         for folder in folders:
             if changed_nothing:
-                file_swap.take_back_added(folder)
+                file_swap.roll_back_added(folder)
             folder.remove()
 
 
@@ -96,13 +102,13 @@ def settle_others(run_id: str, ask: Ask) -> None:
                 continue
             with RunFolder(tree, other, ask) as folder:
                 if other in given_up:
-                    file_swap.take_back_added(folder)
+                    file_swap.roll_back_added(folder)
                     folder.drop_plan()
                 elif is_last:
-                    file_swap.put_back_lost(folder)
+                    file_swap.restore_lost(folder)
 
 
-def put_back_lost(ask: Callable[[UndoPoint], Ask]) -> list[str]:
+def restore_lost(ask: Callable[[UndoPoint], Ask]) -> list[str]:
     """Put back the files that somebody who had lost it took from the run that replaced live last.
     Return warnings. `ask` is what to ask before, for that run. Raises what that raises."""
     last = UndoPoint.objects.filter(undone_at=None).order_by("-created_at").first()
@@ -110,7 +116,7 @@ def put_back_lost(ask: Callable[[UndoPoint], Ask]) -> list[str]:
     for tree in project_trees() if last else []:
         if last and last.files_done and file_swap.may_have_lost(tree, last.pk):
             with RunFolder(tree, last.pk, ask(last)) as folder:
-                if names := file_swap.put_back_lost(folder):
+                if names := file_swap.restore_lost(folder):
                     warnings.append(
                         f"storage {tree.alias}: {len(names)} files were missing that a process had "
                         f"taken away after it had lost run {last.pk}; they are back: "

@@ -77,12 +77,12 @@ class StagedMerge:
         """Merge and prove in one transaction; return the plan and the proof.
 
         `record` is called with the result before the commit. `folders` are the run's, of `trees`;
-        for `certain`, see `file_swap.added`. Raises DoesNotFit for what the policy does not decide,
-        ValidationFailed if the proof fails. After an error live is unchanged.
+        for `certain`, see `file_swap.adding_files`. Raises DoesNotFit for what the policy does not
+        decide, ValidationFailed if the proof fails. After an error live is unchanged.
         """
         files = self._plan_files(folders)
         with (
-            file_swap.added(folders, certain),
+            file_swap.adding_files(folders, certain),
             _constraint_errors_explained(self._manifest),
             self._engine.merge_transaction(self._schema, writing=self.tables) as staging,
         ):

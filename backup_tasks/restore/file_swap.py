@@ -16,7 +16,7 @@ from django.db import DatabaseError, InterfaceError
 
 from backup_tasks.errors import BackupError, DoesNotFit, HandoverChanged
 from backup_tasks.printable import printable
-from backup_tasks.restore.run_folder import RunFolder, at_rest
+from backup_tasks.restore.run_folder import RunFolder, released_name
 from backup_tasks.storage.files import Entry, Tree
 from backup_tasks.storage.folder_scan import in_order
 
@@ -26,12 +26,12 @@ Action = Literal["add", "replace", "remove"]
 
 def staged(run_id: str, name: str = "") -> str:
     """Return where a run stages a file of that name, before it holds its folder."""
-    return f"{at_rest(run_id)}/staging/{name}".rstrip("/")
+    return f"{released_name(run_id)}/staging/{name}".rstrip("/")
 
 
 def may_have_lost(tree: Tree, run_id: str) -> bool:
-    """Whether a run whose folder nobody holds has a file that `put_back_lost` may put back."""
-    folders = (staged(run_id), f"{at_rest(run_id)}/taken")
+    """Whether a run whose folder nobody holds has a file that `restore_lost` may put back."""
+    folders = (staged(run_id), f"{released_name(run_id)}/taken")
     return any(next(tree.names(folder), None) for folder in folders)
 
 
@@ -104,7 +104,7 @@ def refuse_clash(tree: Tree, name: str) -> None:
 
 
 @contextmanager
-def added(folders: Sequence[RunFolder], certain: Callable[[], None]) -> Iterator[None]:
+def adding_files(folders: Sequence[RunFolder], certain: Callable[[], None]) -> Iterator[None]:
     """Add the files that live has not before the rows change inside: the old rows miss nothing.
 
     If an error comes out, they are taken back; but only if `certain` raises none: that the rows did
@@ -114,12 +114,12 @@ def added(folders: Sequence[RunFolder], certain: Callable[[], None]) -> Iterator
         for folder in folders:
             for name, action in _read_plan(folder):
                 if action == "add" and folder.tree.exists(folder.staged(name)):
-                    folder.put(name)
+                    folder.move_to_live(name)
         yield
     except Exception:
         if _raises_nothing(certain):
             for folder in folders:
-                take_back_added(folder)
+                roll_back_added(folder)
         raise
 
 
@@ -131,7 +131,7 @@ def _raises_nothing(question: Callable[[], None]) -> bool:
     return True
 
 
-def take_back_added(folder: RunFolder) -> None:
+def roll_back_added(folder: RunFolder) -> None:
     """Stage the added files again: the run did not change the rows."""
     if folder.has_plan:
         tree = folder.tree
@@ -139,10 +139,10 @@ def take_back_added(folder: RunFolder) -> None:
             if action != "add" or not tree.exists(name):
                 continue
             if not tree.exists(folder.staged(name)) or folder.has_copy_of(name):
-                folder.stage_again(name)
+                folder.roll_back(name)
 
 
-def put_other_files(folder: RunFolder) -> None:
+def replace_and_remove(folder: RunFolder) -> None:
     """After the rows have changed: replace and remove files, and keep the old ones for undo. What
     was staged and is in place already, byte for byte, goes: undo needs no second copy of it."""
     tree = folder.tree
@@ -150,11 +150,11 @@ def put_other_files(folder: RunFolder) -> None:
         if action == "replace" and tree.exists(folder.staged(name)):
             if not tree.exists(folder.kept(name)):
                 folder.keep(name)
-            folder.put(name)
+            folder.move_to_live(name)
         elif action == "remove" and tree.exists(name):
-            folder.take_away(name)
+            folder.move_from_live(name)
         elif action == "add" and tree.exists(folder.staged(name)) and not tree.exists(name):
-            folder.put(name)  # somebody who had lost the run took it back
+            folder.move_to_live(name)  # somebody who had lost the run took it back
         elif not tree.exists(name) and action != "remove":
             raise HandoverChanged(
                 "the file is neither staged nor in place",
@@ -164,13 +164,15 @@ def put_other_files(folder: RunFolder) -> None:
     folder.remove(folder.staged())
 
 
-def put_back_lost(folder: RunFolder) -> list[str]:
+def restore_lost(folder: RunFolder) -> list[str]:
     """Of the run that replaced live last: put the files in place again that a process took back
     which had lost the run. Return their names."""
     if not folder.has_plan:
         return []
     return [
-        name for name, action in _read_plan(folder) if action != "remove" and folder.put_back(name)
+        name
+        for name, action in _read_plan(folder)
+        if action != "remove" and folder.restore_lost(name)
     ]
 
 

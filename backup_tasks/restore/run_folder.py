@@ -67,7 +67,7 @@ class RunFolder:
 
     def __init__(self, tree: Tree, run_id: str, ask: Ask) -> None:
         self.tree, self.run_id, self._ask = tree, run_id, ask
-        self._at = at_rest(run_id)
+        self._at = released_name(run_id)
 
     def __enter__(self) -> Self:
         if not self.tree.is_local:
@@ -75,7 +75,7 @@ class RunFolder:
             return self
         while True:
             # Looked up before the question: whoever may take it from now on, gives it another name.
-            found = _found(self.tree, self.run_id)
+            found = _current_name(self.tree, self.run_id)
             self._ask.now()
             mine = f"{self._at}.{uuid4().hex}"
             if found is None:
@@ -90,7 +90,7 @@ class RunFolder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        mine, self._at = self._at, at_rest(self.run_id)
+        mine, self._at = self._at, released_name(self.run_id)
         if mine != self._at and not self.tree.remove_if_empty(mine):
             # In vain if another holds it now; or if a process that had lost the run has made one of
             # the name at rest: then it keeps the name that it has.
@@ -104,7 +104,7 @@ class RunFolder:
         """Return the name under which a file that was replaced or removed is kept."""
         return f"{self._at}/kept/{name}".rstrip("/")
 
-    def taken_back(self, name: str = "") -> str:
+    def rolled_back(self, name: str = "") -> str:
         """Return the name under which a copy is of a file that was staged again."""
         return f"{self._at}/taken/{name}".rstrip("/")
 
@@ -134,21 +134,21 @@ class RunFolder:
             with self._fenced():
                 self.tree.delete(f"{self._at}/{name}")
 
-    def put(self, name: str) -> None:
+    def move_to_live(self, name: str) -> None:
         """Move a staged file to its place in live, replacing what has its name."""
         self._move(self.staged(name), name)
 
-    def stage_again(self, name: str) -> None:
+    def roll_back(self, name: str) -> None:
         """Move a file from live back to where it was staged. Where the deletion may come late, when
         what was staged has been put again and is gone, another copy stays."""
         if not self.tree.is_local:
-            with self._changing(self.taken_back(name)):
-                self.tree.copy(name, self.taken_back(name))
+            with self._changing(self.rolled_back(name)):
+                self.tree.copy(name, self.rolled_back(name))
         self._move(name, self.staged(name))
 
-    def put_back(self, name: str) -> bool:
+    def restore_lost(self, name: str) -> bool:
         """If live has not the file, put what was taken back of it in its place. Return whether."""
-        for source in (self.staged(name), self.taken_back(name)):
+        for source in (self.staged(name), self.rolled_back(name)):
             if not self.tree.exists(name) and self.tree.exists(source):
                 self._move(source, name)
                 return True
@@ -167,7 +167,7 @@ class RunFolder:
         with self._changing(self.kept(name)):
             self.tree.copy(name, self.kept(name), below=self._at)
 
-    def take_away(self, name: str) -> None:
+    def move_from_live(self, name: str) -> None:
         """Move a file of live to where it is kept."""
         self._move(name, self.kept(name))
 
@@ -216,20 +216,20 @@ class RunFolder:
                 self._ask.now()
                 raise HandoverChanged(
                     "what the run staged is gone",
-                    obj=f"storage {self.tree.alias}: {at_rest(self.run_id)}",
+                    obj=f"storage {self.tree.alias}: {released_name(self.run_id)}",
                     hint="Something else removed it. Start a new run.",
                 ) from error
             raise
 
 
 @contextmanager
-def held(trees: Sequence[Tree], run_id: str, ask: Ask) -> Iterator[list[RunFolder]]:
+def held_folders(trees: Sequence[Tree], run_id: str, ask: Ask) -> Iterator[list[RunFolder]]:
     """Hold the run's folders in all of these storages."""
     with ExitStack() as stack:
         yield [stack.enter_context(RunFolder(tree, run_id, ask)) for tree in trees]
 
 
-def at_rest(run_id: str) -> str:
+def released_name(run_id: str) -> str:
     """Return the name of a run's folder that nobody holds."""
     return f"{RESERVED}/{run_id}"
 
@@ -249,7 +249,7 @@ def with_folder(trees: Sequence[Tree], run_id: str) -> list[Tree]:
     return [tree for tree in trees if run_id in runs_with_folder(tree)]
 
 
-def _found(tree: Tree, run_id: str) -> str | None:
+def _current_name(tree: Tree, run_id: str) -> str | None:
     """Return the name that the run's folder has. Where there is another, it was made by a process
     that had lost the run already: it has no plan, or was staged while somebody held the real one.
     """

@@ -8,7 +8,7 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.restore import structure
 from backup_tasks.restore.rehearsal import refuse_unfit, replaced_models
-from backup_tasks.restore.run_folder import Ask, held, with_folder
+from backup_tasks.restore.run_folder import Ask, held_folders, with_folder
 from backup_tasks.steps import Work
 from backup_tasks.storage.file_storages import project_trees
 
@@ -28,7 +28,9 @@ def discard(work: Work) -> dict[str, Any]:
         structure.make_like_live(engine, schema, tables, work.results)
         refuse_unfit(work.kind, package, work.params, schema)
     left = engine.discard(schema)
-    with held(with_folder(project_trees(), work.run_id), work.run_id, Ask(work.holds)) as folders:
+    with held_folders(
+        with_folder(project_trees(), work.run_id), work.run_id, Ask(work.holds)
+    ) as folders:
         for folder in folders:
             folder.remove()
     return {"discarded": schema, "warnings": left}

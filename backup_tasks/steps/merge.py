@@ -13,7 +13,7 @@ from backup_tasks.merge.staged_merge import StagedMerge
 from backup_tasks.models import UndoPoint
 from backup_tasks.package.streams import written_whole
 from backup_tasks.restore import file_swap, undo_points
-from backup_tasks.restore.run_folder import Ask, held
+from backup_tasks.restore.run_folder import Ask, held_folders
 from backup_tasks.steps import Work
 
 
@@ -44,11 +44,11 @@ def merge(work: Work) -> dict[str, Any]:
             expires_at=moments.now() + settings.undo_for,
         )
 
-    with held(staged.trees, work.run_id, ask) as folders:
+    with held_folders(staged.trees, work.run_id, ask) as folders:
         if not is_merged:
             staged.merge(folders, record, partial(work.certainly_changed_no_rows, engine))
         for folder in folders:
-            file_swap.put_other_files(folder)
+            file_swap.replace_and_remove(folder)
         ask.now()
         UndoPoint.objects.filter(pk=work.run_id).update(files_done=True)
     left = engine.discard(engine.schema_name("staging", work.run_id))

@@ -15,7 +15,7 @@ from backup_tasks.restore import after_commit, file_swap, structure, undo_points
 from backup_tasks.restore.concurrent_writes import concurrent_writes_warning, written_since_backup
 from backup_tasks.restore.contents import entries_of, keeps_other_files, unpacked_manifest
 from backup_tasks.restore.rehearsal import replaced_models
-from backup_tasks.restore.run_folder import Ask, RunFolder, held
+from backup_tasks.restore.run_folder import Ask, RunFolder, held_folders
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.steps import Work
 from backup_tasks.storage.file_storages import project_trees
@@ -41,7 +41,7 @@ def promote(work: Work) -> dict[str, Any]:
     tables = sorted(model._meta.db_table for model in models)
     if point is None:
         structure.make_like_live(engine, schema, tables, work.results)
-    with held(trees, work.run_id, ask) as folders:
+    with held_folders(trees, work.run_id, ask) as folders:
         for folder in folders:
             plan(folder)
         if point is None:
@@ -54,7 +54,7 @@ def promote(work: Work) -> dict[str, Any]:
             )
             lock_seconds = _swap(work, schema, point, folders)
         for folder in folders:
-            file_swap.put_other_files(folder)
+            file_swap.replace_and_remove(folder)
         ask.now()
         UndoPoint.objects.filter(pk=point.pk).update(files_done=True)
     warnings = engine.discard(schema)
@@ -105,7 +105,7 @@ def _swap(work: Work, schema: str, point: UndoPoint, folders: Sequence[RunFolder
         undo_points.supersede_unfinished(engine, work.run_id)
         point.save(using=database, force_insert=True)
 
-    with file_swap.added(folders, partial(work.certainly_changed_no_rows, engine)):
+    with file_swap.adding_files(folders, partial(work.certainly_changed_no_rows, engine)):
         return engine.promote(
             schema, tables=point.tables, apps=point.apps, keep=point.schema, record=record
         )

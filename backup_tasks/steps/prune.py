@@ -12,7 +12,7 @@ from backup_tasks.engines import engine_for
 from backup_tasks.errors import AnotherRunActive
 from backup_tasks.models import Run, UndoPoint
 from backup_tasks.restore import undo_points
-from backup_tasks.restore.run_folder import Ask, held, with_folder
+from backup_tasks.restore.run_folder import Ask, held_folders, with_folder
 from backup_tasks.steps import Work
 from backup_tasks.storage import expiry
 from backup_tasks.storage.file_storages import project_trees
@@ -30,7 +30,7 @@ def prune(work: Work) -> dict[str, Any]:
     expired, warnings = _undo_points(work, dry=dry)
     if not dry:
         with suppress(AnotherRunActive):
-            warnings += cleanup.put_back_lost(partial(_ask, work))
+            warnings += cleanup.restore_lost(partial(_ask, work))
     left = cleanup.remove_all(dry=dry, holds=work.holds)
     return {
         **packages,
@@ -86,7 +86,7 @@ def _remove_kept(work: Work, point: UndoPoint) -> list[str]:
     # A merge keeps no schema.
     if point.schema and (told := engine_for(backup_settings().database).discard(point.schema)):
         return told
-    with held(with_folder(project_trees(), point.pk), point.pk, ask) as folders:
+    with held_folders(with_folder(project_trees(), point.pk), point.pk, ask) as folders:
         for folder in folders:
             folder.remove()
     ask.now()

@@ -12,7 +12,7 @@ from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import NothingToUndo
 from backup_tasks.models import UndoPoint
 from backup_tasks.restore import after_commit, file_swap, undo_points
-from backup_tasks.restore.run_folder import Ask, RunFolder, held, with_folder
+from backup_tasks.restore.run_folder import Ask, RunFolder, held_folders, with_folder
 from backup_tasks.steps import Work
 from backup_tasks.storage.file_storages import project_trees
 from backup_tasks.storage.files import Tree
@@ -33,7 +33,7 @@ def undo(work: Work) -> dict[str, Any]:
     ask = Ask(work.may_write_files)
     if mine is None:
         cleanup.settle_others(work.run_id, ask)
-    with held(trees, work.run_id, ask) as folders:
+    with held_folders(trees, work.run_id, ask) as folders:
         if mine is None:
             mine = UndoPoint(
                 run_id=work.run_id,
@@ -44,7 +44,7 @@ def undo(work: Work) -> dict[str, Any]:
             )
             lock_seconds = _swap(work, undone, mine, folders, ask)
         for folder in _changed(folders):
-            file_swap.put_other_files(folder)
+            file_swap.replace_and_remove(folder)
         ask.now()
         UndoPoint.objects.filter(pk=mine.pk).update(files_done=True)
     warnings: list[str] = []
@@ -57,7 +57,7 @@ def undo(work: Work) -> dict[str, Any]:
 def _remove(undone: UndoPoint, engine: Engine, trees: Sequence[Tree], ask: Ask) -> list[str]:
     """Remove the undone run's tables and files. Return why tables could not be dropped."""
     left = engine.discard(undone.schema)
-    with held(with_folder(trees, undone.pk), undone.pk, ask) as folders:
+    with held_folders(with_folder(trees, undone.pk), undone.pk, ask) as folders:
         for folder in folders:
             folder.remove()
     return left
@@ -122,7 +122,7 @@ def _swap(
         with RunFolder(folder.tree, undone.pk, ask) as replaced:
             file_swap.make_undo_plan(folder, replaced)
     certain = partial(work.certainly_changed_no_rows, engine)
-    with file_swap.added(_changed(folders), certain):
+    with file_swap.adding_files(_changed(folders), certain):
         return engine.promote(
             undone.schema, tables=undone.tables, apps=undone.apps, keep=mine.schema, record=record
         )

@@ -79,16 +79,26 @@ Operation = Callable[[RunFolder], object]
 KEPT, STAGED = f".backup_tasks/{RUN}/kept", f".backup_tasks/{RUN}/staging"
 LATER = b"of a later restore"
 CASES: dict[str, tuple[Operation, str, str, dict[str, bytes]]] = {
-    "add": (lambda folder: folder.put("c/fresh"), "PutObject", "c/fresh", {"c/fresh": LATER}),
-    "replace": (lambda folder: folder.put("changed"), "PutObject", "changed", {"changed": LATER}),
+    "add": (
+        lambda folder: folder.move_to_live("c/fresh"),
+        "PutObject",
+        "c/fresh",
+        {"c/fresh": LATER},
+    ),
+    "replace": (
+        lambda folder: folder.move_to_live("changed"),
+        "PutObject",
+        "changed",
+        {"changed": LATER},
+    ),
     "remove": (
-        lambda folder: folder.take_away("a/gone"),
+        lambda folder: folder.move_from_live("a/gone"),
         "DeleteObject",
         "a/gone",
         {"a/gone": LATER},
     ),
     "take back": (
-        lambda folder: folder.stage_again("c/fresh"),
+        lambda folder: folder.roll_back("c/fresh"),
         "DeleteObject",
         "c/fresh",
         {"c/fresh": LATER},
@@ -121,7 +131,7 @@ def test_a_late_request_changes_no_object_that_others_have_changed(
         prepare(tree)
     if operation == "take back":
         with held_by(tree) as folder:
-            folder.put("c/fresh")
+            folder.move_to_live("c/fresh")
     zombie = Zombie(tree, meanwhile)
     zombie.is_stopped_before(request, key)
 
@@ -145,7 +155,7 @@ def test_what_a_late_request_removes_after_all_has_been_copied(
     prepare(tree)
     if operation == "take back":
         with held_by(tree) as folder:
-            folder.put("c/fresh")
+            folder.move_to_live("c/fresh")
     zombie = Zombie(tree, change if operation == "take back" else lambda tree: None)
     zombie.is_stopped_before(request, key)
 
@@ -155,8 +165,8 @@ def test_what_a_late_request_removes_after_all_has_been_copied(
     if operation == "take back":  # the next run that changes live finds it
         with held_by(tree) as folder:
             assert file_swap.may_have_lost(tree, RUN)
-            assert file_swap.put_back_lost(folder) == [key]
-            assert file_swap.put_back_lost(folder) == []
+            assert file_swap.restore_lost(folder) == [key]
+            assert file_swap.restore_lost(folder) == []
         assert bucket.held("media") == NEW
     else:
         change(tree)
@@ -180,7 +190,7 @@ def test_a_plan_that_comes_when_the_run_is_gone_does_not_count(tree: Tree, bucke
 
     with held_by(tree) as folder:
         assert not folder.has_plan
-        file_swap.take_back_added(folder)
+        file_swap.roll_back_added(folder)
 
     assert bucket.held("media") == before
 
@@ -191,7 +201,7 @@ def test_a_file_that_was_copied_and_not_yet_removed_when_its_process_died_is_tak
     prepare(tree)
     with held_by(tree) as folder:
         tree.copy(folder.staged("c/fresh"), "c/fresh")
-        file_swap.take_back_added(folder)
+        file_swap.roll_back_added(folder)
     assert bucket.held("media") == OLD
 
 
@@ -206,7 +216,7 @@ def test_large_files_are_conditional_too(tree: Tree, bucket: Bucket) -> None:
     zombie = Zombie(tree, meanwhile)
     zombie.is_stopped_before("CompleteMultipartUpload", "large")
     with pytest.raises(LeaseLost):
-        zombie.folder.put("large")
+        zombie.folder.move_to_live("large")
 
     assert bucket.held("media") == {"large": b"of somebody else"}
     assert "Uploads" not in bucket.client.list_multipart_uploads(Bucket=bucket.name)
@@ -242,6 +252,6 @@ def test_a_service_without_conditions_gets_none_from_the_next_try_on(
         held_by(tree) as folder,
         pytest.raises(StorageUnavailable, match="no conditional requests"),
     ):
-        folder.put("c/fresh")
+        folder.move_to_live("c/fresh")
     change(tree)
     assert bucket.held("media") == NEW

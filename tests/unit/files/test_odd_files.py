@@ -13,11 +13,11 @@ from pytest_django import Settings
 from backup_tasks.errors import Permanent, SourceChanged, StorageRefused
 from backup_tasks.printable import shown
 from backup_tasks.restore import file_swap
-from backup_tasks.restore.run_folder import at_rest
+from backup_tasks.restore.run_folder import released_name
 from backup_tasks.storage.files import Tree
 from backup_tasks.storage.on_disk import Access
 
-KEPT = f"{at_rest('restore-1')}/kept"
+KEPT = f"{released_name('restore-1')}/kept"
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_removing_a_folder_of_ours_follows_no_link(tree: Tree, media: Path, outs
     tree.write(f"{KEPT}/x", BytesIO(b"1"))
     (media / f"{KEPT}/link").symlink_to(outside)
 
-    tree.remove_folder(at_rest("restore-1"))
+    tree.remove_folder(released_name("restore-1"))
 
     assert list(media.rglob("*")) == []
     assert (outside / "secret").exists()

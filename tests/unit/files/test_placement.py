@@ -92,9 +92,9 @@ def prepare(tree: Tree, old: Content = OLD, new: Content = NEW) -> None:
 def change(tree: Tree, run: str = RUN) -> None:
     """The whole of it, as promote does it; the rows change in between."""
     with held_by(tree, run) as folder:
-        with file_swap.added([folder], freely):
+        with file_swap.adding_files([folder], freely):
             pass
-        file_swap.put_other_files(folder)
+        file_swap.replace_and_remove(folder)
 
 
 def plan_undo(tree: Tree, run: str, undone: str) -> None:
@@ -128,7 +128,7 @@ def test_undo_brings_the_old_files_back_and_can_be_undone(tree: Tree) -> None:
 
 def test_new_files_are_there_before_the_rows_change_and_old_ones_until_then(tree: Tree) -> None:
     prepare(tree)
-    with held_by(tree) as folder, file_swap.added([folder], freely):
+    with held_by(tree) as folder, file_swap.adding_files([folder], freely):
         assert held(tree) == {**NEW, **OLD}
 
 
@@ -137,7 +137,7 @@ def test_rows_that_do_not_change_after_all_leave_the_files_as_they_were(tree: Tr
     with (
         held_by(tree) as folder,
         pytest.raises(ZeroDivisionError),
-        file_swap.added([folder], freely),
+        file_swap.adding_files([folder], freely),
     ):
         raise ZeroDivisionError
     assert held(tree) == OLD
@@ -225,9 +225,9 @@ def _attempt(
         patch.setattr(Tree, "delete", stumbling(Tree.delete))
         folder = RunFolder(tree, RUN, Ask(freely)).__enter__()  # who is killed does not leave it
         try:
-            with file_swap.added([folder], freely):
+            with file_swap.adding_files([folder], freely):
                 rows = "new"
-            file_swap.put_other_files(folder)
+            file_swap.replace_and_remove(folder)
         except Crash:
             return rows, True
     return rows, False
@@ -242,7 +242,7 @@ def test_a_crash_before_the_rows_changed_can_be_taken_back(
     rows, crashed = _attempt(tree, monkeypatch, after_the_first_file, when="before")
     assert (rows, crashed) == ("old", True)
     with held_by(tree) as folder:
-        file_swap.take_back_added(folder)
+        file_swap.roll_back_added(folder)
     forget(tree, RUN)
     assert held(tree) == OLD
 
@@ -280,11 +280,11 @@ def test_a_plan_tells_names_that_are_no_text_as_escapes(tree: Tree) -> None:
 def test_a_file_that_disappeared_is_an_error_that_names_it(tree: Tree) -> None:
     prepare(tree)
     with held_by(tree) as folder:
-        with file_swap.added([folder], freely):
+        with file_swap.adding_files([folder], freely):
             pass
         tree.storage.delete("c/fresh")
         with pytest.raises(HandoverChanged) as refused:
-            file_swap.put_other_files(folder)
+            file_swap.replace_and_remove(folder)
     assert "c/fresh" in str(refused.value)
 
 

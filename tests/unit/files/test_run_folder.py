@@ -9,7 +9,7 @@ import pytest
 
 from backup_tasks.errors import HandoverChanged, LeaseLost
 from backup_tasks.restore import file_swap, run_folder
-from backup_tasks.restore.run_folder import Ask, RunFolder, at_rest, runs_with_folder
+from backup_tasks.restore.run_folder import Ask, RunFolder, released_name, runs_with_folder
 from backup_tasks.storage.files import Tree
 from tests.unit.files.test_placement import (
     NEW,
@@ -46,10 +46,10 @@ class Attempt:
 
 Operation = Callable[[RunFolder], object]
 OPERATIONS: dict[str, tuple[Operation, dict[str, bytes]]] = {
-    "add": (lambda folder: folder.put("c/fresh"), {}),
-    "replace": (lambda folder: folder.put("changed"), {}),
-    "take away": (lambda folder: folder.take_away("a/gone"), {"a/gone": b"2"}),
-    "take back": (lambda folder: folder.stage_again("c/fresh"), {}),
+    "add": (lambda folder: folder.move_to_live("c/fresh"), {}),
+    "replace": (lambda folder: folder.move_to_live("changed"), {}),
+    "take away": (lambda folder: folder.move_from_live("a/gone"), {"a/gone": b"2"}),
+    "take back": (lambda folder: folder.roll_back("c/fresh"), {}),
     "keep": (lambda folder: folder.keep("same"), {}),
     "plan": (lambda folder: folder.write_plan(BytesIO(b"{}")), {}),
     "drop the plan": (lambda folder: folder.drop_plan(), {}),
@@ -72,7 +72,7 @@ def test_who_was_stopped_while_another_finished_changes_nothing(
     zombie = Attempt(tree)
     change(tree)
     put(tree, since)  # as a user may, or a later restore
-    after = {name: tree.entry(name) for name in tree.names(at_rest(RUN))}
+    after = {name: tree.entry(name) for name in tree.names(released_name(RUN))}
     zombie.is_lost = True
     monkeypatch.setattr(run_folder, "ANSWER_HOLDS", answer_holds)
 
@@ -82,7 +82,7 @@ def test_who_was_stopped_while_another_finished_changes_nothing(
     zombie.folder.__exit__(None, None, None)
 
     assert held(tree) == {**NEW, **since}
-    assert {name: tree.entry(name) for name in tree.names(at_rest(RUN))} == after
+    assert {name: tree.entry(name) for name in tree.names(released_name(RUN))} == after
     assert runs_with_folder(tree) == {RUN: False}
     plan_undo(tree, UNDO, RUN)
     change(tree, UNDO)
@@ -94,7 +94,7 @@ def test_who_was_stopped_in_the_middle_of_the_files_does_not_go_on(tree: Tree) -
     """The next attempt goes on from there; so does one that takes the folder from a dead one."""
     prepare(tree)
     zombie = Attempt(tree)
-    with file_swap.added([zombie.folder], freely):
+    with file_swap.adding_files([zombie.folder], freely):
         pass
     zombie.folder.keep("changed")
     change(tree)
@@ -102,7 +102,7 @@ def test_who_was_stopped_in_the_middle_of_the_files_does_not_go_on(tree: Tree) -
     put(tree, {"changed": b"of a later restore"})
 
     with pytest.raises(LeaseLost):
-        file_swap.put_other_files(zombie.folder)
+        file_swap.replace_and_remove(zombie.folder)
 
     assert held(tree) == NEW | {"changed": b"of a later restore"}
 
@@ -122,7 +122,7 @@ def test_who_was_stopped_before_it_took_the_folder_does_not_take_it(tree: Tree) 
     with pytest.raises(LeaseLost):
         RunFolder(tree, RUN, Ask(ask)).__enter__()
 
-    later[0].folder.put("c/fresh")
+    later[0].folder.move_to_live("c/fresh")
     assert held(tree) == {**OLD, "c/fresh": b"3"}
 
 
@@ -136,7 +136,7 @@ def test_an_error_whose_outcome_is_not_certain_takes_nothing_back(tree: Tree) ->
     with (
         held_by(tree) as folder,
         pytest.raises(ZeroDivisionError),
-        file_swap.added([folder], certain),
+        file_swap.adding_files([folder], certain),
     ):
         raise ZeroDivisionError
 
@@ -151,9 +151,9 @@ def test_what_was_taken_back_from_the_last_run_is_put_back(tree: Tree) -> None:
     prepare(tree)
     change(tree)
     with held_by(tree) as folder:
-        folder.stage_again("c/fresh")
-        assert file_swap.put_back_lost(folder) == ["c/fresh"]
-        assert file_swap.put_back_lost(folder) == []
+        folder.roll_back("c/fresh")
+        assert file_swap.restore_lost(folder) == ["c/fresh"]
+        assert file_swap.restore_lost(folder) == []
     assert held(tree) == NEW
 
 
@@ -182,5 +182,5 @@ def test_a_folder_that_somebody_removed_is_an_error_that_names_it(tree: Tree) ->
     with held_by(tree) as folder:
         tree.remove_folder(f".backup_tasks/{tree.run_folders()[0]}")
         with pytest.raises(HandoverChanged) as refused:
-            folder.put("c/fresh")
-    assert at_rest(RUN) in str(refused.value)
+            folder.move_to_live("c/fresh")
+    assert released_name(RUN) in str(refused.value)

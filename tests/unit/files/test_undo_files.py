@@ -110,7 +110,7 @@ def test_restore_undo_and_prune_leave_nothing_of_it_in_the_storage(
     assert in_the_storage(project) == ["id"]
 
 
-@pytest.mark.parametrize("moment", ["put", "take_away"])
+@pytest.mark.parametrize("moment", ["move_to_live", "move_from_live"])
 def test_a_promote_that_was_killed_is_taken_up(
     on_demo_project: Project, apart: Path, moment: str
 ) -> None:
