@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from edms.local.processes import wait_until
 from tests.habits.pages import ROOT, page
 from tests.services import MakeProject, Project
 
@@ -86,3 +88,22 @@ def test_what_keeps_it_from_an_answer_is_unknown(safe: Project) -> None:
 
     assert (wrong.returncode, refused.returncode) == (3, 3)
     assert refused.stdout.startswith("BACKUP UNKNOWN: ")
+
+
+def test_workers_are_asked_where_somebody_wants_it(
+    make_project: MakeProject, redis_url: str
+) -> None:
+    project = make_project("sqlite", redis_url=redis_url)
+
+    def reasons(*options: str) -> set[str]:
+        told = json.loads(project.manage("backup_status", "--json", *options).stdout)
+        return {reason["reason"] for reason in told["reasons"]}
+
+    with project.worker() as worker:
+        wait_until(
+            lambda: "no_worker" not in reasons("--workers"),
+            child=worker,
+            what="the worker answers",
+        )
+    assert "no_worker" in reasons("--workers")
+    assert "no_worker" not in reasons()
