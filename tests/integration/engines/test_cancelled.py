@@ -300,3 +300,30 @@ def test_a_heartbeat_warns_of_nothing_in_a_run_that_is_well(
     assert isinstance(execution.execute_step(run.pk, "verify"), execution.Succeeded)
 
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize("engine", ["sqlite"])
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"attempt": 2}, "attempt 2 has taken the step over"),
+        ({"state": Step.State.PENDING}, "its lease ran out, and the step waits"),
+    ],
+)
+def test_a_heartbeat_warns_of_a_step_that_was_lost_while_it_works(
+    on_project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    change: dict[str, Any],
+    told: str,
+) -> None:
+    monkeypatch.setattr(ledger.heartbeat, "LOOK_EVERY", 0.01)
+    run = chains.start("verify", trigger="command")
+    claim = ledger.claim(run.pk, "verify")
+    assert isinstance(claim, ledger.Claim)
+    with claim, claim.working():
+        assert claim.stop_reason is None
+        Step.objects.filter(pk=claim.step.pk).update(**change)
+        until(lambda: claim.stop_reason, "the heartbeat has noticed")
+    (message,) = [line for line in caplog.messages if "is given up" in line]
+    assert told in message
