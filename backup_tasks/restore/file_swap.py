@@ -1,7 +1,7 @@
-"""Puts a set of files in the place of another: at no moment does a row of live miss its file.
+"""The file swap: replaces live's files, so that each row of live finds its file at any moment.
 
-Each storage is handled by itself, through the run's folder in it (`run_folder.RunFolder`). The plan
-there says what happens to each name: lines of {"name": …, "action": "add" | "replace" | "remove"}.
+Each storage is handled by itself, through the run folder in it (`run_folder.RunFolder`). The plan
+in it says what happens to each name: lines of {"name": …, "action": "add" | "replace" | "remove"}.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ Action = Literal["add", "replace", "remove"]
 
 
 def staged(run_id: str, name: str = "") -> str:
-    """Return where a run stages a file of that name, before it holds its folder."""
+    """Return the name under which a run stages a file, while nobody holds its folder."""
     return f"{released_name(run_id)}/staging/{name}".rstrip("/")
 
 
 def may_have_lost(tree: Tree, run_id: str) -> bool:
-    """Whether a run whose folder nobody holds has a file that `restore_lost` may put back."""
+    """Whether a run whose folder nobody holds has a file that `restore_lost` may restore."""
     folders = (staged(run_id), f"{released_name(run_id)}/taken")
     return any(next(tree.names(folder), None) for folder in folders)
 
 
 def make_plan(folder: RunFolder, wanted: Iterable[Entry], *, keep_others: bool = False) -> None:
-    """Write what must happen so that the storage holds the wanted files, which are staged, and no
-    others unless they are kept.
+    """Write the plan after which the storage has the wanted files, which are staged. Other files
+    are removed unless `keep_others`.
 
-    `wanted` comes in the order of `Tree.names`. A plan that is there already is kept: after a crash
-    the storage is somewhere between the two states, and only the first look knew the old one.
-    Raises DoesNotFit for a file whose name is a folder there, or the other way round.
+    `wanted` has the order of `Tree.names`. An existing plan is kept: after a crash, the storage is
+    between the two states, and only the first plan knows the old one. Raises DoesNotFit if a file
+    has the name of a folder in the storage, or the other way round.
     """
     if folder.has_plan:
         return
@@ -52,11 +52,10 @@ def make_plan(folder: RunFolder, wanted: Iterable[Entry], *, keep_others: bool =
 
 
 def make_merge_plan(folder: RunFolder, wanted: Iterable[Entry], *, replace: bool) -> dict[str, Any]:
-    """Write what must happen so that the storage holds the wanted files too, which are staged.
+    """Write the plan after which the storage has the wanted files too, which are staged.
 
-    Of two files of one name, the staged one is taken if `replace` says so. A plan that is there
-    already is kept. Returns {"add", "replace", "kept": number, "conflicts": [some
-    names, as they can be printed]}.
+    With `replace`, a staged file replaces live's file of that name. An existing plan is kept.
+    Returns {"add", "replace", "kept": number, "conflicts": [some printable names]}.
     """
     counts: dict[str, Any] = {"add": 0, "replace": 0, "kept": 0, "conflicts": []}
 
@@ -81,7 +80,7 @@ def make_merge_plan(folder: RunFolder, wanted: Iterable[Entry], *, replace: bool
 
 
 def make_undo_plan(folder: RunFolder, undone: RunFolder) -> None:
-    """Write the plan that takes back what the plan of another run did, and stage its files."""
+    """Write the plan that reverses the plan of another run, and stage the files that it kept."""
     if folder.has_plan or not undone.has_plan:
         return
     opposite: dict[Action, Action] = {"add": "remove", "remove": "add", "replace": "replace"}
@@ -92,8 +91,8 @@ def make_undo_plan(folder: RunFolder, undone: RunFolder) -> None:
 
 
 def refuse_clash(tree: Tree, name: str) -> None:
-    """Raise DoesNotFit if a file of live would have to go before a file of that name can come: in
-    between, rows would miss one of the two."""
+    """Raise DoesNotFit if a file of live must be removed before a file of that name can be added:
+    in between, a row would miss its file."""
     if other := tree.in_the_way(name):
         raise DoesNotFit(
             f"the package has the file {name}, live has {other}: one name can't be a file and a "
@@ -105,10 +104,10 @@ def refuse_clash(tree: Tree, name: str) -> None:
 
 @contextmanager
 def adding_files(folders: Sequence[RunFolder], certain: Callable[[], None]) -> Iterator[None]:
-    """Add the files that live has not before the rows change inside: the old rows miss nothing.
+    """Add the files that live lacks, before the rows change inside.
 
-    If an error comes out, they are taken back; but only if `certain` raises none: that the rows did
-    not change, and that nobody else is at it. Else they stay, and the next attempt finds them.
+    After an error they are rolled back, but only if `certain` raises none: the rows did not change,
+    and this attempt still holds the step. Otherwise they stay for the next attempt.
     """
     try:
         for folder in folders:
@@ -132,7 +131,7 @@ def _raises_nothing(question: Callable[[], None]) -> bool:
 
 
 def roll_back_added(folder: RunFolder) -> None:
-    """Stage the added files again: the run did not change the rows."""
+    """Move the added files back to staging, because the run did not change the rows."""
     if folder.has_plan:
         tree = folder.tree
         for name, action in _read_plan(folder):
@@ -143,8 +142,8 @@ def roll_back_added(folder: RunFolder) -> None:
 
 
 def replace_and_remove(folder: RunFolder) -> None:
-    """After the rows have changed: replace and remove files, and keep the old ones for undo. What
-    was staged and is in place already, byte for byte, goes: undo needs no second copy of it."""
+    """Replace and remove files after the rows have changed, and keep the old ones for an undo.
+    Staged files that live already has are deleted."""
     tree = folder.tree
     for name, action in _read_plan(folder):
         if action == "replace" and tree.exists(folder.staged(name)):
@@ -154,7 +153,7 @@ def replace_and_remove(folder: RunFolder) -> None:
         elif action == "remove" and tree.exists(name):
             folder.move_from_live(name)
         elif action == "add" and tree.exists(folder.staged(name)) and not tree.exists(name):
-            folder.move_to_live(name)  # somebody who had lost the run took it back
+            folder.move_to_live(name)  # a process without the lease rolled it back
         elif not tree.exists(name) and action != "remove":
             raise HandoverChanged(
                 "the file is neither staged nor in place",
@@ -165,8 +164,8 @@ def replace_and_remove(folder: RunFolder) -> None:
 
 
 def restore_lost(folder: RunFolder) -> list[str]:
-    """Of the run that replaced live last: put the files in place again that a process took back
-    which had lost the run. Return their names."""
+    """Restore files of the run that replaced live last, which a process rolled back after it had
+    lost the lease. Return their names."""
     if not folder.has_plan:
         return []
     return [
@@ -177,7 +176,7 @@ def restore_lost(folder: RunFolder) -> list[str]:
 
 
 def _compare(tree: Tree, wanted: Iterable[Entry]) -> Iterator[tuple[str, Action]]:
-    """Walk both sets side by side: neither is ever in memory."""
+    """Yield the differences. Both sides are streamed, so that memory stays flat."""
     present = tree.names()
     there = next(present, None)
     for entry in wanted:

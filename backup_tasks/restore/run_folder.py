@@ -1,15 +1,15 @@
-"""A run's folder in a storage: the only door through which a run writes to live's files.
+"""The run folder in a storage. A run writes to live's files only through it.
 
 `.backup_tasks/RUN/` has what a restore staged (`staging/`), what it replaced or removed (`kept/`),
-and what is to happen to each name (`plan.jsonl`). Whoever is to write to live's files takes the
+and what is to happen to each name (`plan.jsonl`). Whoever writes to live's files takes the
 folder first: renames it to a name that nobody else knows, `.backup_tasks/RUN.5f0c…/`. Each write to
 live's files moves a file out of this folder or into it, in one system call. A process that was
-stopped, and goes on after another has taken the folder, does not find it under its old name, and
+stopped, and continues after another has taken the folder, does not find it under its old name, and
 changes nothing: docs/adr/0007.
 
 A storage that is no file system can't rename a folder. There the ledger is asked right before each
 request that changes something, and on S3 the request is refused if somebody has changed the object
-since (`storage.s3_conditions`). Whatever goes from live has been copied first.
+since (`storage.s3_conditions`). Files are copied before they are removed from live.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from backup_tasks.package.names import RESERVED
 from backup_tasks.storage.files import Tree
 
 ANSWER_HOLDS = 0.1
-"""Seconds for which the ledger's answer is relied upon."""
+"""Seconds for which an answer of the ledger is valid."""
 _PLAN = "plan.jsonl"
 _PLANNED = "planned"
-"""Written after the plan, where folders can't be renamed: a plan that came late, when the run and
-its folder were gone, has none and does not count."""
+"""Written after the plan if folders can't be renamed. A plan without it does not count: its request
+may have come late, when the run had ended and its folder was removed."""
 
 
 class Ask:
-    """Asks whether this process may go on; again and again, but not for each of many files.
+    """Asks whether this process may continue, at most once in `ANSWER_HOLDS` seconds.
 
     The question raises an error if it may not.
     """
@@ -48,14 +48,14 @@ class Ask:
             self.now()
 
     def now(self) -> None:
-        """Ask, whenever the last answer was."""
+        """Ask, even if the last answer is still valid."""
         began = _clock()
         self._question()
         self._asked_at = began
 
 
 def _clock() -> float:
-    """Seconds, those for which the machine was suspended too, where the system counts them."""
+    """Return seconds that include the time of a suspended machine, if the system counts it."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
@@ -74,7 +74,7 @@ class RunFolder:
             self._ask.now()
             return self
         while True:
-            # Looked up before the question: whoever may take it from now on, gives it another name.
+            # Find the name before asking: whoever takes the folder from now on renames it.
             found = _current_name(self.tree, self.run_id)
             self._ask.now()
             mine = f"{self._at}.{uuid4().hex}"
@@ -92,8 +92,8 @@ class RunFolder:
     ) -> None:
         mine, self._at = self._at, released_name(self.run_id)
         if mine != self._at and not self.tree.remove_if_empty(mine):
-            # In vain if another holds it now; or if a process that had lost the run has made one of
-            # the name at rest: then it keeps the name that it has.
+            # Fails if another process holds it now, or if one without the lease has created the
+            # released name. The folder then keeps its present name.
             self.tree.rename_folder(mine, self._at)
 
     def staged(self, name: str = "") -> str:
@@ -105,7 +105,7 @@ class RunFolder:
         return f"{self._at}/kept/{name}".rstrip("/")
 
     def rolled_back(self, name: str = "") -> str:
-        """Return the name under which a copy is of a file that was staged again."""
+        """Return the name under which a copy of a file that was rolled back is kept."""
         return f"{self._at}/taken/{name}".rstrip("/")
 
     @property
@@ -129,25 +129,25 @@ class RunFolder:
                 self.tree.write(f"{self._at}/{_PLANNED}", BytesIO())
 
     def drop_plan(self) -> None:
-        """Remove the plan: nothing of it has happened."""
+        """Remove a plan of which nothing has been done."""
         for name in (_PLAN,) if self.tree.is_local else (_PLANNED, _PLAN):
             with self._fenced():
                 self.tree.delete(f"{self._at}/{name}")
 
     def move_to_live(self, name: str) -> None:
-        """Move a staged file to its place in live, replacing what has its name."""
+        """Move a staged file to live, and replace the file of that name."""
         self._move(self.staged(name), name)
 
     def roll_back(self, name: str) -> None:
-        """Move a file from live back to where it was staged. Where the deletion may come late, when
-        what was staged has been put again and is gone, another copy stays."""
+        """Move a file from live back to staging. In a storage that can't rename, a late deletion
+        may remove the file after another process has added it again, so a copy is kept."""
         if not self.tree.is_local:
             with self._changing(self.rolled_back(name)):
                 self.tree.copy(name, self.rolled_back(name))
         self._move(name, self.staged(name))
 
     def restore_lost(self, name: str) -> bool:
-        """If live has not the file, put what was taken back of it in its place. Return whether."""
+        """Restore a file that live lacks and that was rolled back. Return whether there was one."""
         for source in (self.staged(name), self.rolled_back(name)):
             if not self.tree.exists(name) and self.tree.exists(source):
                 self._move(source, name)
@@ -155,8 +155,7 @@ class RunFolder:
         return False
 
     def has_copy_of(self, name: str) -> bool:
-        """Whether the same file is in live and staged: where a move is a copy and a deletion, its
-        process died in between."""
+        """Whether the same file is in live and staged: a move by copy and deletion was cut off."""
         if self.tree.is_local:
             return False
         there, staged = self.tree.entry(name), self.tree.entry(self.staged(name))
@@ -172,7 +171,7 @@ class RunFolder:
         self._move(name, self.kept(name))
 
     def stage_kept_of(self, other: RunFolder, name: str) -> None:
-        """Stage what the other run has kept of that name; it stays there too."""
+        """Stage a copy of the file that the other run has kept."""
         with self._changing(self.staged(name)):
             self.tree.copy(other.kept(name), self.staged(name), below=self._at)
 
@@ -195,21 +194,20 @@ class RunFolder:
 
     @contextmanager
     def _changing(self, name: str, *, long: bool = False) -> Iterator[None]:
-        """Around what changes the file. Where no folder is the fence, the ledger is asked each
-        time, after a look at the file: if somebody changes it from now on, it stays as it is
-        then."""
+        """Guard a change of the file. If the folder can't be the fence, the ledger is asked each
+        time, after the file's state was read. The change then fails if the state has changed."""
         unchanged = self.tree.unless_changed(name)
         with self._fenced(long=long or not self.tree.is_local), unchanged:
             yield
 
     @contextmanager
     def _fenced(self, *, long: bool = False) -> Iterator[None]:
-        """Ask before, after something `long` in any case; and explain why the folder is gone."""
+        """Ask before a change, and always after a `long` one. Explain why a folder is gone."""
         (self._ask.now if long else self._ask)()
         try:
             yield
         except StorageUnavailable:
-            self._ask.now()  # somebody else may have been at it
+            self._ask.now()  # another process may have moved it
             raise
         except FileNotFoundError as error:
             if self.tree.is_local and not self.tree.is_folder(self._at):
@@ -235,8 +233,8 @@ def released_name(run_id: str) -> str:
 
 
 def runs_with_folder(tree: Tree) -> dict[str, bool]:
-    """Return the runs that have a folder in the storage; True for those whose is held, or was when
-    its holder died."""
+    """Return the runs that have a folder in the storage. The value is True if the folder is held,
+    or its holder died."""
     runs: dict[str, bool] = {}
     for name in tree.run_folders():
         run_id, dot, _ = name.partition(".")
@@ -250,8 +248,8 @@ def with_folder(trees: Sequence[Tree], run_id: str) -> list[Tree]:
 
 
 def _current_name(tree: Tree, run_id: str) -> str | None:
-    """Return the name that the run's folder has. Where there is another, it was made by a process
-    that had lost the run already: it has no plan, or was staged while somebody held the real one.
+    """Return the present name of the run's folder. A second folder was made by a process without
+    the lease: it has no plan, or the released name while another process held the real one.
     """
     names = [name for name in tree.run_folders() if name.partition(".")[0] == run_id]
     found = [f"{RESERVED}/{name}" for name in names]
