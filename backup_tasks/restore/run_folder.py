@@ -202,7 +202,7 @@ class RunFolder:
 
     @contextmanager
     def _fenced(self, *, long: bool = False) -> Iterator[None]:
-        """Ask before a change, and always after a `long` one. Explain why a folder is gone."""
+        """Ask before a change. After a `long` operation, ask even if the last answer is valid."""
         (self._ask.now if long else self._ask)()
         try:
             yield

@@ -1,4 +1,4 @@
-"""How live's tables and those of another schema of ours take each other's place (PostgreSQL).
+"""The swap on PostgreSQL: exchanges live's tables with those of a staging or undo schema.
 
 Tables move between schemas by ALTER TABLE … SET SCHEMA, so the time it takes does not depend on how
 much they hold. Foreign keys across the swap, to and from tables that stay, are dropped and added
@@ -54,7 +54,7 @@ def refuse_unfit(cursor: Any, live: str, schema: str, tables: Sequence[str]) -> 
 
 
 def refuse_what_does_not_fit(cursor: Any, live: str, schema: str, tables: Sequence[str]) -> None:
-    """Raise unless live and the place are two schemas, of which the place has all the tables, and
+    """Raise unless live and the staging schema are two schemas, staging has all the tables, and
     the transaction is in live."""
     cursor.execute(
         "SELECT to_regnamespace(%s)::oid, to_regnamespace(%s)::oid", [quoted(live), quoted(schema)]
@@ -94,8 +94,8 @@ def swap(
     keep: str,
     comment: str,
 ) -> None:
-    """Replace live's tables by those of the place; live's go to a new schema, `keep`. Inside a
-    transaction."""
+    """Replace live's tables with those of the staging schema. Live's go to a new schema, `keep`.
+    Call it in a transaction."""
     present = table_definitions.tables_in(cursor, live, tables)
     found_views = views.find(cursor, live, present)
     found_functions = functions.find(cursor, live, present)

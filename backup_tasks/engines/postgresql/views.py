@@ -2,7 +2,7 @@
 
 A view knows its tables by their identity, not by their name: it goes on showing the old ones
 wherever they are moved to (T14). So a plain view is made anew over the tables that now have the
-names, and a materialized one is built in the place, over the new tables, and moved with them.
+names. A materialized view is built in the staging schema, over the new tables, and moved with them.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def find(cursor: Any, schema: str, tables: Sequence[str]) -> list[View]:
 def build_materialized(
     alias: str, cursor: Any, live: str, schema: str, tables: Sequence[str]
 ) -> None:
-    """Build live's materialized views in the place, over the tables there, with their indexes.
+    """Build live's materialized views in the staging schema, over its tables, with their indexes.
 
     Views that migrations made there go first. Raises DoesNotFit if one can't be built.
     """
