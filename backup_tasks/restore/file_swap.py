@@ -207,8 +207,17 @@ def _read_plan(folder: RunFolder) -> Iterator[tuple[str, Action]]:
 
 
 def _write_plan(folder: RunFolder, plan: Iterable[tuple[str, Action]]) -> None:
+    """Raises HandoverChanged if a file that is to come is not staged any more. A storage that is
+    not on disk is not asked for each file."""
+    tree = folder.tree
     with TemporaryFile() as lines:
         for name, action in plan:
+            if tree.is_local and action != "remove" and not tree.exists(folder.staged(name)):
+                raise HandoverChanged(
+                    "the file was staged, and is gone",
+                    obj=f"storage {tree.alias}: {name}",
+                    hint="Something else removed it. Live was not changed. Start a new run.",
+                )
             lines.write(json.dumps({"name": name, "action": action}).encode() + b"\n")
         lines.seek(0)
         folder.write_plan(cast(BinaryIO, lines))

@@ -159,6 +159,7 @@ def test_what_is_staged_and_kept_is_not_among_the_projects_files_and_can_be_forg
 def test_half_a_plan_is_never_taken_for_one(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is cut short when its file has just been made: the files that such a plan does not name
     would never be put in place."""
+    put(tree, NEW, lambda name: file_swap.staged(RUN, name))
     if isinstance(tree.storage, FileSystemStorage):
         monkeypatch.setattr(files, "copyfileobj", _crash)
     else:
@@ -170,6 +171,22 @@ def test_half_a_plan_is_never_taken_for_one(tree: Tree, monkeypatch: pytest.Monk
     monkeypatch.undo()
     with held_by(tree) as folder:
         assert not folder.has_plan
+
+
+@ON_A_FILE_SYSTEM
+@pytest.mark.parametrize("gone", ["changed", "c/fresh"])
+def test_a_file_that_was_staged_and_is_gone_stops_the_run_before_live_changes(
+    tree: Tree, gone: str
+) -> None:
+    """A run that is resumed after its folder was lost: the rows would change, their files not."""
+    put(tree, OLD)
+    put(tree, NEW, lambda name: file_swap.staged(RUN, name))
+    tree.delete(file_swap.staged(RUN, gone))
+
+    with held_by(tree) as folder, pytest.raises(HandoverChanged, match=gone):
+        file_swap.make_plan(folder, wanted(NEW))
+
+    assert held(tree) == OLD
 
 
 def _crash(*_: Any, **__: Any) -> Any:
