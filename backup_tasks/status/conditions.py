@@ -172,7 +172,7 @@ def run_stuck(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def files_not_in_place(facts: Facts) -> Iterator[Finding]:
+def promote_unfinished(facts: Facts) -> Iterator[Finding]:
     """A run replaced live's rows, and not yet all of its files."""
     for run in facts.half_done:
         yield Finding(
@@ -230,7 +230,7 @@ def orphans_left(facts: Facts) -> Iterator[Finding]:
 
 
 CONDITIONS = (
-    Condition(light=Light.RED, find=files_not_in_place),
+    Condition(light=Light.RED, find=promote_unfinished),
     Condition(light=Light.RED, find=no_good_backup),
     Condition(light=Light.RED, find=backup_too_old),
     Condition(light=Light.RED, find=newer_package_failed),

@@ -43,15 +43,6 @@ REPLACED = {
 """Words of this project's own → the term that replaced each. An identifier may not have one among
 the words that it is made of."""
 
-FOLDERS = (
-    *("rows", "merge", "engines"),
-    *("admin", "backup", "celery_defaults", "checks", "ledger", "management", "package", "runs"),
-    *("storage", "restore", "steps", "api.py", "apps.py", "cleanup.py", "conf.py"),
-    *("error_classification.py", "errors.py", "models.py", "printable.py", "progress.py"),
-    *("redis_transport.py", "result_backend.py", "signals.py", "tasks.py"),
-)
-"""Where that holds, below `backup_tasks/`."""
-
 ALSO_A_TERM = {"slot": ("ledger", "runs", "models.py", "tasks.py")}
 """A replaced word that is the term for another thing, and where it is."""
 
@@ -67,11 +58,7 @@ HISTORY = ("CHANGELOG.md", "docs/adr/0019-rooms.md", "docs/evidence.md")
 
 PAGES = [each for each in pages() if str(each) not in HISTORY]
 
-MODULES = sorted(
-    path
-    for name in FOLDERS
-    for path in ((APP / name).rglob("*.py") if (APP / name).is_dir() else [APP / name])
-)
+MODULES = sorted(path for path in APP.rglob("*.py") if "migrations" not in path.parts)
 
 
 def _identifiers(path: Path) -> Iterator[str]:

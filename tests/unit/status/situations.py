@@ -246,7 +246,7 @@ SITUATIONS: dict[str, Situation] = {
     "a restore died between rows and files": Situation(
         facts=but(half_done=["restore-1"]),
         light=RED,
-        reasons=(("files_not_in_place", "restore-1"),),
+        reasons=(("promote_unfinished", "restore-1"),),
     ),
     "the disk is full": Situation(
         facts=but(disks=[Disk(folder="/srv", free=29 * MB, needed=30 * MB)]),
@@ -282,7 +282,7 @@ SITUATIONS: dict[str, Situation] = {
         facts=aged(50, ended=[ENDED], orphans=["x"], half_done=["restore-1"]),
         light=RED,
         reasons=(
-            ("files_not_in_place", "restore-1"),
+            ("promote_unfinished", "restore-1"),
             ("backup_too_old", "50 hours"),
             ("run_failed", "drill-1"),
             ("orphans_left", "x"),

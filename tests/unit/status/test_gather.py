@@ -142,7 +142,7 @@ def test_a_restore_without_its_files_is_red(on_project: Project) -> None:
     UndoPoint.objects.create(run=run, schema="x", expires_at=moments.now() + timedelta(days=1))
 
     assert gather.of_stores().half_done == [run.pk]
-    assert "files_not_in_place" in reasons()
+    assert "promote_unfinished" in reasons()
 
 
 def test_beat_is_silent_when_its_last_result_is_old(on_project: Project) -> None:
