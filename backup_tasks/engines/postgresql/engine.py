@@ -29,11 +29,11 @@ from backup_tasks.engines.postgresql import (
     lock_table,
     privileges,
     row_security,
-    schemas_of_tenants,
     sequences,
     snapshots,
     swap,
     table_definitions,
+    tenant_schemas,
     views,
 )
 from backup_tasks.engines.postgresql.location import (
@@ -68,7 +68,7 @@ class PostgreSQL(MergingEngine):
 
     def __init__(self, alias: str) -> None:
         super().__init__(alias)
-        schemas_of_tenants.refuse(self.live)
+        tenant_schemas.refuse(self.live)
         self._created_oids: dict[str, int | None] = {}
         """The oid of each schema that this engine created, by name. Another attempt may drop it and
         create one of the same name."""

@@ -4,7 +4,7 @@ import pytest
 from django.db import connections
 from django.db.backends.postgresql import base
 
-from backup_tasks.engines.postgresql import schemas_of_tenants
+from backup_tasks.engines.postgresql import tenant_schemas
 from backup_tasks.errors import Misconfigured
 
 
@@ -16,8 +16,8 @@ def test_a_backend_that_gives_each_tenant_a_schema_is_refused_by_its_name() -> N
     )
 
     with pytest.raises(Misconfigured, match="django_tenants keeps the rows of each tenant"):
-        schemas_of_tenants.refuse(backend(connections.settings["default"], "default"))
+        tenant_schemas.refuse(backend(connections.settings["default"], "default"))
 
 
 def test_djangos_own_backend_is_not_refused() -> None:
-    schemas_of_tenants.refuse(base.DatabaseWrapper(connections.settings["default"], "default"))
+    tenant_schemas.refuse(base.DatabaseWrapper(connections.settings["default"], "default"))
