@@ -195,7 +195,7 @@ class NothingToUndo(Permanent):
 
 
 class StillReferenced(Permanent):
-    """Something that is not ours hangs on kept tables or on staging; they were not dropped."""
+    """An object outside depends on kept tables or on staging; they were not dropped."""
 
 
 class LeaseLost(Permanent):

@@ -96,7 +96,7 @@ class Store:
 
     def listing(self) -> Listing:
         """Return what is in the store. Data without a sidecar is no package and not listed; nor is
-        what is deleted meanwhile."""
+        what is deleted while it runs."""
         sidecars: list[Sidecar] = []
         broken: list[Broken] = []
         with self._failures(""):
