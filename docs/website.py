@@ -15,8 +15,8 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,8 +49,9 @@ def build(tree: Path, version: str, versions: list[str], site: Path) -> None:
 def build_release(repository: Path, version: str, versions: list[str], site: Path) -> None:
     """Build the site of a release from what its tag holds."""
     with tempfile.TemporaryDirectory() as folder:
-        with tarfile.open(fileobj=io.BytesIO(_git(repository, "archive", f"v{version}"))) as tree:
-            tree.extractall(folder, filter="data")
+        content = _git(repository, "archive", "--format=zip", f"v{version}")
+        with zipfile.ZipFile(io.BytesIO(content)) as tree:
+            tree.extractall(folder)
         build(Path(folder), version, versions, site)
 
 

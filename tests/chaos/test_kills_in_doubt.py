@@ -17,9 +17,12 @@ def old(subject: Subject) -> Iterator[str]:
     """The generation that was live before a restore died in doubt."""
     with reader_of(subject.project):
         begin = "claimed promote"
-        moments = subject.succeed_restore(other(subject.generation()), counting_from=begin).moments
-        (exchange,) = [n for n, what in enumerate(moments) if "RENAME TABLE" in what]
         old = subject.generation()
+        for generation in (other(old), old):  # afterwards each counter is as far as it gets
+            subject.succeed_restore(generation)
+        moments = subject.succeed_restore(other(old), counting_from=begin).moments
+        subject.succeed_restore(old)
+        (exchange,) = [n for n, what in enumerate(moments) if "RENAME TABLE" in what]
         at = moments.index("commit", exchange)
         assert subject.restore(other(old), counting_from=begin, at=at).code == KILLED
         assert subject.state().rows == subject.states[other(old)].rows

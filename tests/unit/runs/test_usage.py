@@ -18,7 +18,7 @@ from tests.services import Project, as_default_database
 from tests.unit.runs.test_commands import run_command
 
 OWN = sorted(name for name, app in get_commands().items() if app == "backup_tasks")
-WITHOUT_A_DATABASE = {"list_packages", "verify_package"}
+WITHOUT_A_DATABASE = {"backup_status", "list_packages", "verify_package"}
 LIVE = {
     "adopt_installation": ("0" * 16,),
     "adopt_storage": ("default",),
@@ -37,7 +37,6 @@ LIVE = {
 }
 DRY: list[tuple[str, ...]] = [
     ("system_reinit", "--dry-run"),
-    ("restore_from_package", "--dry-run"),  # with a name it needs no database
     ("prune_packages", "--dry-run"),
 ]
 PLAIN = {"name": "x", "run": "x", "package": "x", "installation": "x"}
@@ -139,6 +138,13 @@ def test_a_mistyped_path_of_sqlite_is_refused_and_nothing_is_made_there(
     assert "migrate" in err
     assert json.loads(out)["errors"][0]["kind"] == "Misconfigured"
     assert sorted(nowhere.parent.iterdir()) == before
+
+
+def test_what_needs_no_database_makes_none_there(nowhere: Path) -> None:
+    run_command("restore_from_package", "--dry-run")
+    run_command("backup_status")
+
+    assert not nowhere.exists()
 
 
 def test_every_other_command_works_on_the_database() -> None:
