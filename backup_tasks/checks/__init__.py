@@ -1,4 +1,4 @@
-"""System checks: what is wrong with a project's settings, said before a backup or a restore is.
+"""System checks: they report what is wrong with a project's settings before it is backed up.
 
 E001  settings.BACKUP can't be read
 E002  a setting has a value of the wrong kind

@@ -13,7 +13,7 @@ from backup_tasks.rows.scope import CONTROL_APPS, label
 
 
 def installed_models() -> list[Model]:
-    """Return all models, those that others stand for included."""
+    """Return all models, also those that a swappable setting replaces by others."""
     return apps.get_models(include_auto_created=True, include_swapped=True)
 
 

@@ -36,7 +36,7 @@ _OTHERS = stat.S_IROTH | stat.S_IWOTH
 
 @with_sound_settings
 def check_folders(settings: BackupSettings) -> Iterator[CheckMessage]:
-    """E003, E004."""
+    """E003, E004: folders that lie within one another, storages that do not exist."""
     for alias in settings.file_storages:
         if alias not in django_settings.STORAGES:
             hint = f"STORAGES has: {', '.join(django_settings.STORAGES)}."
@@ -68,7 +68,7 @@ def check_undo_files(settings: BackupSettings) -> Iterator[CheckMessage]:
 
 @with_sound_settings
 def check_perishable(settings: BackupSettings) -> Iterator[CheckMessage]:
-    """W007."""
+    """W007: folders among installed code."""
     if all(alias in django_settings.STORAGES for alias in settings.file_storages):
         for problem in perishable():
             hint = "Name a folder of its own for it, outside of the virtual environment."
@@ -77,7 +77,7 @@ def check_perishable(settings: BackupSettings) -> Iterator[CheckMessage]:
 
 @with_sound_settings
 def check_engine(settings: BackupSettings) -> Iterator[CheckMessage]:
-    """E008."""
+    """E008: databases that are not supported."""
     try:
         engine_class(settings.database)
     except Misconfigured as error:
@@ -140,7 +140,7 @@ def _is_readable(path: str | Path) -> bool:
 
 @with_sound_settings
 def check_file_fields(settings: BackupSettings) -> Iterator[CheckMessage]:
-    """W003."""
+    """W003: file fields whose storage is not backed up."""
     for model in backed_up(settings):
         for field in model._meta.local_fields:
             if isinstance(field, models.FileField) and alias_and_folder(field.storage) is None:
@@ -201,7 +201,7 @@ def check_staging(databases: Sequence[str] | None = None, **_: Any) -> list[Chec
 
 @with_sound_settings
 def check_memory(settings: BackupSettings) -> Iterator[CheckMessage]:
-    """W006."""
+    """W006: storages that keep a whole file in memory."""
     for alias in dict.fromkeys([*settings.file_storages, *settings.stores]):
         if alias in django_settings.STORAGES and not getattr(
             storages[alias], "max_memory_size", True

@@ -23,7 +23,7 @@ _NAMED = 3
 
 @with_sound_settings
 def check_names(settings: BackupSettings) -> Iterator[CheckMessage]:
-    """E005, E006."""
+    """E005, E006: names of models, fields and apps that do not exist."""
     installed = {label(model): model for model in installed_models()}
     for name, key in settings.natural_keys.items():
         model = installed.get(name.lower())
@@ -58,7 +58,7 @@ def check_names(settings: BackupSettings) -> Iterator[CheckMessage]:
 
 @with_sound_settings
 def check_hooks(settings: BackupSettings) -> Iterator[CheckMessage]:
-    """E007."""
+    """E007: functions that can't be imported or called."""
     named = [("SEED", settings.seed)] if settings.seed else []
     for key, path in [*named, *(("CHECKS", path) for path in settings.checks)]:
         try:
@@ -75,7 +75,7 @@ def check_hooks(settings: BackupSettings) -> Iterator[CheckMessage]:
 
 @with_sound_settings
 def check_other_databases(settings: BackupSettings) -> Iterator[CheckMessage]:
-    """W004."""
+    """W004: models in a database that is not backed up."""
     elsewhere = [
         model._meta.label
         for model in candidates(settings)

@@ -36,7 +36,7 @@ Check = Callable[..., list[CheckMessage]]
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """E001, E002."""
+    """E001, E002: settings that can't be read, or have a value of the wrong kind."""
     try:
         settings = backup_settings()
     except Misconfigured as error:

@@ -17,13 +17,13 @@ from backup_tasks.package.streams import CHUNK, Reader
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
-"""What stands behind the last member."""
+"""Two blocks of zeros follow the last member."""
 
 _ENCODING, _ERRORS = "utf-8", "surrogateescape"
 _EXTENDED_LIMIT = 1 << 20
 _LENGTH_DIGITS = 8
 _EXTENDED_KEYS = {b"path", b"size", b"hdrcharset"} | {
-    # Who packed it and when, which other programs write and nobody here believes.
+    # Owners and times, as other programs write them. They are read over.
     *(b"mtime", b"atime", b"ctime", b"uid", b"gid", b"uname", b"gname", b"comment"),
 }
 _PADDING_LIMIT = 1 << 20
@@ -68,7 +68,7 @@ class TarStream:
         self._last = "the start of the archive"
 
     def next(self) -> Member | None:
-        """Return the next member, or None at the end, behind which nothing but padding may be."""
+        """Return the next member, or None at the end. Only padding may follow the end."""
         block = self._block()
         if block == bytes(BLOCK):
             self._expect_end()

@@ -82,7 +82,7 @@ class Guard:
 
     @contextmanager
     def transaction(self, *arguments: Any, **options: Any) -> Iterator[Any]:
-        """In place of the driver's own: asked before it commits, too."""
+        """Replace the driver's method: the transaction is checked before it commits."""
         if self._is_idle():
             self._transaction_id = None
         with self._transaction(*arguments, **options) as transaction:
@@ -90,7 +90,7 @@ class Guard:
             self.check_before_commit()
 
     def commit(self) -> None:
-        """In place of the driver's own."""
+        """Replace the driver's method: the transaction is checked first."""
         try:
             self.check_before_commit()
         except BackupError:
@@ -100,7 +100,7 @@ class Guard:
         self._transaction_id = None
 
     def rollback(self) -> None:
-        """In place of the driver's own: sequences stay where they are, so they are noted."""
+        """Replace the driver's method: used sequences are noted, as no rollback resets them."""
         if self._raw.info.transaction_status.name == "INTRANS":
             with suppress(Error), self._errors, self._cursor(self._raw) as cursor:
                 changes = outside_staging.relations(cursor, self._expected.schema, None)
