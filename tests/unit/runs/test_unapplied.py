@@ -11,7 +11,6 @@ COMMANDS = [
     ("create_backup",),
     ("backup_cycle",),
     ("restore_from_package", "x.tar.zst", "--confirm"),
-    ("restore_from_package", "--dry-run"),
     ("restore_from_package", "x.tar.zst", "--dry-run", "--mode", "merge"),
     ("system_reinit", "--confirm"),
     ("system_reinit", "--dry-run"),
@@ -40,6 +39,21 @@ def test_a_column_that_live_lacks_is_told_with_its_migration_before_anything_beg
         assert migration in err
         assert "manage.py migrate" in err
     assert not Run.objects.exists()
+
+
+def test_a_dry_run_of_a_restore_shows_the_newest_package_and_tells_it_then(
+    on_project: Project,
+) -> None:
+    assert run_command("create_backup")[0] == 0
+    migration = unapply("ALTER TABLE users_department DROP COLUMN name")
+
+    code, out, err = run_command("restore_from_package", "--dry-run")
+
+    assert code == 2
+    assert "users.department" in out
+    assert "users_department.name" in err
+    assert migration in err
+    assert "manage.py migrate" in err
 
 
 @pytest.mark.parametrize("command", [("system_reinit", "--dry-run")])
