@@ -8,9 +8,9 @@ from django.test import Client
 from django.urls import reverse
 
 from backup_tasks.models import Package, PackagePin
+from tests.integration.standing.conftest import damage, fails, prune
 from tests.services import Project
 from tests.unit.admin.conftest import SignedIn, run_here
-from tests.unit.standing.conftest import damage, fails, prune
 
 Read = Callable[..., str]
 

@@ -18,8 +18,8 @@ from backup_tasks.status.conditions import judge
 from backup_tasks.status.facts import Facts
 from backup_tasks.status.light import Light
 from backup_tasks.storage import last_good
+from tests.integration.standing.conftest import damage, fails, put, run_here
 from tests.services import Project
-from tests.unit.standing.conftest import damage, fails, put, run_here
 
 pytestmark = pytest.mark.usefixtures("on_project")
 

@@ -15,8 +15,8 @@ from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.package.signature import generate_key
 from backup_tasks.package.standing import Pin, Standing, Verdict, standing_name
 from backup_tasks.storage import expiry, verdicts
+from tests.integration.standing.conftest import Change, fails, known, run_here, sidecar_of
 from tests.services import Project
-from tests.unit.standing.conftest import Change, fails, known, run_here, sidecar_of
 
 NOW = dt.datetime.now(dt.UTC)
 THREE = {"daily": 0, "weekly": 0, "monthly": 0, "minimum": 3, "share": 1}

@@ -3,8 +3,8 @@
 import pytest
 
 from backup_tasks.storage import verdicts
+from tests.integration.standing.conftest import damage, fails, known, prune, run_here
 from tests.services import EVERY_ENGINE, Project
-from tests.unit.standing.conftest import damage, fails, known, prune, run_here
 
 
 @pytest.fixture(params=EVERY_ENGINE)

@@ -9,8 +9,16 @@ from backup_tasks.models import Package, PackagePin, PackageVerdict, Run
 from backup_tasks.package.signature import generate_key
 from backup_tasks.package.standing import standing_name
 from backup_tasks.storage import last_good, verdicts
+from tests.integration.standing.conftest import (
+    Change,
+    damage,
+    fails,
+    known,
+    put,
+    run_here,
+    sidecar_of,
+)
 from tests.services import Project
-from tests.unit.standing.conftest import Change, damage, fails, known, put, run_here, sidecar_of
 
 
 @pytest.fixture

@@ -8,9 +8,7 @@ import pytest
 from backup_tasks.models import Package, Run
 from backup_tasks.runs import chains
 from backup_tasks.storage import expiry, installation, verdicts
-from tests.services import Project
-from tests.unit.runs.test_commands import run_command
-from tests.unit.standing.conftest import (
+from tests.integration.standing.conftest import (
     Change,
     damage,
     fails,
@@ -20,6 +18,8 @@ from tests.unit.standing.conftest import (
     run_here,
     sidecar_of,
 )
+from tests.services import Project
+from tests.unit.runs.test_commands import run_command
 
 NOW = datetime.now(UTC)
 ONE = {"daily": 1, "weekly": 0, "monthly": 0, "minimum": 0, "share": 1}

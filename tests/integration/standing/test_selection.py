@@ -10,9 +10,9 @@ from django.db import connection
 from backup_tasks.errors import PackageNotFound
 from backup_tasks.models import Installation, Run
 from backup_tasks.storage import catalogue, installation, last_good
+from tests.integration.standing.conftest import Change, damage, fails, put, run_here
 from tests.services import Project
 from tests.unit.runs.test_commands import run_command
-from tests.unit.standing.conftest import Change, damage, fails, put, run_here
 
 NOW = datetime.now(UTC)
 LATER = NOW + timedelta(minutes=5)
