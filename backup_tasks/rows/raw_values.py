@@ -94,7 +94,7 @@ class RowDecoder:
                 return stored
             if self._is_portable:
                 if self._holds_bytes and self._vendor == "postgresql":
-                    return bytes.fromhex(stored.removeprefix("\\x"))
+                    return bytes.fromhex(str(stored).removeprefix("\\x"))
                 return stored
             if encoded is None:
                 raise ValueError(f"{self._name} has {stored!r}, which only {self._vendor} holds")

@@ -71,9 +71,14 @@ def as_raw(value: Any) -> Any:
 
 
 def of_raw(raw: Any) -> Any:
-    """Return the stored value that `as_raw` was given."""
+    """Return the stored value that `as_raw` was given. Raises ValueError, TypeError or KeyError
+    for what `as_raw` never returns."""
     if isinstance(raw, dict):
-        return base64.b64decode(raw["blob"]) if "blob" in raw else float(raw["real"])
+        if "blob" in raw:
+            return base64.b64decode(raw["blob"], validate=True)
+        return float(raw["real"])
+    if not isinstance(raw, str | int | float):
+        raise TypeError(f"{raw!r} is no stored value")
     return raw
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.apps import apps
-from django.db.models import Max
+from django.db.models import Max, Q
 from django.utils import timezone
 
 from backup_tasks import moments
@@ -71,23 +71,13 @@ def _ended(points: Sequence[RecoveryPoint]) -> dict[str, Any]:
             failed[kind] = at
     cancelled = last.get((Run.Kind.BACKUP, Run.State.CANCELLED))
     skipped = bool(cancelled and (good is None or cancelled > good))
-    if not failed and not skipped:
-        return {"ended": [], "skipped": []}
-    runs = Run.objects.filter(state__in=(Run.State.FAILED, Run.State.CANCELLED), kind__in=KINDS)
-    newest = list(runs.order_by("-finished_at").defer("report")[:_LIMIT])
+    runs = Run.objects.filter(kind__in=KINDS).order_by("-finished_at").defer("report")
+    ended = runs.filter(state=Run.State.FAILED, finished_at__in=failed.values()) if failed else ()
+    since = Q() if good is None else Q(finished_at__gt=good)
+    cancelled_runs = runs.filter(since, state=Run.State.CANCELLED, trigger="schedule")
     return {
-        "ended": [
-            _as_ended(run)
-            for run in newest
-            if run.state == Run.State.FAILED and failed.get(run.kind) == run.finished_at
-        ],
-        "skipped": [
-            _as_ended(run)
-            for run in newest
-            if run.state == Run.State.CANCELLED
-            and run.trigger == "schedule"
-            and (good is None or (run.finished_at and run.finished_at > good))
-        ],
+        "ended": [_as_ended(run) for run in ended if failed.get(run.kind) == run.finished_at],
+        "skipped": [_as_ended(run) for run in (cancelled_runs[:_LIMIT] if skipped else ())],
     }
 
 

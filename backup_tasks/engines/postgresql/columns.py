@@ -68,10 +68,10 @@ def advance_sequence(
         (sequence,) = cursor.fetchone()
         if sequence:
             cursor.execute(
-                f"SELECT setval('{sequence}', greatest(t.highest, %s)) FROM {sequence} s,"
+                f"SELECT setval(%s, greatest(t.highest, %s)) FROM {sequence} s,"
                 f" (SELECT max({quoted(column)}) AS highest FROM {qualified(schema, table)}) t"
                 " WHERE greatest(t.highest, %s) >= s.last_value",
-                [given, given],
+                [sequence, given, given],
             )
 
 

@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import ProgrammingError
-
 from backup_tasks.engines.base import quoted
-from backup_tasks.errors import DoesNotFit
+from backup_tasks.engines.postgresql.views import create_over_new_tables
 
 
 def find(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
@@ -35,11 +33,4 @@ def replace(cursor: Any, definitions: Sequence[str]) -> None:
     """Create the functions again over the tables that have the names now. Owner, grants, comment
     and what depends on them stay. Raises DoesNotFit if one can't be created."""
     for definition in definitions:
-        try:
-            cursor.execute(definition)
-        except ProgrammingError as error:
-            raise DoesNotFit(
-                f"a function can't be made over the new tables: {error}",
-                obj=definition.splitlines()[0],
-                hint="Live data was not touched. Drop it, run this again, and create it anew.",
-            ) from error
+        create_over_new_tables(cursor, definition, definition.splitlines()[0])

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from django.db import ProgrammingError
-
 from backup_tasks.engines.base import qualified, quoted
 from backup_tasks.engines.postgresql import privileges
+from backup_tasks.engines.postgresql.views import create_over_new_tables
 from backup_tasks.errors import DoesNotFit
 
 _MAX_EXAMPLES = 5
@@ -147,14 +146,7 @@ def _make_statistics(cursor: Any, live: str, definitions: Mapping[str, str]) -> 
             [name, quoted(live)],
         )
         if cursor.fetchone() is None:
-            try:
-                cursor.execute(definition)
-            except ProgrammingError as error:
-                raise DoesNotFit(
-                    f"the extended statistics can't be made over the new tables: {error}",
-                    obj=f"statistics object {name}",
-                    hint="Live data was not touched. Drop it, run this again, and create it anew.",
-                ) from error
+            create_over_new_tables(cursor, definition, f"statistics object {name}")
 
 
 def _take_over(cursor: Any, other: SchemaObject, each: SchemaObject) -> None:

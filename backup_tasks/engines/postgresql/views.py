@@ -90,7 +90,8 @@ def build_materialized(
         create = f"CREATE MATERIALIZED VIEW {name} USING {quoted(view.method)}{_with_options(view)}"
         cursor.execute("SELECT set_config('search_path', %s, true)", [path])
         with table_definitions.looking_in(cursor, schema):
-            _create(cursor, view, create + f" AS {view.definition.rstrip('; ')}{filled}")
+            create += f" AS {view.definition.rstrip('; ')}{filled}"
+            create_over_new_tables(cursor, create, f"view {view.qualified_name}")
         table_definitions.forget_default_privileges(cursor, schema, [view.name])
         table_definitions.complete(cursor, live, schema, [view.name])
 
@@ -101,19 +102,23 @@ def replace(cursor: Any, views: Sequence[View]) -> None:
     for view in views:
         if not view.materialized:
             statement = f"CREATE OR REPLACE VIEW {view.qualified_name}{_with_options(view)}"
-            _create(cursor, view, f"{statement} AS {view.definition}")
+            create_over_new_tables(
+                cursor, f"{statement} AS {view.definition}", f"view {view.qualified_name}"
+            )
 
 
 def _with_options(view: View) -> str:
     return f" WITH ({view.options})" if view.options else ""
 
 
-def _create(cursor: Any, view: View, statement: str) -> None:
+def create_over_new_tables(cursor: Any, statement: str, obj: str) -> None:
+    """Execute the statement that makes `obj` over tables that replace live's. Raises DoesNotFit if
+    they are not such that it can be made."""
     try:
         cursor.execute(statement)
     except ProgrammingError as error:
         raise DoesNotFit(
-            f"the view can't be made over the new tables: {error}",
-            obj=f"view {view.qualified_name}",
-            hint="Drop it, run this again, and create it anew.",
+            f"it can't be made over the new tables: {error}",
+            obj=obj,
+            hint="Live data was not touched. Drop it, run this again, and create it anew.",
         ) from error

@@ -317,3 +317,20 @@ def test_a_stored_value_that_another_kind_of_database_lacks_is_refused_by_its_fi
 
     with pytest.raises(LoadFailed, match="day has '0000-00-00', which only another holds"):
         codec.decode(json.dumps(data).encode())
+
+
+@pytest.mark.parametrize(
+    "raw", [None, [1], {}, {"blob": 5}, {"blob": "%%%"}, {"real": [1]}, {"text": "x"}]
+)
+@pytest.mark.parametrize("vendor", ["this", "postgresql", "sqlite"])
+def test_what_no_dump_writes_as_a_stored_value_is_refused(
+    unkind: type[models.Model], raw: Any, vendor: str
+) -> None:
+    insert(unkind, secret="fgberq", empty="", zipped=b"\x00\xff", words="a,b")
+    theirs = LineFormat(number=2, vendor=connection.vendor if vendor == "this" else vendor, zone="")
+    codec = RowCodec(unkind, {unkind: Identity()}, connection, line_format=theirs)
+    data = json.loads(dumped(unkind)[0][0])
+    data["_raw"]["zipped"] = raw
+
+    with pytest.raises(LoadFailed):
+        codec.decode(json.dumps(data).encode())

@@ -103,6 +103,28 @@ def test_a_failed_run_is_a_reason_until_one_of_its_kind_succeeds(on_project: Pro
     assert reasons() == []
 
 
+def test_a_failure_is_a_reason_however_many_runs_were_cancelled_since(
+    on_project: Project,
+) -> None:
+    run_here("backup")
+    run_here("drill")
+    failed = fails("drill", package="nowhere.tar.zst")
+    Run.objects.bulk_create(
+        Run(
+            id=f"backup-{number}",
+            kind="backup",
+            state=Run.State.CANCELLED,
+            trigger="admin",
+            created_at=moments.now(),
+            finished_at=moments.now(),
+        )
+        for number in range(150)
+    )
+
+    assert reasons() == ["run_failed"]
+    assert [each.run for each in gather.of_stores().ended] == [failed.pk]
+
+
 def test_a_proof_clears_the_failures_before_it(on_project: Project) -> None:
     fails("verify", package="nowhere.tar.zst")
     run_here("backup")
