@@ -106,13 +106,17 @@ def awkward_models() -> "list[type[models.Model]]":
     ]
 
 
-def transfer_rows(source: Project, target: Project, folder: Path) -> Transfer:
-    """Back up the source into a package and restore that into the target."""
-    package = folder / "zoo.tar.zst"
+def transfer_rows(
+    source: Project, target: Project, folder: Path, *, kept: Path | None = None
+) -> Transfer:
+    """Back up the source into a package and restore that into the target. `kept`: restore that one,
+    which was made of the same rows long ago."""
+    package = kept or folder / "zoo.tar.zst"
     with of_project(source), as_default_database(source):
         before = stored(awkward_models())
-        # The rows name files that nobody made: rows are what is looked at here.
-        run("backup", output=str(package), accept_missing_files=True)
+        if kept is None:
+            # The rows name files that nobody made: rows are what is looked at here.
+            run("backup", output=str(package), accept_missing_files=True)
     manifest = unpack(package, folder / "unpacked", identities=(), progress=lambda size: None)
     with of_project(target), as_default_database(target):
         restore = run("restore", package=str(package), safety=False)
