@@ -309,10 +309,25 @@ def _of_django(field: Any, connection: BaseDatabaseWrapper) -> ToJson:
         *column.get_db_converters(connection),
     ]
     encode = value_encoding.encoder(field)
+    parse = _parser(field, connection)
 
     def read(value: Any) -> Any:
+        value = parse(value) if parse else value
         for convert in converters:
             value = convert(value, column, connection)
         return value_encoding.json_value(encode(value) if encode and value is not None else value)
 
     return read
+
+
+def _parser(field: Any, connection: BaseDatabaseWrapper) -> ToJson | None:
+    """Return what makes of MariaDB's text of a date or time what its driver gives."""
+    if connection.vendor != "mysql":
+        return None
+    column_type = str(field.db_type(connection))
+    parsers: dict[str, ToJson] = {
+        "datetime": dt.datetime.fromisoformat,
+        "date": dt.date.fromisoformat,
+        "time": dt.time.fromisoformat,
+    }
+    return next((parse for name, parse in parsers.items() if column_type.startswith(name)), None)

@@ -7,7 +7,14 @@ from pytest_django import DjangoDbBlocker
 
 from edms.local.postgres import PostgresServer
 from tests.integration.rows.transfer import Transfer, transfer_rows
-from tests.services import ENGINES, EVERY_ENGINE, Project, Templates, as_default_database
+from tests.services import (
+    ENGINES,
+    EVERY_ENGINE,
+    MakeProject,
+    Project,
+    Templates,
+    as_default_database,
+)
 from tests.testapp.installed import installed
 from tests.testapp.tables import make_tables
 from tests.testapp.zoo import populate
@@ -101,3 +108,12 @@ def zoo(
     """The project with all the rows, this process working on its database; for reading."""
     with django_db_blocker.unblock(), as_default_database(zoos(engine)):
         yield zoos(engine)
+
+
+@pytest.fixture
+def empty_project(
+    engine: str, make_project: MakeProject, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
+    """This process works on a project without rows."""
+    with django_db_blocker.unblock(), as_default_database(make_project(engine)):
+        yield

@@ -4,24 +4,22 @@ import codecs
 import io
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from django.core import serializers
-from django.db import connection, models, transaction
+from django.db import connection, models
 from django.test.utils import isolate_apps
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pytest_django import DjangoDbBlocker
 
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import LoadFailed
 from backup_tasks.rows.codec import RowCodec
-from backup_tasks.rows.dump import Dumped, dump_model
 from backup_tasks.rows.line_format import LineFormat
 from backup_tasks.rows.natural_keys import Identity
-from tests.services import MakeProject, as_default_database
+from tests.integration.rows.tables import dumped, made
 from tests.testapp.unkind import unkind_model
 
 SECRET = "the combination is 1234"
@@ -53,27 +51,13 @@ def plain_model() -> type[models.Model]:
 
 
 @pytest.fixture
-def project(
-    engine: str, make_project: MakeProject, django_db_blocker: DjangoDbBlocker
-) -> Iterator[None]:
-    with django_db_blocker.unblock(), as_default_database(make_project(engine)):
-        yield
-
-
-@pytest.fixture
-def unkind(project: None) -> type[models.Model]:
+def unkind(empty_project: None) -> type[models.Model]:
     return made(unkind_model())
 
 
 @pytest.fixture
-def plain(project: None) -> type[models.Model]:
+def plain(empty_project: None) -> type[models.Model]:
     return made(plain_model())
-
-
-def made(model: type[models.Model]) -> type[models.Model]:
-    with connection.schema_editor() as editor:
-        editor.create_model(model)
-    return model
 
 
 def stored(model: type[models.Model]) -> list[Any]:
@@ -101,14 +85,6 @@ def insert(model: type[models.Model], **values: Any) -> None:
             f" ({', '.join(['%s'] * len(values))})",
             list(values.values()),
         )
-
-
-def dumped(model: type[models.Model], **options: Any) -> tuple[list[bytes], Dumped]:
-    target = io.BytesIO()
-    with transaction.atomic():
-        codec = RowCodec(model, {model: Identity()}, connection, **options)
-        figures = dump_model(codec, target, lambda rows: None)
-    return target.getvalue().splitlines(), figures
 
 
 def load(model: type[models.Model], lines: Sequence[bytes]) -> None:
@@ -150,6 +126,7 @@ def test_a_field_of_the_projects_own_travels_as_what_its_column_stores(
 
     assert SECRET not in json.dumps(first)
     assert first["fields"]["secret"] is None
+    assert first["fields"]["moment"] == "2026-11-22T22:33:55.000000+00:00"  # what the field reads
     assert first["_raw"]["secret"] == codecs.encode(SECRET, "rot13")
     assert second["fields"]["strict"] == "plain"
     assert "strict" not in second["_raw"]
@@ -257,7 +234,7 @@ def test_whatever_sqlite_stores_in_whatever_column_comes_back(
 
 
 @pytest.fixture
-def undeclared(project: None) -> type[models.Model]:
+def undeclared(empty_project: None) -> type[models.Model]:
     """The model's columns as they are declared, and columns without a type behind some fields."""
     model = plain_model()
     fields = model._meta.concrete_fields[1:]
