@@ -24,7 +24,7 @@ from tests.testapp.unkind import Encrypted, ToTheCent, ToTheSecond
 KEPT = Path(__file__).parent / "data"
 
 
-@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("route", [*ROUTES, "mariadb → mariadb"])
 def test_every_row_of_a_kept_package_comes_back(
     route: str,
     zoos: Callable[[str], Project],
