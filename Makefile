@@ -27,7 +27,7 @@ PRODUCTION := env DEBUG=0 ALLOWED_HOSTS=edms.example.org \
     DATABASE_URL=postgres://edms@db.example.org/edms REDIS_URL=redis://redis.example.org/0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test chaos fuzz third-party matrix bench dist docs check format lock compose-smoke clean
+.PHONY: help setup demo up logs test chaos fuzz third-party matrix bench dist docs check format lock compose-smoke clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -38,9 +38,9 @@ setup: $(STAMP) ## make .venv from the lock file
 # (a checkout, another branch and back) installs nothing.
 $(STAMP): requirements.lock
 	@cmp -s $< $@ || { rm -f $@ \
-	    && echo "Setting up $(VENV) with $$($(PYTHON) --version); this takes a minute." >&2 \
+	    && echo "Setting up $(VENV) with $$($(PYTHON) --version); this takes a minute or two." >&2 \
 	    && $(PYTHON) -m venv --clear $(VENV) \
-	    && $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r $<; }
+	    && $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $<; }
 	@cp $< $@
 
 # Another interpreter was asked for than the one that .venv has: make it anew.
@@ -57,6 +57,10 @@ demo: $(STAMP) ## documents 5 → 0 → 5: back up, reset and restore an EDMS th
 
 up: $(STAMP) ## web, worker, beat, Flower and Redis for a developer
 	@$(BIN)/python -m edms.local.up
+
+logs: ## what the programs of make up print, until Ctrl-C
+	@ls var/log/*.log >/dev/null 2>&1 || { echo "No logs yet: make up writes them." >&2; exit 1; }
+	@tail -n 20 -F var/log/*.log
 
 # Two files at a time where there are two processors; each process has servers of its own.
 test: $(STAMP) ## the whole suite, on SQLite, PostgreSQL, MariaDB and Redis

@@ -49,6 +49,17 @@ class Child:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(f"    {line}" for line in lines[-LOG_LINES:])
 
+    def activity(self) -> tuple[int, int]:
+        """The bytes of its log and the tenths of a second of processor time that it has used (on
+        Linux): what grows while it does something."""
+        try:
+            # What comes before the last ")" is the program's name, which may hold anything.
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return self.log.stat().st_size, 0
+        ticks = int(fields[11]) + int(fields[12])
+        return self.log.stat().st_size, 10 * ticks // os.sysconf("SC_CLK_TCK")
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Ask the process to end, then kill what is left of its group."""
         if self.process.poll() is None:
@@ -170,14 +181,21 @@ def wait_until(
 ) -> None:
     """Return when `ready()` is true.
 
-    Raises ServiceUnavailable if `child` ends first or `timeout` seconds pass; both show its log.
+    Raises ServiceUnavailable if `child` ends first, or if `timeout` seconds pass in which it
+    neither printed nor worked, or ten times as many in all; each shows its log. So a slow machine
+    is waited for as long as something happens.
     """
-    deadline = time.monotonic() + timeout
+    began = last_change = time.monotonic()
+    seen = child.activity()
     while not ready():
         child.check()
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if (activity := child.activity()) != seen:
+            seen, last_change = activity, now
+        if now - last_change > timeout or now - began > 10 * timeout:
             raise ServiceUnavailable(
-                f"{what}: not within {timeout:.0f} s. The end of {child.log}:\n{child.tail()}"
+                f"{what}: not within {now - began:.0f} s, of which nothing happened in the last "
+                f"{now - last_change:.0f}. The end of {child.log}:\n{child.tail()}"
             )
         time.sleep(pause)
 

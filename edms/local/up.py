@@ -1,18 +1,21 @@
 """`make up`: the whole EDMS for a developer, from the Procfile, on this machine.
 
-Starts Redis (unless REDIS_URL names one), migrates, adds the demonstration data, starts every
-process of the Procfile and shows what they print until Ctrl-C. What the environment configures
-(DATABASE_URL, …) holds; what it leaves out is below `var/`.
+Starts Redis (unless REDIS_URL names one), migrates, adds the demonstration data, gives `admin` a
+new password, starts every process of the Procfile, and says how to sign in. What they print is in
+files (`make logs` shows it), so that the addresses and the password stay on the screen until
+Ctrl-C. What the environment configures (DATABASE_URL, …) holds; what it leaves out is below `var/`.
 """
 
 import os
+import secrets
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from edms import environment
+from edms.demo import PASSWORD as DEMO_PASSWORD
 from edms.local.errors import ServiceUnavailable
 from edms.local.instance import ROOT
 from edms.local.ports import is_listening
@@ -55,9 +58,10 @@ def _up(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         redis_url = stack.enter_context(redis_server(folder / "redis"))
-        env = _environment(redis_url, ports)
-        login = _prepare(env)
-        followed = []
+        password = environment.secret("EDMS_ADMIN_PASSWORD") or secrets.token_urlsafe(9)
+        env = _environment(redis_url, ports, password)
+        _prepare(env)
+        children = []
         for name, command in read_procfile(ROOT / "Procfile").items():
             child = start(
                 name,
@@ -67,33 +71,35 @@ def _up(folder: Path) -> None:
                 cwd=ROOT,
             )
             stack.callback(child.stop)
-            followed.append(Followed(child=child))
+            children.append(child)
         for name, port in (("web", ports["WEB_PORT"]), ("flower", ports["FLOWER_PORT"])):
-            _wait_for(name, port, followed)
-        _welcome(ports, redis_url, login, folder)
-        _show(followed)
+            _wait_for(name, port, children)
+        print(_welcome(ports, redis_url, password, folder), flush=True)
+        _watch(children)
 
 
-def _environment(redis_url: str, ports: dict[str, int]) -> dict[str, str]:
+def _environment(redis_url: str, ports: dict[str, int], password: str) -> dict[str, str]:
     programs = Path(sys.executable).parent
     return {
         "FLOWER_URL": f"http://127.0.0.1:{ports['FLOWER_PORT']}",
         **os.environ,
         **{name: str(port) for name, port in ports.items()},
         "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)]),
+        # A reset makes admin anew, with this password, too.
+        "EDMS_ADMIN_PASSWORD": password,
+        "EDMS_ADMIN_PASSWORD_FILE": "",
         "PYTHONUNBUFFERED": "1",
         "REDIS_URL": redis_url,
     }
 
 
-def _prepare(env: dict[str, str]) -> str:
-    """Migrate and seed; return what the seeding says about signing in."""
+def _prepare(env: dict[str, str]) -> None:
+    """Migrate and seed, and give `admin` the password of the environment."""
     print("Preparing the database …", flush=True)
-    for command in (("migrate", "--no-input", "--verbosity", "0"), ("seed_demo",)):
+    for command in (("migrate", "--no-input", "--verbosity", "0"), ("seed_demo", "--admin")):
         done = run([sys.executable, "manage.py", *command], cwd=ROOT, env=env)
         if done.returncode != 0:
             raise ServiceUnavailable(f"manage.py {command[0]} failed:\n{done.stderr}")
-    return done.stdout.splitlines()[-1]
 
 
 def _new_log(folder: Path, name: str) -> Path:
@@ -102,46 +108,36 @@ def _new_log(folder: Path, name: str) -> Path:
     return log
 
 
-def _wait_for(name: str, port: int, followed: Sequence["Followed"]) -> None:
-    child = next((each.child for each in followed if each.child.name == name), None)
+def _wait_for(name: str, port: int, children: Sequence[Child]) -> None:
+    child = next((each for each in children if each.name == name), None)
     if child is not None:
         wait_until(lambda: is_listening(port), child=child, what=f"{name} listens on {port}")
 
 
-def _welcome(ports: dict[str, int], redis_url: str, login: str, folder: Path) -> None:
+def _welcome(ports: dict[str, int], redis_url: str, password: str, folder: Path) -> str:
     web = f"http://127.0.0.1:{ports['WEB_PORT']}"
-    print(
-        f"\n  EDMS    {web}/\n  admin   {web}/admin/\n"
-        f"  Flower  http://127.0.0.1:{ports['FLOWER_PORT']}/\n  Redis   {redis_url}\n"
-        f"  {login}\n  Ctrl-C stops everything; logs stay in {folder / 'log'}\n",
-        flush=True,
-    )
+    return f"""
+  EDMS    {web}/
+  Backup  {web}/admin/backup_tasks/
+  Flower  http://127.0.0.1:{ports["FLOWER_PORT"]}/
+  Redis   {redis_url}
+
+  Sign in as
+    admin   {password}   sees everything, and runs backups and restores; new at each start
+    ada     {DEMO_PASSWORD}   writes documents
+    ben     {DEMO_PASSWORD}   reviews them
+    cleo    {DEMO_PASSWORD}   approves them
+    dan     {DEMO_PASSWORD}   publishes and retires them
+
+  Ctrl-C stops everything. What the programs print is in {folder / "log"}; make logs shows it.
+"""
 
 
-@dataclass(kw_only=True)
-class Followed:
-    """A process, and how much of its log has been shown."""
-
-    child: Child
-    shown: int = field(default=0)
-
-    def new_lines(self) -> list[str]:
-        """The whole lines that its log has got since the last call."""
-        with self.child.log.open("rb") as log:
-            log.seek(self.shown)
-            whole, newline, _ = log.read().rpartition(b"\n")
-        self.shown += len(whole) + len(newline)
-        return whole.decode("utf-8", "replace").splitlines() if newline else []
-
-
-def _show(followed: Sequence[Followed]) -> None:
-    """Print what the processes print. Raises ServiceUnavailable when one of them ends."""
-    width = max(len(each.child.name) for each in followed)
+def _watch(children: Sequence[Child]) -> None:
+    """Raise ServiceUnavailable when one of the processes ends."""
     while True:
-        for each in followed:
-            for line in each.new_lines():
-                print(f"{each.child.name:<{width}} | {line}", flush=True)
-            each.child.check()
+        for child in children:
+            child.check()
         time.sleep(0.2)
 
 

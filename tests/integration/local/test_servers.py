@@ -173,6 +173,38 @@ def test_a_program_that_ends_by_itself_is_reported_with_what_it_said(tmp_path: P
         processes.wait_until(lambda: False, child=child, what="an answer", timeout=30)
 
 
+QUIET, PRINTING, WORKING = (
+    "import time; time.sleep(60)",
+    "import time\nwhile True: print('.', flush=True); time.sleep(0.05)",
+    "while True: pass",
+)
+
+
+@pytest.mark.parametrize("program", [QUIET, PRINTING, WORKING], ids=["quiet", "prints", "works"])
+def test_a_program_is_waited_for_as_long_as_something_happens(tmp_path: Path, program: str) -> None:
+    child = processes.start("it", [sys.executable, "-c", program], log=tmp_path / "it.log")
+    asked = iter(range(60))
+    try:
+        if program is QUIET:
+            with pytest.raises(ServiceUnavailable, match="an answer: not within"):
+                processes.wait_until(lambda: False, child=child, what="an answer", timeout=0.5)
+        else:  # 60 questions take three times the limit
+            processes.wait_until(
+                lambda: next(asked) == 59, child=child, what="an answer", timeout=1
+            )
+    finally:
+        child.stop(signal.SIGKILL)
+
+
+def test_a_program_that_works_without_end_is_given_up_in_the_end(tmp_path: Path) -> None:
+    child = processes.start("it", [sys.executable, "-c", PRINTING], log=tmp_path / "it.log")
+    try:
+        with pytest.raises(ServiceUnavailable, match="an answer: not within"):
+            processes.wait_until(lambda: False, child=child, what="an answer", timeout=0.2)
+    finally:
+        child.stop(signal.SIGKILL)
+
+
 def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ServiceUnavailable, match=r"the oracle can't be started: .*no-such-program"):
         processes.start("the oracle", ["no-such-program"], log=tmp_path / "oracle.log")
