@@ -12,7 +12,7 @@ E009  a folder of UNDO_FILES can't have the run folders of its storage
 W001  a key file is missing, or others can read it
 W002  SQLite is not in WAL mode (with `--database` only)
 W003  a file field keeps its files in a storage that is not backed up
-W004  models are kept in a database that is not backed up
+W004  a database of the project is not backed up
 W005  NATURAL_KEYS names a model that has natural_key_fields of its own
 W006  a storage keeps the whole of a file that is read in memory
 W007  packages, files or the workspace are among installed code

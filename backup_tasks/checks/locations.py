@@ -14,13 +14,13 @@ from django.core.checks import CheckMessage, Error, Info, Warning
 from django.core.files.storage import storages
 from django.db import DatabaseError, InterfaceError, connections, models
 
-from backup_tasks.checks.installed import backed_up
 from backup_tasks.checks.settings import check_settings, with_sound_settings
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import engine_class, engine_for
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError, KeyMissing, Misconfigured
 from backup_tasks.package import keys
+from backup_tasks.rows.installed import backed_up
 from backup_tasks.storage.file_storages import (
     UNDO_FILES_HINT,
     alias_and_folder,

@@ -6,15 +6,14 @@ import sys
 from argparse import ArgumentError, ArgumentParser
 from collections.abc import Iterator, Sequence
 
-from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Info, Warning
-from django.db import router
 from django.utils.module_loading import import_string
 
-from backup_tasks.checks.installed import backed_up, candidates, installed_models
 from backup_tasks.checks.settings import with_sound_settings
 from backup_tasks.conf import BackupSettings
 from backup_tasks.errors import Misconfigured
+from backup_tasks.rows.databases import lives_in, other_aliases
+from backup_tasks.rows.installed import backed_up, candidates, installed_models
 from backup_tasks.rows.natural_keys import identity_of
 from backup_tasks.rows.scope import label
 
@@ -75,20 +74,18 @@ def check_hooks(settings: BackupSettings) -> Iterator[CheckMessage]:
 
 @with_sound_settings
 def check_other_databases(settings: BackupSettings) -> Iterator[CheckMessage]:
-    """W004: models in a database that is not backed up."""
-    elsewhere = [
-        model._meta.label
-        for model in candidates(settings)
-        if not router.allow_migrate_model(settings.database, model)
-        and any(router.allow_migrate_model(alias, model) for alias in django_settings.DATABASES)
-    ]
-    if elsewhere:
-        yield Warning(
-            f"models in another database than {settings.database!r} are in no package: "
-            f"{', '.join(sorted(elsewhere))}",
-            hint="Back that database up by other means, then name the models in BACKUP['EXCLUDE'].",
-            id="backup_tasks.W004",
-        )
+    """W004: databases that are not backed up, and which models may have rows there."""
+    models = [*candidates(settings)]
+    for alias in other_aliases(settings.database):
+        if names := sorted(model._meta.label for model in models if lives_in(alias, model)):
+            yield Warning(
+                f"database {alias} is in no package, and models may have rows there: "
+                f"{_listed(names)}",
+                hint="Back it up by other means, then name its models in BACKUP['EXCLUDE']. Which "
+                "models have tables there, a router says (allow_migrate); that it is a replica, "
+                'TEST = {"MIRROR": …} in DATABASES.',
+                id="backup_tasks.W004",
+            )
 
 
 @with_sound_settings

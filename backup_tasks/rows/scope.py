@@ -8,12 +8,13 @@ from typing import cast
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.db import connections, router
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.conf import BackupSettings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import Misconfigured
+from backup_tasks.rows.databases import lives_in
 from backup_tasks.rows.missing_tables import refuse_rows_left_out, refuse_tables_elsewhere
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.query import Field
@@ -86,7 +87,7 @@ def _exclusion_reason(
         return "excluded by settings.BACKUP['EXCLUDE']"
     if not meta.managed:
         return "not managed by migrations (a view, or another program's table)"
-    if not router.allow_migrate_model(settings.database, model):
+    if not lives_in(settings.database, model):
         return f"kept in another database than {settings.database}"
     if meta.db_table not in tables:
         return NO_TABLE

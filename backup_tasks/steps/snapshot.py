@@ -14,7 +14,9 @@ from backup_tasks.engines import Engine, engine_for
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError, Misconfigured
 from backup_tasks.models import Run
+from backup_tasks.rows.databases import left_out
 from backup_tasks.rows.dump import count_rows
+from backup_tasks.rows.installed import candidates
 from backup_tasks.rows.scope import full_scope, label
 from backup_tasks.rows.selection import ModelFilter, Selection
 from backup_tasks.steps import Work
@@ -43,6 +45,8 @@ def snapshot(work: Work) -> dict[str, Any]:
             counts[label(model)] = count_rows(connections[settings.database], model._meta.db_table)
     storages = {tree.alias: sum(1 for _ in tree.names()) for tree in project_trees()}
     warnings = _restore_refusals(engine, [model._meta.db_table for model in models])
+    if work.kind in (Run.Kind.BACKUP, Run.Kind.CYCLE):
+        warnings += left_out(settings.database, [*candidates(settings)])
     if work.kind == Run.Kind.BACKUP:
         warnings += perishable()
     return {

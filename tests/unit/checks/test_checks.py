@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.conf import settings as django_settings
 from django.core.files.storage import FileSystemStorage
 from django.db import models
 from django.db.backends.sqlite3.base import DatabaseWrapper
@@ -264,34 +263,6 @@ def test_a_storage_that_reads_whole_files_into_memory_is_named(
 
 class OwnStorage(FileSystemStorage):
     """A project's own class of storage, with the same folder."""
-
-
-class Archived:
-    """Routes the audit trail to another database."""
-
-    def allow_migrate(self, db: str, app_label: str, **_: Any) -> bool | None:
-        return (db == "archive") == (app_label == "audit")
-
-
-@pytest.fixture
-def archive(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A project whose audit trail is in another database."""
-    entry = {"ENGINE": "django.db.backends.sqlite3"}
-    monkeypatch.setitem(django_settings.DATABASES, "archive", entry)
-    settings.DATABASE_ROUTERS = [f"{__name__}.Archived"]
-
-
-@pytest.mark.usefixtures("archive")
-def test_models_in_another_database_are_named(fired: Fired) -> None:
-    assert "audit.AuditEntry" in fired("W004").msg
-
-
-@pytest.mark.usefixtures("archive")
-def test_a_model_that_is_excluded_may_be_anywhere(settings: Settings) -> None:
-    excluded = settings.BACKUP["EXCLUDE"]
-    settings.BACKUP = {**settings.BACKUP, "EXCLUDE": [*excluded, "audit"]}
-
-    assert messages() == []
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from django.apps import apps
-from django.db import router
 
 from backup_tasks.conf import BackupSettings
+from backup_tasks.rows.databases import lives_in
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.scope import CONTROL_APPS, label
 
@@ -31,5 +31,5 @@ def candidates(settings: BackupSettings) -> Iterator[Model]:
 def backed_up(settings: BackupSettings) -> Iterator[Model]:
     """Yield the models whose tables are in the database that is backed up."""
     for model in candidates(settings):
-        if router.allow_migrate_model(settings.database, model):
+        if lives_in(settings.database, model):
             yield model
