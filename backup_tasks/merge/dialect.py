@@ -91,18 +91,21 @@ class Dialect:
     def key_text(self, field: Field, sql: str) -> str:
         """Return a primary key as text, as Django writes it into a generic key."""
         text = self.text(sql)
-        plain = value_encoding.plain_field(field)
-        if (
-            isinstance(plain, models.UUIDField)
-            and not self.connection.features.has_native_uuid_field
-        ):
+        if self._has_uuid_text(field):
             parts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
             return " || '-' || ".join(f"substr({text}, {at}, {size})" for at, size in parts)
         return text
 
     def as_type(self, field: Field, sql: str) -> str:
-        """Return the text as a value of the field's column."""
+        """Return the key, as `key_text` returns it, as a value of the field's column."""
+        if self._has_uuid_text(field):
+            sql = f"replace({sql}, '-', '')"
         return f"CAST({sql} AS {field.db_type(self.connection)})"
+
+    def _has_uuid_text(self, field: Field) -> bool:
+        plain = value_encoding.plain_field(field)
+        native = self.connection.features.has_native_uuid_field
+        return isinstance(plain, models.UUIDField) and not native
 
     def comparable(self, sql: str, *, null: bool) -> str:
         """Return an expression that compares with `=` although keys may be NULL, so that the

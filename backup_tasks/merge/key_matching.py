@@ -17,14 +17,14 @@ conflict    the kind of conflict, see `conflicts`
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, cast
 
 from django.contrib.contenttypes.models import ContentType
 
 from backup_tasks.errors import DoesNotFit
 from backup_tasks.merge.dialect import Dialect
-from backup_tasks.merge.mapped_models import MappedModel, target_of
-from backup_tasks.merge.translation import Translation, generic_keys
+from backup_tasks.merge.key_columns import MovedKeys, content_types_of, key_columns
+from backup_tasks.merge.mapped_models import MappedModel, end_of, target_of
+from backup_tasks.merge.translation import Translation
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.query import Field, key_query
 
@@ -32,15 +32,16 @@ from backup_tasks.rows.query import Field, key_query
 class KeyMatching:
     """Makes the mapping tables, one model after the other."""
 
-    def __init__(self, dialect: Dialect) -> None:
-        self._dialect = dialect
+    def __init__(self, dialect: Dialect, moved: MovedKeys) -> None:
+        self._dialect, self._moved = dialect, moved
         self._mapped: dict[Model, MappedModel] = {}
         """The models that are matched so far."""
 
     def match(self, mapped: MappedModel) -> None:
         """Make the table, and match rows by natural key. Raises DoesNotFit for a key that several
-        rows have."""
+        rows have, or that can't be compared."""
         dialect = self._dialect
+        self._refuse_unmatched_key_columns(mapped)
         package, live = self._keys_select(mapped, dialect.staging), self._keys_select(mapped, "")
         parts = range(len(mapped.keys) + len(mapped.values))
         on = " AND ".join(f"s.k{number} = l.k{number}" for number in parts)
@@ -60,8 +61,16 @@ class KeyMatching:
     def _keys_select(self, mapped: MappedModel, prefix: str) -> str:
         """Return the SELECT of the primary keys (pk0…) and the natural keys (k0…) of one side."""
         dialect = self._dialect
+        moving = {field.name: column for field, column in key_columns(mapped.model).items()}
         columns, source = key_query(mapped.model, mapped.values, dialect.connection, prefix)
         null = [_may_be_null(mapped.model, path) for path in mapped.values]
+        for number, path in enumerate(mapped.values):
+            if path in moving:
+                text = dialect.key_text(moving[path].field, columns[number])
+                if prefix and mapped.merged:
+                    new, join = self._moved.translated(moving[path], "t", f"k{number}")
+                    text, source = f"COALESCE({new}, {text})", source + join
+                columns[number] = text
         for number, field in enumerate(mapped.keys):
             stored = f"t.{dialect.quote(field.column)}"
             other = self._mapped.get(target_of(field))  # type: ignore[arg-type]  # it refers
@@ -78,6 +87,22 @@ class KeyMatching:
         ]
         own = [f"t.{dialect.quote(f.column)} AS pk{at}" for at, f in enumerate(mapped.pk)]
         return f"SELECT {', '.join([*own, *keys])} FROM {source}"
+
+    def _refuse_unmatched_key_columns(self, mapped: MappedModel) -> None:
+        """Raise DoesNotFit if the natural key has keys that can't be translated yet: those of
+        another model's key column, and those of rows whose own natural key leads back here."""
+        own = key_columns(mapped.model)
+        for path in mapped.values:
+            field = end_of(mapped.model, path)
+            refers = self._moved.targets(field)
+            if refers and not (field in own and self._moved.is_complete(field)):
+                names = ", ".join(sorted(other.label for other in refers))
+                raise DoesNotFit(
+                    f"its natural key has the column {path}, which holds primary keys of {names}; "
+                    "those are matched later",
+                    obj=mapped.label,
+                    hint="Name another natural key in NATURAL_KEYS.",
+                )
 
     def _refuse_ambiguous(self, mapped: MappedModel, side: str, columns: list[str]) -> None:
         listed = ", ".join(columns)
@@ -123,11 +148,14 @@ class KeyMatching:
 
     def _match_unique_values(self, mapped: MappedModel) -> None:
         dialect, mapping = self._dialect, self._dialect.staged(mapped.mapping)
-        rows = Translation(dialect, mapped, self._mapped)
+        rows = Translation(dialect, mapped, self._mapped, self._moved)
         undecided = "('unmatched', 'insert')" if mapped.has_auto_pk else "('unmatched')"
         own = mapped.columns("p")
         for fields in mapped.uniques():
-            if not all(not f.is_relation or target_of(f) in self._mapped for f in fields):
+            if not all(
+                self._moved.is_complete(f) and (not f.is_relation or target_of(f) in self._mapped)
+                for f in fields
+            ):
                 continue  # `conflicts.compare` finds these
             on = " AND ".join(f"x.{c} = l.{c}" for c in map(dialect.quote, _columns(fields)))
             found = ", ".join(
@@ -191,7 +219,7 @@ def _dangling_numbers(
 ) -> list[str]:
     """Return queries, with a column v, of the primary keys to which dangling references of live
     refer. A new row with such a key would become the target of the reference (T1, T12)."""
-    quote, meta = dialect.quote, mapped.model._meta
+    quote = dialect.quote
     (pk,) = map(quote, _columns(mapped.pk))
     found = []
     for other in every:
@@ -203,16 +231,20 @@ def _dangling_numbers(
             for field in other.written
             if target_of(field) is mapped.model and not getattr(field, "db_constraint", True)
         ]
-        for key in generic_keys(other.model):
-            kind, number = (
-                f"t.{quote(cast(Any, other.model._meta.get_field(name)).column)}"
-                for name in (key.ct_field, key.fk_field)
-            )
-            kinds = (
-                f" JOIN {quote(ContentType._meta.db_table)} c ON c.id = {kind}"
-                f" AND c.app_label = '{meta.app_label}' AND c.model = '{meta.model_name}'"
-            )
-            number = dialect.number(dialect.text(number))
+        for column in key_columns(other.model).values():
+            kinds = ""
+            if column.content_type is not None:
+                named = " OR ".join(
+                    f"(c.app_label = '{app_label}' AND c.model = '{name}')"
+                    for app_label, name in content_types_of(mapped.model)
+                )
+                kinds = (
+                    f" JOIN {quote(ContentType._meta.db_table)} c"
+                    f" ON c.id = t.{quote(column.content_type.column)} AND ({named})"
+                )
+            elif column.target is not mapped.model:
+                continue
+            number = dialect.number(dialect.text(f"t.{quote(column.field.column)}"))
             found.append(f"{rows}{kinds}{gone}".replace("{0}", number))
     return found
 

@@ -3,7 +3,7 @@ in."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -57,6 +57,15 @@ class MappedModel:
         return isinstance(self.model._meta.pk, models.AutoField)
 
     @property
+    def is_numbered(self) -> bool:
+        """Whether its primary keys are numbers that the database generates, here or in the table of
+        a parent."""
+        field = self.model._meta.pk
+        while field.is_relation:
+            field = cast(Any, field).target_field
+        return isinstance(field, models.AutoField)
+
+    @property
     def written(self) -> list[Field]:
         """The fields whose columns can be written: all but generated ones."""
         return [field for field in self.model._meta.local_concrete_fields if not field.generated]
@@ -91,6 +100,14 @@ def pk_fields(model: Model) -> tuple[Field, ...]:
     return (pk,)
 
 
+def end_of(model: Model, path: str) -> Field:
+    """Return the field at the end of a path."""
+    *through, last = path.split("__")
+    for name in through:
+        model = cast(Model, _column(model, name).related_model)
+    return _column(model, last)
+
+
 def _column(model: Model, name: str) -> Field:
     return cast(Field, model._meta.get_field(name))
 
@@ -106,30 +123,52 @@ def refers_by_pk(field: Field) -> bool:
     return bool(cast(Any, field).target_field.primary_key)
 
 
-def in_mapping_order(
+def mapped_models_of(
     merged: Sequence[Model], outside: Sequence[Model], identities: Identities
 ) -> list[MappedModel]:
-    """Return the models, each after those that its identity refers to. Identities have no cycles.
-
-    Otherwise models keep the order in which they were given.
-    """
-    found = {
-        model: _mapped_model(model, number, identities, merged=model in merged)
+    """Return the mapped models of a merge. `outside` are those that the merged ones refer to."""
+    return [
+        _mapped_model(model, number, identities, merged=model in merged)
         for number, model in enumerate([*merged, *outside])
+    ]
+
+
+def in_mapping_order(
+    mapped_models: Sequence[MappedModel], wanted: Iterable[tuple[MappedModel, MappedModel]]
+) -> list[MappedModel]:
+    """Return the models, each after those that the foreign keys of its identity refer to: these
+    have no cycles.
+
+    `wanted` are further pairs of a model and one that should come before it, the most important
+    pair first; one that makes a cycle is ignored. Otherwise models keep their order.
+    """
+    by_model = {mapped.model: mapped for mapped in mapped_models}
+    needs = {
+        mapped: [by_model[target] for target in _needs(mapped) if target in by_model]
+        for mapped in mapped_models
     }
+    for mapped, before in wanted:
+        if mapped not in _visited([before], needs):
+            needs[mapped].append(before)
+    return _visited(mapped_models, needs)
+
+
+def _visited(
+    models: Iterable[MappedModel], needs: Mapping[MappedModel, Sequence[MappedModel]]
+) -> list[MappedModel]:
+    """Return the models and all that they need, each after what it needs."""
     ordered: dict[MappedModel, None] = {}
-    started: set[Model] = set()
+    started: set[MappedModel] = set()
 
-    def visit(model: Model) -> None:
-        if model in started or model not in found:
-            return
-        started.add(model)
-        for before in _needs(found[model]):
-            visit(before)
-        ordered[found[model]] = None
+    def visit(mapped: MappedModel) -> None:
+        if mapped not in started:
+            started.add(mapped)
+            for before in needs[mapped]:
+                visit(before)
+            ordered[mapped] = None
 
-    for model in found:
-        visit(model)
+    for mapped in models:
+        visit(mapped)
     return list(ordered)
 
 

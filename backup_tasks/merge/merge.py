@@ -8,15 +8,20 @@ from typing import TypedDict
 from backup_tasks.errors import DoesNotFit
 from backup_tasks.merge.conflicts import Conflict, compare, conflicts
 from backup_tasks.merge.dialect import Dialect
+from backup_tasks.merge.key_columns import MovedKeys
 from backup_tasks.merge.key_matching import KeyMatching
-from backup_tasks.merge.mapped_models import Identities, MappedModel, in_mapping_order
+from backup_tasks.merge.mapped_models import (
+    Identities,
+    MappedModel,
+    in_mapping_order,
+    mapped_models_of,
+)
 from backup_tasks.merge.policy import Policy, is_user_model
 from backup_tasks.merge.proof import unequal
 from backup_tasks.merge.translation import Translation
 from backup_tasks.merge.unresolved_references import (
     keep_dangling,
     make_placeholders,
-    map_generic_keys,
     map_users,
     resolve_missing,
 )
@@ -61,10 +66,12 @@ class Merge:
         progress: Progress,
     ) -> None:
         self.dialect, self._policy, self._progress = dialect, policy, progress
-        self._order = in_mapping_order(merged, outside, identities)
+        mapped_models = mapped_models_of(merged, outside, identities)
+        self.moved = MovedKeys(dialect, mapped_models)
+        self._order = in_mapping_order(mapped_models, self.moved.wanted_order(mapped_models))
         self.mapped_models = {mapped.model: mapped for mapped in self._order}
         self._rows = {
-            mapped: Translation(dialect, mapped, self.mapped_models)
+            mapped: Translation(dialect, mapped, self.mapped_models, self.moved)
             for mapped in self._order
             if mapped.merged
         }
@@ -74,8 +81,7 @@ class Merge:
         inserts placeholder users if the policy asks for them."""
         dialect, policy = self.dialect, self._policy
         missing = self._match()
-        warnings = [*self._keep_dangling()]
-        map_generic_keys(dialect, self.mapped_models)
+        warnings = [*self._keep_dangling(), *self.moved.warnings()]
         models = {}
         for number, mapped in enumerate(self._rows):
             self._progress(number, len(self._rows), f"comparing {mapped.label}")
@@ -89,10 +95,11 @@ class Merge:
                 "--map-user is given, but the package neither holds users nor refers to any",
                 hint="Leave it out.",
             )
-        matching = KeyMatching(self.dialect)
+        matching = KeyMatching(self.dialect, self.moved)
         missing: list[str] = []
         for number, mapped in enumerate(self._order):
             self._progress(number, len(self._order), f"matching {mapped.label}")
+            self.moved.add_dangling(mapped)
             matching.match(mapped)
             if is_user_model(mapped.model):
                 map_users(self.dialect, mapped, self._policy)
@@ -104,6 +111,9 @@ class Merge:
                 matching.assign_keys(mapped, self._order)
             else:
                 missing += resolve_missing(self.dialect, mapped, self._order, self._policy)
+            self.moved.add(mapped)
+        for mapped in self._order:
+            self.moved.add_dangling(mapped)
         return missing
 
     def _keep_dangling(self) -> Iterator[str]:

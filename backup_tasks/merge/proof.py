@@ -9,8 +9,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.errors import ValidationFailed
 from backup_tasks.merge.dialect import Dialect
+from backup_tasks.merge.key_columns import MovedKeys
 from backup_tasks.merge.mapped_models import MappedModel, target_of
-from backup_tasks.merge.translation import GENERIC, Translation, generic_keys
+from backup_tasks.merge.translation import Translation
 from backup_tasks.package.manifest import ModelEntry
 from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.digest import Digests
@@ -39,14 +40,15 @@ def digests_equal(
     codecs: Sequence[RowCodec],
     entries: Sequence[ModelEntry],
     mapped_models: Mapping[Model, MappedModel],
+    moved: MovedKeys,
 ) -> tuple[dict[str, bool | None], list[str]]:
     """Read the merged rows of live with the dump's code; compare their digests with the manifest.
 
     Return, per label, True if they are equal, and None if they may differ, since a row of live
-    stayed or a generic key changed. Return also a message for each model that may not differ but
+    stayed or a key column changed. Return also a message for each model that may not differ but
     does.
     """
-    may_differ = _may_differ(dialect, codecs, mapped_models)
+    may_differ = _may_differ(dialect, codecs, mapped_models, moved)
     equal: dict[str, bool | None] = {}
     problems = []
     for codec, entry in zip(codecs, entries, strict=True):
@@ -70,7 +72,10 @@ def digests_equal(
 
 
 def _may_differ(
-    dialect: Dialect, codecs: Sequence[RowCodec], mapped_models: Mapping[Model, MappedModel]
+    dialect: Dialect,
+    codecs: Sequence[RowCodec],
+    mapped_models: Mapping[Model, MappedModel],
+    moved: MovedKeys,
 ) -> set[Model]:
     pk_is_identity = {codec.model for codec in codecs if codec.pk_is_identity}
     other_key: set[Model] = set()
@@ -83,8 +88,8 @@ def _may_differ(
         if dialect.value(f"SELECT count(*) FROM {dialect.staged(mapped.mapping)} WHERE {where}"):
             other_key.add(model)
     found = {m for m in other_key if mapped_models[m].merged}
-    if dialect.value(f"SELECT count(*) FROM {dialect.staged(GENERIC)}"):
-        found |= {model for model in mapped_models if generic_keys(model)}
+    if moved.any():
+        found |= {model for model, columns in moved.columns.items() if columns}
     size = -1
     while len(found | other_key) != size:
         size = len(found | other_key)

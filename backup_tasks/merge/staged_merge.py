@@ -148,7 +148,7 @@ class StagedMerge:
                 for model in self._models
             ]
             equal, other = proof.digests_equal(
-                merge.dialect, codecs, self._manifest.models, merge.mapped_models
+                merge.dialect, codecs, self._manifest.models, merge.mapped_models, merge.moved
             )
             problems += other
         for path in self._settings.checks if self._models else ():

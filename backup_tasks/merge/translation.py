@@ -6,16 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from django.contrib.contenttypes.fields import GenericForeignKey
-
 from backup_tasks.merge.dialect import Dialect
+from backup_tasks.merge.key_columns import MovedKeys
 from backup_tasks.merge.mapped_models import MappedModel, refers_by_pk, target_of
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.query import Field
-
-GENERIC = "merge_generic"
-"""Table in staging of the generic keys that change: kind (id of the content type), old, new
-(text)."""
 
 KEPT = "('keep', 'mapped')"
 """Actions of rows for which live's row stays as it is."""
@@ -25,15 +20,14 @@ class Translation:
     """Translates the rows of one model."""
 
     def __init__(
-        self, dialect: Dialect, mapped: MappedModel, mapped_models: Mapping[Model, MappedModel]
+        self,
+        dialect: Dialect,
+        mapped: MappedModel,
+        mapped_models: Mapping[Model, MappedModel],
+        moved: MovedKeys,
     ) -> None:
         self._dialect, self._mapped_model, self._mapped_models = dialect, mapped, mapped_models
-        self._generic = {
-            cast(Any, mapped.model._meta.get_field(key.fk_field)): cast(
-                Any, mapped.model._meta.get_field(key.ct_field)
-            )
-            for key in generic_keys(mapped.model)
-        }
+        self._moved, self._key_columns = moved, moved.columns.get(mapped.model, {})
 
     def select(self) -> str:
         """Return the SELECT: the model's columns, and merge_p0…, merge_action and merge_conflict
@@ -60,13 +54,9 @@ class Translation:
         dialect = self._dialect
         stored = f"s.{dialect.quote(field.column)}"
         other = self._mapped_models.get(cast(Model, target_of(field)))
-        if field in self._generic:
-            kind = f"s.{dialect.quote(self._generic[field].column)}"
-            joins = (
-                f" LEFT JOIN {dialect.staged(GENERIC)} {alias}"
-                f" ON {alias}.kind = {kind} AND {alias}.old = {dialect.text(stored)}"
-            )
-            return f"COALESCE({dialect.as_type(field, f'{alias}.new')}, {stored})", joins
+        if field in self._key_columns:
+            new, joins = self._moved.translated(self._key_columns[field], "s", alias)
+            return f"COALESCE({dialect.as_type(field, new)}, {stored})", joins
         if other is None:
             return stored, ""
         mapping = dialect.staged(other.mapping)
@@ -97,12 +87,3 @@ class Translation:
             if f not in self._mapped_model.pk
         ]
         return " OR ".join(conditions) or "1 = 0"
-
-
-def generic_keys(model: Model) -> list[GenericForeignKey]:
-    """Return the generic foreign keys whose columns are in the model's own table."""
-    return [
-        key
-        for key in model._meta.private_fields
-        if isinstance(key, GenericForeignKey) and not getattr(key, "mti_inherited", False)
-    ]

@@ -3,20 +3,17 @@ it was made."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from django.apps import apps
 from django.contrib.auth.hashers import make_password
-from django.contrib.contenttypes.models import ContentType
 
 from backup_tasks.errors import DoesNotFit
 from backup_tasks.merge.dialect import Dialect
+from backup_tasks.merge.key_columns import is_taken
 from backup_tasks.merge.mapped_models import MappedModel, refers_by_pk, target_of
 from backup_tasks.merge.policy import Policy, is_user_model
-from backup_tasks.merge.translation import GENERIC, generic_keys
 from backup_tasks.printable import printable
-from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.query import Field, key_query
 
 _MAX_EXAMPLES = 20
@@ -160,86 +157,6 @@ def keep_dangling(dialect: Dialect, mapped: MappedModel, every: Sequence[MappedM
             f" SELECT DISTINCT {value}, -{value}, 'gone' FROM {dialect.staged(other.table)} s"
             f" WHERE {value} IS NOT NULL"
             f" AND NOT EXISTS (SELECT 1 FROM {mapping} m WHERE m.p0 = {value})"
-            f" AND ({_is_taken(dialect, mapped, value)})"
+            f" AND ({is_taken(dialect, mapped, value)})"
         )
     return replaced
-
-
-def _is_taken(dialect: Dialect, mapped: MappedModel, value: str) -> str:
-    """Return the condition that a row of live has this primary key, or will get it."""
-    pk = dialect.quote(mapped.pk[0].column)
-    return (
-        f"EXISTS (SELECT 1 FROM {dialect.quote(mapped.table)} l WHERE l.{pk} = {value})"
-        f" OR EXISTS (SELECT 1 FROM {dialect.staged(mapped.mapping)} n WHERE n.t0 = {value})"
-    )
-
-
-def map_generic_keys(dialect: Dialect, mapped_models: Mapping[Model, MappedModel]) -> None:
-    """Make the table of generic keys that change: those whose target gets another primary key, and
-    dangling ones whose number is a row's primary key in live."""
-    kinds = _content_types(mapped_models)
-    text = dialect.text("''")
-    columns = f"0 AS kind, {text} AS old, {text} AS new"
-    table = dialect.make(GENERIC, f"SELECT {columns} WHERE 1 = 0", ["kind", "old"])
-    done: set[int] = set()
-    for mapped in mapped_models.values():
-        for key in generic_keys(mapped.model) if mapped.merged else ():
-            owner = dialect.staged(mapped.table)
-            type_column, id_column = (
-                f"s.{dialect.quote(cast(Any, mapped.model._meta.get_field(name)).column)}"
-                for name in (key.ct_field, key.fk_field)
-            )
-            in_use = dialect.rows(
-                f"SELECT DISTINCT c.id, c.app_label, c.model FROM {owner} s"
-                f" JOIN {dialect.staged(ContentType._meta.db_table)} c ON c.id = {type_column}"
-            )
-            for number, app_label, name in in_use:
-                target = kinds.get((app_label, name))
-                if target is None or len(target.pk) != 1:
-                    continue
-                if number not in done:
-                    done.add(number)
-                    _add_moved(dialect, table, target, number)
-                if target.has_auto_pk:
-                    rows = f"{owner} s WHERE {type_column} = {int(number)}"
-                    _add_dangling(dialect, table, target, number, rows, id_column)
-
-
-def _add_dangling(
-    dialect: Dialect, table: str, target: MappedModel, number: int, rows: str, id_column: str
-) -> None:
-    """Add dangling generic keys. `rows` follows FROM: the rows with this content type."""
-    old = dialect.text(id_column)
-    ids = dialect.make(
-        "merge_ids",
-        f"SELECT DISTINCT {int(number)} AS kind, {old} AS old, {dialect.number(old)} AS n"
-        f" FROM {rows} AND {id_column} IS NOT NULL",
-        ["n"],
-    )
-    mapping = dialect.staged(target.mapping)
-    dialect.run(
-        f"INSERT INTO {table} (kind, old, new) SELECT d.kind, d.old, '-' || d.old FROM {ids} d"
-        f" WHERE NOT EXISTS (SELECT 1 FROM {mapping} m WHERE m.p0 = d.n)"
-        f" AND NOT EXISTS (SELECT 1 FROM {table} g WHERE g.kind = d.kind AND g.old = d.old)"
-        f" AND ({_is_taken(dialect, target, 'd.n')})"
-    )
-
-
-def _add_moved(dialect: Dialect, table: str, target: MappedModel, number: int) -> None:
-    (pk,) = target.pk
-    dialect.run(
-        f"INSERT INTO {table} (kind, old, new)"
-        f" SELECT {int(number)}, {dialect.key_text(pk, 'p0')}, {dialect.key_text(pk, 't0')}"
-        f" FROM {dialect.staged(target.mapping)} WHERE p0 <> t0 AND action <> 'gone'"
-    )
-
-
-def _content_types(
-    mapped_models: Mapping[Model, MappedModel],
-) -> dict[tuple[str, str], MappedModel]:
-    """Return the models, proxies included, by app label and model name of their content type."""
-    return {
-        (model._meta.app_label, cast(str, model._meta.model_name)): mapped
-        for model in apps.get_models(include_auto_created=True)
-        if (mapped := mapped_models.get(cast(Model, model._meta.concrete_model)))
-    }
