@@ -22,7 +22,8 @@ from backup_tasks.backup.options import package_options
 from backup_tasks.backup.publish import withdraw
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
-from backup_tasks.package.manifest import Exclusion, Manifest
+from backup_tasks.package.entries import Exclusion
+from backup_tasks.package.manifest import Manifest
 from backup_tasks.package.names import MANIFEST
 from backup_tasks.package.streams import written_whole
 from backup_tasks.progress import Progress

@@ -12,7 +12,7 @@ from backup_tasks.merge.dialect import Dialect
 from backup_tasks.merge.key_columns import MovedKeys
 from backup_tasks.merge.mapped_models import MappedModel, target_of
 from backup_tasks.merge.translation import Translation
-from backup_tasks.package.manifest import ModelEntry
+from backup_tasks.package.entries import ModelEntry
 from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.digest import Digests
 from backup_tasks.rows.integrity import dangling

@@ -19,8 +19,9 @@ from backup_tasks.errors import BackupError, HandoverChanged, SourceChanged
 from backup_tasks.package import names, tar
 from backup_tasks.package.cipher import encrypt_stream
 from backup_tasks.package.compression import Compression, compress
+from backup_tasks.package.entries import ModelEntry
 from backup_tasks.package.index import FileEntry, read_index
-from backup_tasks.package.manifest import FileIndex, Manifest, ModelEntry
+from backup_tasks.package.manifest import FileIndex, Manifest
 from backup_tasks.package.streams import (
     HashingWriter,
     Progress,

@@ -21,8 +21,9 @@ from backup_tasks.errors import (
     HandoverChanged,
     Misconfigured,
 )
+from backup_tasks.package.entries import Exclusion, ModelEntry
 from backup_tasks.package.index import FileEntry, read_index
-from backup_tasks.package.manifest import Exclusion, Manifest, ModelEntry
+from backup_tasks.package.manifest import Manifest
 from backup_tasks.package.names import INDEX, MANIFEST
 from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.line_format import LineFormat, project_zone

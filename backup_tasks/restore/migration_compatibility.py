@@ -21,7 +21,8 @@ from django.db.migrations.state import StateApps
 
 from backup_tasks.conf import BackupSettings
 from backup_tasks.errors import DoesNotFit, HandoverChanged, ValidationFailed
-from backup_tasks.package.manifest import FieldEntry, Manifest
+from backup_tasks.package.entries import FieldEntry
+from backup_tasks.package.manifest import Manifest
 from backup_tasks.rows.line_format import project_zone
 from backup_tasks.rows.members import field_entries
 from backup_tasks.rows.natural_keys import Model

@@ -9,7 +9,7 @@ from typing import cast
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.engines import Engine
-from backup_tasks.package.manifest import FieldEntry, ModelEntry
+from backup_tasks.package.entries import FieldEntry, ModelEntry
 from backup_tasks.package.names import row_member
 from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.identities import settled_identities

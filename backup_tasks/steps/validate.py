@@ -14,7 +14,8 @@ from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import ValidationFailed
 from backup_tasks.models import Run
-from backup_tasks.package.manifest import Manifest, ModelEntry
+from backup_tasks.package.entries import ModelEntry
+from backup_tasks.package.manifest import Manifest
 from backup_tasks.restore import migration_compatibility, recorded_verdicts, structure
 from backup_tasks.restore.contents import codecs_of, entries_of, unpacked_manifest
 from backup_tasks.restore.file_swap import staged

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from backup_tasks.package.manifest import Manifest, ModelEntry
+from backup_tasks.package.entries import ModelEntry
+from backup_tasks.package.manifest import Manifest
 from backup_tasks.package.reader import unpack
 
 Row = dict[str, Any]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backup_tasks.package.manifest import FieldEntry
+from backup_tasks.package.entries import FieldEntry
 from tests.acceptance.crafting import Craft, Row
 from tests.acceptance.refusing import DAMAGED, INVALID, MISFIT, refused, restoring
 from tests.services import Project

@@ -14,7 +14,8 @@ from django.db import connection, models
 from django.test import override_settings
 
 from backup_tasks.models import Run
-from backup_tasks.package.manifest import Manifest, ModelEntry
+from backup_tasks.package.entries import ModelEntry
+from backup_tasks.package.manifest import Manifest
 from backup_tasks.package.reader import unpack
 from backup_tasks.runs import chains
 from backup_tasks.runs.foreground import run_here

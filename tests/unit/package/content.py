@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from backup_tasks.package.compression import Compression
+from backup_tasks.package.entries import Exclusion, FieldEntry, ModelEntry
 from backup_tasks.package.index import FileEntry, write_index
-from backup_tasks.package.manifest import Exclusion, FieldEntry, Manifest, ModelEntry
+from backup_tasks.package.manifest import Manifest
 from backup_tasks.package.names import row_member
 from backup_tasks.package.reader import unpack
 from backup_tasks.package.sidecar import Sidecar
