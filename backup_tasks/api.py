@@ -23,9 +23,19 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.models import Run
 from backup_tasks.runs import chains, foreground
 from backup_tasks.runs.foreground import Watcher
-from backup_tasks.signals import run_ended
+from backup_tasks.signals import run_ended, run_started
 
-__all__ = ["Watcher", "cancel", "find", "resume", "run_ended", "run_here", "start", "wait"]
+__all__ = [
+    "Watcher",
+    "cancel",
+    "find",
+    "resume",
+    "run_ended",
+    "run_here",
+    "run_started",
+    "start",
+    "wait",
+]
 
 _PAUSE = 0.5
 """Seconds between two looks at the ledger."""

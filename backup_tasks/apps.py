@@ -11,7 +11,9 @@ class BackupTasksConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks."""
+        """Register the system checks, and the pings."""
+        from backup_tasks.alerts import pings
         from backup_tasks.checks import register_checks
 
         register_checks()
+        pings.connect()

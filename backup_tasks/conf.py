@@ -166,6 +166,22 @@ class BackupSettings:
     """How old the newest package may be that a restore or a drill proved, before `backup_status`
     warns."""
 
+    alert_mail: Sequence[str] = ()
+    """Addresses that get a mail when an incident begins and when it is over."""
+
+    alert_webhooks: Sequence[str] = ()
+    """Addresses that get the same as JSON, signed with ALERT_SECRET."""
+
+    alert_secret: str | None = None
+    """Secret of the webhooks: `whsec_` and 24 to 64 bytes in base64."""
+
+    alert_apprise: Sequence[str] = ()
+    """Addresses of chat services, as apprise has them."""
+
+    pings: Mapping[str, str] = field(default_factory=dict)
+    """Monitors that raise an alarm where no ping comes: `{"backup": url, "drill": url, "status":
+    url}`, by kind of run."""
+
     flower_url: str = ""
     """Address of Flower, for links from the admin to a run's tasks. Empty: no links."""
 

@@ -19,6 +19,7 @@ from django.db import transaction
 from kombu.exceptions import OperationalError as BrokerUnavailable
 
 from backup_tasks import cleanup, ledger, moments
+from backup_tasks.alerts.watch import watch
 from backup_tasks.conf import backup_settings
 from backup_tasks.errors import Transient
 from backup_tasks.models import Run, Step
@@ -211,8 +212,17 @@ def nightly(*, policy: str, due: str) -> dict[str, Any]:
 @shared_task(name="backup_tasks.reconcile", bind=True, track_started=True)
 def reconcile(self: Task[Any, Any]) -> dict[str, list[str]]:
     """Enqueue the runs again whose worker or message is gone, fail those whose command died, start
-    what was to follow a run but did not (C1, C3, C4), try nights again that failed, and end the
-    results of tasks whose worker is gone (C27)."""
+    what was to follow a run but did not (C1, C3, C4), try nights again that failed, end the
+    results of tasks whose worker is gone (C27); and tell whom it concerns what is wrong, also where
+    something of that failed."""
+    try:
+        done = _reconcile(self)
+    finally:
+        unsent = watch()
+    return {**done, "unsent": unsent}
+
+
+def _reconcile(self: Task[Any, Any]) -> dict[str, list[str]]:
     again = ledger.abandoned()
     for run in again:
         logger.warning("nobody works on %s: its remaining steps are enqueued again", run.pk)

@@ -72,6 +72,14 @@ def words(name: str, default: tuple[str, ...] = ()) -> list[str]:
     return text(name).replace(",", " ").split() or list(default)
 
 
+def pairs(name: str) -> dict[str, str]:
+    """The secret `name` as a mapping: NAME=VALUE, separated by white space."""
+    found = [word.partition("=") for word in secret(name).split()]
+    if not all(key and value for key, _, value in found):
+        raise ImproperlyConfigured(f"{name} is not NAME=VALUE, separated by spaces.")
+    return {key: value for key, _, value in found}
+
+
 def database(url: str) -> dict[str, Any]:
     """The entry of DATABASES that a database URL describes.
 

@@ -171,7 +171,22 @@ BACKUP: dict[str, Any] = {
     "IDENTITIES": environment.words("BACKUP_IDENTITY_FILE"),
     "SIGNING_KEY": environment.text("BACKUP_SIGNING_KEY_FILE") or None,
     "TRUSTED_KEYS": environment.words("BACKUP_TRUSTED_KEYS"),
+    "ALERT_MAIL": environment.words("BACKUP_ALERT_MAIL"),
+    "ALERT_WEBHOOKS": environment.words("BACKUP_ALERT_WEBHOOKS"),
+    "ALERT_SECRET": environment.secret("BACKUP_ALERT_SECRET") or None,
+    "ALERT_APPRISE": environment.secret("BACKUP_ALERT_APPRISE").split(),
+    "PINGS": environment.pairs("BACKUP_PINGS"),
 }
+
+# Mail
+
+EMAIL_HOST = environment.text("EMAIL_HOST", "localhost")
+EMAIL_PORT = environment.number("EMAIL_PORT", 25)
+EMAIL_HOST_USER = environment.text("EMAIL_HOST_USER")
+EMAIL_HOST_PASSWORD = environment.secret("EMAIL_HOST_PASSWORD")
+EMAIL_USE_TLS = environment.flag("EMAIL_USE_TLS", default=False)
+EMAIL_TIMEOUT = 30
+DEFAULT_FROM_EMAIL = environment.text("EMAIL_FROM", "edms@localhost")
 
 LOGGING = {
     "version": 1,

@@ -19,6 +19,7 @@ W007  packages, files or the workspace are among installed code
 W008  a restore could not be built (with `--database` only)
 W009  a recipient, a trusted key or the content of a key file is no key
 W010  encryption is required, and there is nobody to encrypt to
+W011  alerts would not be sent, or could wait without end
 I001  models have no natural key
 I002  packages are encrypted, but nobody signs them
 """
@@ -27,6 +28,7 @@ from __future__ import annotations
 
 from django.core.checks import Tags, register
 
+from backup_tasks.checks.alerts import check_alerts
 from backup_tasks.checks.locations import (
     check_engine,
     check_file_fields,
@@ -44,7 +46,7 @@ from backup_tasks.checks.names import (
     check_natural_keys,
     check_other_databases,
 )
-from backup_tasks.checks.settings import check_settings
+from backup_tasks.checks.settings import check_settings, with_sound_settings
 
 
 def register_checks() -> None:
@@ -62,6 +64,7 @@ def register_checks() -> None:
         check_file_fields,
         check_other_databases,
         check_natural_keys,
+        with_sound_settings(check_alerts),
     ):
         register(check, "backup_tasks")
     register(check_wal, Tags.database)

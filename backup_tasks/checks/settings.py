@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error
 
+from backup_tasks.checks.alerts import wrong_alerts
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.errors import Misconfigured
 from backup_tasks.package.facts import PROJECT_LIMIT
@@ -25,6 +26,9 @@ _LISTS = (
     "identities",
     "trusted_keys",
     "checks",
+    "alert_mail",
+    "alert_webhooks",
+    "alert_apprise",
 )
 
 _TIMES = (
@@ -71,6 +75,7 @@ def _wrong_kinds(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
     if not _is_paths_by_alias(settings.undo_files):
         yield "undo_files", "does not name folders", 'Write {"default": "/srv/undo-files"}.'
     yield from _wrong_times_and_numbers(settings)
+    yield from wrong_alerts(settings)
     if settings.database not in django_settings.DATABASES:
         hint = f"DATABASES has: {', '.join(django_settings.DATABASES)}."
         yield "database", f"names no database: {settings.database!r}", hint

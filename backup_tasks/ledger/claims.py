@@ -17,7 +17,6 @@ from backup_tasks import moments
 from backup_tasks.engines.interruption import Statements
 from backup_tasks.errors import BackupError, Cancelled, ErrorRecord, LeaseLost, Permanent
 from backup_tasks.ledger import owner
-from backup_tasks.ledger.ended import tell_ended
 from backup_tasks.ledger.heartbeat import Heartbeat
 from backup_tasks.ledger.rows import (
     count_since_resumed,
@@ -28,6 +27,7 @@ from backup_tasks.ledger.rows import (
     lease_end,
     ledger_transaction,
 )
+from backup_tasks.ledger.signals import tell_ended, tell_started
 from backup_tasks.models import Run, Step
 from backup_tasks.progress import stoppable
 
@@ -211,6 +211,8 @@ def _take(step: Step, task_id: str) -> bool:
         if not active.update(state=Run.State.RUNNING, started_at=Coalesce("started_at", Now())):
             transaction.set_rollback(True, using=database())
             return False
+        if step.run.state == Run.State.PENDING:
+            tell_started(step.run_id)
     for name, value in changes.items():
         setattr(step, name, value)
     return _not_lost_too_often(step)

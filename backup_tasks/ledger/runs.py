@@ -10,7 +10,6 @@ from django.db import IntegrityError
 
 from backup_tasks import moments
 from backup_tasks.errors import AnotherRunActive, BackupError, Cancelled, Permanent
-from backup_tasks.ledger.ended import tell_ended
 from backup_tasks.ledger.rows import (
     LIVE,
     database,
@@ -19,6 +18,7 @@ from backup_tasks.ledger.rows import (
     is_live,
     ledger_transaction,
 )
+from backup_tasks.ledger.signals import tell_ended
 from backup_tasks.models import Run, Step, UndoPoint
 
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"

@@ -32,6 +32,7 @@ def no_good_backup(facts: Facts) -> Iterator[Finding]:
                 f"no good backup of the {point.what} is known",
                 "`create_backup` makes one; `list_packages` says why the packages that there are "
                 "do not count.",
+                about=point.what,
             )
 
 
@@ -59,6 +60,7 @@ def never_proven(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 f"no backup of the {point.what} was proven by a restore or a drill",
                 "`drill_restore` restores the last good one beside live and compares it.",
+                about=point.what,
             )
 
 
@@ -72,6 +74,7 @@ def proof_too_old(facts: Facts) -> Iterator[Finding]:
                 f"the newest proven backup of the {point.what} is {age} old, and the limit is "
                 f"{age_text(limit)}: {point.proven.name}",
                 "`drill_restore` proves the last good one. `runs` says why drills failed.",
+                about=point.what,
             )
 
 
@@ -82,6 +85,7 @@ def newer_package_failed(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 f"{each.name}, newer than the last good backup, failed: {each.why}",
                 "Find out why, then make a new one: `create_backup`, `drill_restore`.",
+                about=each.name,
             )
 
 
@@ -94,13 +98,14 @@ def older_package_failed(facts: Facts) -> Iterator[Finding]:
                 f"Do not count on it. `verify_package {each.name}` or `drill_restore {each.name}` "
                 "clears it, if it is sound after all. Look for the cause: other packages of that "
                 "store may be damaged too.",
+                about=each.name,
             )
 
 
 def newer_package_does_not_count(facts: Facts) -> Iterator[Finding]:
     """A package newer than the last good one is incomplete, not trusted, or dated in the future."""
     for each in facts.passed_over:
-        yield Finding(f"{each.obj} does not count: {each.what}", each.remedy)
+        yield Finding(f"{each.obj} does not count: {each.what}", each.remedy, about=each.obj)
 
 
 def sidecar_broken(facts: Facts) -> Iterator[Finding]:
@@ -125,7 +130,9 @@ def package_gone(facts: Facts) -> Iterator[Finding]:
 def store_unread(facts: Facts) -> Iterator[Finding]:
     """A store can't be read: nothing can be restored from it now."""
     for each in facts.unread:
-        yield Finding(f"the store {each.obj} can't be read: {each.what}", each.remedy)
+        yield Finding(
+            f"the store {each.obj} can't be read: {each.what}", each.remedy, about=each.obj
+        )
 
 
 def stores_not_read_lately(facts: Facts) -> Iterator[Finding]:
@@ -142,7 +149,7 @@ def stores_not_read_lately(facts: Facts) -> Iterator[Finding]:
 def not_asked(facts: Facts) -> Iterator[Finding]:
     """Something could not be asked: the ledger, the orphans, the broker."""
     for each in facts.unknown:
-        yield Finding(f"{each.obj}: not known, {each.what}", each.remedy)
+        yield Finding(f"{each.obj}: not known, {each.what}", each.remedy, about=each.obj)
 
 
 def run_failed(facts: Facts) -> Iterator[Finding]:
@@ -151,6 +158,7 @@ def run_failed(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             f"the last {each.kind} failed ({each.run}): {each.why}",
             each.remedy or f"Remove the cause, then `resume_run {each.run}`, or start a new one.",
+            about=each.kind,
         )
 
 
@@ -160,6 +168,7 @@ def night_skipped(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             f"a scheduled {each.kind} was cancelled ({each.run}): {each.why}",
             each.remedy or "`create_backup` makes the backup that is missing.",
+            about=each.run,
         )
 
 
@@ -169,6 +178,7 @@ def run_stuck(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             f"{run} is active, and nobody works on it",
             f"Start the workers. Without them: `resume_run {run}`, or `cancel_run {run}`.",
+            about=run,
         )
 
 
@@ -178,6 +188,7 @@ def promote_unfinished(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             f"{run} replaced the rows of live, and its files are not all in place",
             f"`resume_run {run}` finishes it.",
+            about=run,
         )
 
 
@@ -189,6 +200,7 @@ def disk_full(facts: Facts) -> Iterator[Finding]:
                 f"{disk.folder} has {in_words(disk.free)} free, and a backup like the last one "
                 f"needs {in_words(disk.needed)}",
                 "Free some space there, or keep fewer packages: RETENTION.",
+                about=disk.folder,
             )
 
 
@@ -200,6 +212,7 @@ def disk_filling(facts: Facts) -> Iterator[Finding]:
                 f"{disk.folder} has {in_words(disk.free)} free: room for "
                 f"{disk.free // disk.needed} more like the last backup",
                 "Free some space there, or keep fewer packages: RETENTION.",
+                about=disk.folder,
             )
 
 
@@ -229,27 +242,37 @@ def orphans_left(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def _recorded(facts: Facts) -> bool:
+    """The ledger, and the index of packages, could be asked."""
+    return facts.recorded
+
+
+def _all_read(facts: Facts) -> bool:
+    """What is known of every package could be read."""
+    return facts.recorded and not facts.unread
+
+
 CONDITIONS = (
-    Condition(light=Light.RED, find=promote_unfinished),
+    Condition(light=Light.RED, find=promote_unfinished, asked=_recorded),
     Condition(light=Light.RED, find=no_good_backup),
     Condition(light=Light.RED, find=backup_too_old),
-    Condition(light=Light.RED, find=newer_package_failed),
+    Condition(light=Light.RED, find=newer_package_failed, asked=_all_read),
     Condition(light=Light.RED, find=disk_full),
     Condition(light=Light.AMBER, find=backup_late),
     Condition(light=Light.AMBER, find=never_proven),
     Condition(light=Light.AMBER, find=proof_too_old),
     Condition(light=Light.AMBER, find=store_unread),
-    Condition(light=Light.AMBER, find=run_failed),
-    Condition(light=Light.AMBER, find=night_skipped),
-    Condition(light=Light.AMBER, find=run_stuck),
-    Condition(light=Light.AMBER, find=beat_silent),
-    Condition(light=Light.AMBER, find=no_worker),
-    Condition(light=Light.AMBER, find=newer_package_does_not_count),
-    Condition(light=Light.AMBER, find=older_package_failed),
-    Condition(light=Light.AMBER, find=package_gone),
-    Condition(light=Light.AMBER, find=sidecar_broken),
+    Condition(light=Light.AMBER, find=run_failed, asked=_recorded),
+    Condition(light=Light.AMBER, find=night_skipped, asked=_recorded),
+    Condition(light=Light.AMBER, find=run_stuck, asked=_recorded),
+    Condition(light=Light.AMBER, find=beat_silent, asked=_recorded),
+    Condition(light=Light.AMBER, find=no_worker, asked=lambda facts: facts.workers is not None),
+    Condition(light=Light.AMBER, find=newer_package_does_not_count, asked=_all_read),
+    Condition(light=Light.AMBER, find=older_package_failed, asked=_all_read),
+    Condition(light=Light.AMBER, find=package_gone, asked=_recorded),
+    Condition(light=Light.AMBER, find=sidecar_broken, asked=_all_read),
     Condition(light=Light.AMBER, find=disk_filling),
-    Condition(light=Light.AMBER, find=orphans_left),
+    Condition(light=Light.AMBER, find=orphans_left, asked=lambda facts: facts.orphans is not None),
     Condition(light=Light.UNKNOWN, find=stores_not_read_lately),
     Condition(light=Light.UNKNOWN, find=not_asked),
 )
@@ -282,6 +305,7 @@ def _old(facts: Facts, what: str, created_at: datetime, limit: timedelta) -> Fin
     return Finding(
         f"the last good backup of the {what} is {age} old, and the limit is {age_text(limit)}",
         "`runs` says what became of the last ones; `create_backup` makes one now.",
+        about=what,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -16,6 +16,8 @@ class Finding(NamedTuple):
     what: str
     remedy: str
     """What to do about it."""
+    about: str = ""
+    """The object, where the condition may hold for several: it tells one incident from another."""
 
 
 class Light(IntEnum):
@@ -48,6 +50,9 @@ class Condition:
 
     light: Light
     find: Callable[[Facts], Iterator[Finding]]
+    asked: Callable[[Facts], bool] = lambda facts: True
+    """Whether the facts say anything of it. Where nobody looked, that it finds nothing does not
+    mean that all is well."""
 
     @property
     def name(self) -> str:
@@ -64,6 +69,7 @@ class Reason:
     """Of the condition."""
     what: str
     remedy: str
+    about: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,14 +78,26 @@ class Status:
 
     light: Light
     reasons: Sequence[Reason]
+    unasked: Collection[str] = ()
+    """Names of the conditions that the facts say nothing of."""
 
 
 def judge(facts: Facts, conditions: Sequence[Condition]) -> Status:
     """Return the light. It is green only where no condition finds anything."""
     reasons = [
-        Reason(light=each.light, name=each.name, what=found.what, remedy=found.remedy)
+        Reason(
+            light=each.light,
+            name=each.name,
+            what=found.what,
+            remedy=found.remedy,
+            about=found.about,
+        )
         for each in conditions
         for found in each.find(facts)
     ]
     reasons.sort(key=lambda reason: -reason.light)  # stable: the order of the conditions stays
-    return Status(light=max((each.light for each in reasons), default=Light.GREEN), reasons=reasons)
+    return Status(
+        light=max((each.light for each in reasons), default=Light.GREEN),
+        reasons=reasons,
+        unasked={each.name for each in conditions if not each.asked(facts)},
+    )

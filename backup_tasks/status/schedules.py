@@ -33,10 +33,10 @@ def entries() -> Mapping[str, Mapping[str, Any]]:
     """Return beat's schedule as Celery is configured here; empty without Celery. Entries that
     django-celery-beat keeps in the database are not among them."""
     try:
-        from backup_tasks.tasks import nightly
+        from celery import current_app
     except ImportError:
         return {}
-    schedule: Mapping[str, Mapping[str, Any]] = nightly.app.conf.beat_schedule or {}
+    schedule: Mapping[str, Mapping[str, Any]] = current_app.conf.beat_schedule or {}
     return schedule
 
 

@@ -11,21 +11,20 @@ def answering() -> list[str]:
     """Return the workers that answer within a second, by name; none where the broker does not
     answer. Raises Misconfigured without Celery."""
     try:
+        from celery import current_app
         from kombu.exceptions import OperationalError
-
-        from backup_tasks.tasks import nightly
     except ImportError as error:
         raise Misconfigured(
             f"workers need Celery: {error}", hint="Leave --workers out, or install celery."
         ) from error
     try:
         limits = {"socket_connect_timeout": _SECONDS, "socket_timeout": _SECONDS}
-        connection = nightly.app.connection_for_write(
+        connection = current_app.connection_for_write(
             connect_timeout=_SECONDS, transport_options=limits
         )
         with connection:
-            connection.ensure_connection(max_retries=1, interval_start=0, timeout=_SECONDS)
-            control = nightly.app.control.inspect(timeout=_SECONDS, connection=connection)
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=int(_SECONDS))
+            control = current_app.control.inspect(timeout=_SECONDS, connection=connection)
             return sorted(control.ping() or {})
     except OperationalError:
         return []

@@ -77,7 +77,7 @@ def _variables_read() -> set[str]:
                     func=ast.Attribute(value=ast.Name(id="environment"), attr=reader),
                     args=[ast.Constant(value=str(name)), *_],
                 ):
-                    found |= {name, f"{name}_FILE"} if reader == "secret" else {name}
+                    found |= {name, f"{name}_FILE"} if reader in ("secret", "pairs") else {name}
     return found
 
 

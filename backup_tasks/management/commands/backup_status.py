@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from django.core.management.base import CommandError, CommandParser
 
+from backup_tasks.alerts.watch import tell
+from backup_tasks.errors import BackupError
 from backup_tasks.management.base import Command as Base
-from backup_tasks.management.base import outcome
+from backup_tasks.management.base import in_words, outcome, said
 from backup_tasks.status import gather
 from backup_tasks.status.conditions import age_text, judge
 from backup_tasks.status.facts import Facts, Good, RecoveryPoint
@@ -21,7 +24,7 @@ _MARKS = {Light.RED: "✗", Light.AMBER: "!", Light.UNKNOWN: "?"}
 class Command(Base):
     help = (
         "Say whether the data is safe. Exit codes are those of monitors: 0 ok, 1 warning, "
-        "2 critical, 3 unknown. Writes nothing; works without a database."
+        "2 critical, 3 unknown. Works without a database; writes nothing without --notify."
     )
     needs_database = False  # the stores alone are judged where there is none
 
@@ -30,6 +33,17 @@ class Command(Base):
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--workers", action="store_true", help="Also ask whether a Celery worker answers."
+        )
+        parser.add_argument(
+            "--notify",
+            action="store_true",
+            help="Send alerts about what is new or over since the last look.",
+        )
+        parser.add_argument(
+            "--state",
+            metavar="FILE",
+            type=said,
+            help="With --notify: remember there what was told, not in the workspace.",
         )
 
     def run_from_argv(self, argv: list[str]) -> None:
@@ -56,8 +70,22 @@ class Command(Base):
         status = judge(facts)
         self.tell(_record(facts, status), "\n".join(_lines(facts, status)))
         self.judged = True
+        unsent = self._notify(status, options) if options["notify"] else []
         if status.light is not Light.GREEN:
             _exit(status.light.exit_code)
+        if unsent:
+            _exit(Light.UNKNOWN.exit_code)
+
+    def _notify(self, status: Status, options: Mapping[str, Any]) -> list[str]:
+        """Send what changed; return what could not be sent, which is told on stderr."""
+        try:
+            path = Path(options["state"]).absolute() if options["state"] else None
+            unsent = tell(status, path=path)
+        except BackupError as error:
+            unsent = [in_words(error)]
+        for problem in unsent:
+            self.stderr.write(f"Not told: {problem}")
+        return unsent
 
 
 def _exit(code: int) -> NoReturn:

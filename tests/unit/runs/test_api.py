@@ -73,6 +73,7 @@ def test_the_door_has_these_names_and_no_other() -> None:
     assert set(api.__all__) - {"cancel", "find", "resume", "run_here", "start", "wait"} == {
         "Watcher",
         "run_ended",
+        "run_started",
     }
 
 
