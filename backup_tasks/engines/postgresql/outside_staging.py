@@ -200,6 +200,8 @@ def _outside_schema(objects: Sequence[tuple[int, int]], schema: str, connect: Co
             " WHERE o.identity IS NOT NULL AND o.schema IS DISTINCT FROM quote_ident(%s)"
             " AND NOT (t.class = 'pg_namespace'::regclass::oid AND o.identity = quote_ident(%s))"
             " AND o.identity !~ '^pg_(toast_)?temp'"
+            # A table's rows out of line: the lock on the table shows who alters it.
+            " AND o.schema IS DISTINCT FROM 'pg_toast'"
             # Objects of a table, such as triggers, have no schema. The table's lock shows them.
             " AND NOT (o.schema IS NULL AND position(%s IN o.identity) > 0)",
             [[c for c, _ in objects], [o for _, o in objects], schema, schema, f"{schema}."],

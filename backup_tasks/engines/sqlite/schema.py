@@ -86,6 +86,11 @@ class SchemaObject:
         return None
 
     @property
+    def stores_values(self) -> bool:
+        """Whether it is a virtual table that can be written and read like a table."""
+        return self.holds_rows and self.content is None and self.module != "geopoly"
+
+    @property
     def shadows(self) -> list[str]:
         """The names of the shadow tables that a virtual table may have."""
         endings = _SHADOWS.get(self.module, ())
@@ -128,7 +133,10 @@ def affinities(cursor: Any, table: str, schema: str = "main") -> dict[str, str]:
     """Return the columns that can be written, and their affinities: the type to which SQLite
     converts written values. Source: "Datatypes In SQLite", section 3.1."""
     found = cursor.execute(f"PRAGMA {schema}.table_xinfo({quoted(table)})").fetchall()
-    return {column[1]: _affinity(column[2]) for column in found if column[6] == 0}
+    written = {column[1]: _affinity(column[2]) for column in found if column[6] == 0}
+    # A full-text table hides a column of its own name, and its key.
+    is_full_text = any(column[6] == 1 and column[1] == table for column in found)
+    return {**written, "rowid": "integer"} if is_full_text else written
 
 
 def _affinity(declared: str) -> str:

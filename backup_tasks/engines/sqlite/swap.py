@@ -105,6 +105,8 @@ class Swap:
             self._cursor.execute(f"DROP TABLE IF EXISTS main.{quoted(table)}")
         for each in self._new.values():
             old = self._old.get(each.name)
+            if each.name in self._tables:
+                continue
             if each.kind == "view" or each.module:
                 if old is None or old.sql != each.sql:
                     self._replace(each, old)
@@ -126,7 +128,7 @@ class Swap:
                     obj=f"virtual table {each.name}",
                     hint=REMEDY,
                 )
-            self._copy_rows(each.name, *(["rowid"] if each.is_full_text else []))
+            self._copy_rows(each.name)
 
     def _exists(self, table: str) -> bool:
         self._cursor.execute("SELECT 1 FROM main.sqlite_master WHERE name = %s", [table])
@@ -136,9 +138,8 @@ class Swap:
         for each in found:
             self._cursor.execute(each.sql)
 
-    def _copy_rows(self, table: str, *more: str) -> None:
-        names = [*map(quoted, affinities(self._cursor, table, "source")), *more]
-        columns = ", ".join(names)
+    def _copy_rows(self, table: str) -> None:
+        columns = ", ".join(map(quoted, affinities(self._cursor, table, "source")))
         self._cursor.execute(
             f"INSERT INTO main.{quoted(table)} ({columns})"
             f" SELECT {columns} FROM source.{quoted(table)}"

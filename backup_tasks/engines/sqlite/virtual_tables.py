@@ -5,6 +5,7 @@ They do not follow when the rows of a table are replaced (T29). There are two wa
 - A full-text table with external content (`content='note'`) is rebuilt from that table.
 - Any other virtual table that triggers fill is filled by them again: they fire for the rows that
   are deleted and inserted.
+- One that is the table of a model, and stores its rows itself, gets the model's rows as any table.
 
 Others are refused. SQLite's authorizer tells which trigger writes to which table.
 """
@@ -62,8 +63,12 @@ class VirtualTables:
                 self._watch(connection, table, event)
 
     def _own_rows(self) -> list[SchemaObject]:
-        """Return the virtual tables whose rows can't be rebuilt from a table."""
-        return [each for each in self._objects.values() if each.holds_rows and not each.content]
+        """Return the virtual tables whose rows can't be rebuilt from a table, and are no model's."""
+        return [
+            each
+            for each in self._objects.values()
+            if each.holds_rows and not each.content and each.name not in self._tables
+        ]
 
     def _watch(self, connection: BaseDatabaseWrapper, table: str, event: str) -> None:
         """Find out by EXPLAIN what the table's triggers do at the event."""
@@ -128,8 +133,11 @@ class VirtualTables:
         for each in self._objects.values():
             if not each.is_known:
                 yield f"virtual table {each.name} is of an unknown kind, {each.module}"
-            elif each.module and each.name in self._tables and each.module not in _TREES:
-                yield f"a model has the virtual table {each.name} ({each.module}) as its table"
+            elif each in self._of_models() and not each.stores_values:
+                yield (
+                    f"a model has the virtual table {each.name} ({each.module}) as its table, which "
+                    "stores no values of its own"
+                )
         for name in sorted(self.filling):
             trigger = self._triggers[name]
             virtual = {target for target in trigger.writes if self._is_virtual(target)}
@@ -152,6 +160,9 @@ class VirtualTables:
                         f"at {_names(missing)}"
                     )
 
+    def _of_models(self) -> list[SchemaObject]:
+        return [self._objects[name] for name in self._tables if self._is_virtual(name)]
+
     def _is_virtual(self, name: str) -> bool:
         return name in self._objects and bool(self._objects[name].module)
 
@@ -167,7 +178,8 @@ class VirtualTables:
         for each in rebuilt:
             name = quoted(each.name)
             cursor.execute(f"INSERT INTO main.{name} ({name}) VALUES ('rebuild')")
-        for each in [*rebuilt, *(self._objects[name] for name in self._filled)]:
+        filled = [self._objects[name] for name in self._filled]
+        for each in [*rebuilt, *filled, *self._of_models()]:
             _prove(cursor, each)
 
 

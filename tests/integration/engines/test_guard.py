@@ -183,6 +183,9 @@ def test_what_stays_inside_is_no_alarm_whatever_others_do_to_live(walled: LiveDa
             CREATE INDEX CONCURRENTLY comets ON comet (planet); COMMENT ON TABLE comet IS 'x';
             GRANT SELECT ON comet TO PUBLIC; CREATE VIEW seen AS SELECT * FROM comet;
             DROP VIEW seen; ALTER TABLE comet DROP tail; DROP TYPE tail;
+            ALTER TABLE comet ADD text text; UPDATE comet SET text = repeat('1', 9000);
+            ALTER TABLE comet ALTER text TYPE jsonb USING text::jsonb;
+            ALTER TABLE comet ALTER text TYPE int USING 1;
             CREATE FUNCTION g() RETURNS int LANGUAGE sql AS 'SELECT 1'; DROP FUNCTION g()
         """)
         with transaction.atomic():

@@ -276,23 +276,62 @@ def test_a_column_that_only_live_has_is_refused_and_not_lost(database: LiveDatab
     assert database.live() == before
 
 
-def test_a_model_whose_table_is_an_r_tree_keeps_its_rows(database: LiveDatabase) -> None:
-    execute("CREATE VIRTUAL TABLE orbit USING rtree(id, least, most)")
-    database.engine.clone(database.staging, ["orbit"])
-    with (
-        database.engine.at(database.staging),
-        database.engine.loading(["orbit"], attempt=1),
-    ):
-        database.engine.write("orbit", ["id", "least", "most"], [[7, 1.5, 2.5]])
-    database.engine.promote(
-        database.staging, tables=["orbit"], apps=[], keep=database.undo, record=lambda: None
+@pytest.mark.parametrize(
+    ("made", "columns", "values"),
+    [
+        ("rtree(id, least, most)", ["id", "least", "most"], (7, 1.5, 2.5)),
+        ("fts5(least, most)", ["rowid", "least", "most"], (7, "a short", "text")),
+        ("fts4(least, most)", ["rowid", "least", "most"], (7, "a short", "text")),
+    ],
+)
+@pytest.mark.parametrize("migrations", ["equal", "other"])
+def test_a_model_whose_table_is_virtual_keeps_its_rows_though_triggers_fill_it(
+    database: LiveDatabase, made: str, columns: list[str], values: tuple[Any, ...], migrations: str
+) -> None:
+    """A CMS has its search index as a model, and triggers of another model's table fill it."""
+    names = ", ".join(columns)
+    execute(
+        f"CREATE VIRTUAL TABLE orbit USING {made};"
+        f"CREATE TRIGGER orbit_in AFTER INSERT ON planet BEGIN"
+        f" INSERT INTO orbit({names}) VALUES (new.id, 1, 1)|END;"
+        "CREATE TRIGGER orbit_out AFTER DELETE ON planet BEGIN"
+        f" DELETE FROM orbit WHERE {columns[0]} = old.id|END;"
+        f"INSERT INTO orbit({names}) VALUES (90, 0, 0)"
     )
+    tables = ["planet", "moon", "orbit"]
+    assert database.engine.clone(database.staging, tables) == []
+    with database.engine.at(database.staging):
+        with database.engine.loading(tables, attempt=1):
+            database.engine.write("orbit", columns, [values])
+            database.engine.write("planet", ["id", "name", "gen"], [[10, "mars", 2]])
+            moons = [[100, 2, 10], [101, 2, 10]]
+            database.engine.write("moon", ["id", "gen", "planet_id"], moons)
+        if migrations == "other":
+            run_all("UPDATE django_migrations SET name = '0001_other' WHERE app = 'space'")
     with database.client() as client:
-        assert client.execute("SELECT * FROM orbit").fetchall() == [(7, 1.5, 2.5)]
+        before = client.execute(f"SELECT {names} FROM orbit").fetchall()
+
+    database.engine.rehearse_promote(tables, apps=["space"], schema=database.staging)
+    for source, kept, expected in (
+        (database.staging, database.undo, [values]),
+        (database.undo, database.undo + "_again", before),
+    ):
+        database.engine.promote(
+            source, tables=tables, apps=["space"], keep=kept, record=lambda: None
+        )
+        with database.client() as client:
+            assert client.execute(f"SELECT {names} FROM orbit").fetchall() == expected
+            client.execute("BEGIN")
+            client.execute("INSERT INTO planet (id, name, gen) VALUES (70, 'pluto', 1)")
+            assert client.execute("SELECT count(*) FROM orbit").fetchone() == (2,)
+            client.execute("ROLLBACK")
 
 
-def test_a_model_whose_table_is_a_full_text_table_is_refused(database: LiveDatabase) -> None:
-    execute("CREATE VIRTUAL TABLE notes USING fts5(text)")
+@pytest.mark.parametrize("content", ["planet", ""])
+def test_a_model_whose_table_stores_no_values_of_its_own_is_refused(
+    database: LiveDatabase, content: str
+) -> None:
+    execute(f"CREATE VIRTUAL TABLE notes USING fts5(name, content='{content}')")
     with pytest.raises(DoesNotFit, match="a model has the virtual table notes"):
         database.engine.rehearse_promote(["notes"])
 
