@@ -63,7 +63,7 @@ class VirtualTables:
                 self._watch(connection, table, event)
 
     def _own_rows(self) -> list[SchemaObject]:
-        """Return the virtual tables whose rows can't be rebuilt from a table, and are no model's."""
+        """Return the virtual tables whose rows can't be rebuilt from a table, but a model's."""
         return [
             each
             for each in self._objects.values()
@@ -135,8 +135,8 @@ class VirtualTables:
                 yield f"virtual table {each.name} is of an unknown kind, {each.module}"
             elif each in self._of_models() and not each.stores_values:
                 yield (
-                    f"a model has the virtual table {each.name} ({each.module}) as its table, which "
-                    "stores no values of its own"
+                    f"a model has the virtual table {each.name} ({each.module}) as its table, "
+                    "which stores no values of its own"
                 )
         for name in sorted(self.filling):
             trigger = self._triggers[name]
