@@ -41,7 +41,8 @@ def check_alerts(settings: BackupSettings) -> Iterator[CheckMessage]:
             id="backup_tasks.W011",
         )
     mailers = getattr(django_settings, "MAILERS", None)
-    if settings.alert_mail and not mailers and django_settings.EMAIL_TIMEOUT is None:
+    timeout: object = django_settings.EMAIL_TIMEOUT
+    if settings.alert_mail and not mailers and timeout is None:
         yield Warning(
             "ALERT_MAIL is set, and a mail server that does not answer is waited for without end",
             hint="Set EMAIL_TIMEOUT = 30.",
