@@ -249,6 +249,11 @@ class UndoPoint(_LedgerRow):
     undoes = models.CharField(
         max_length=64, blank=True, help_text="The run that was undone, if this replaced it."
     )
+    storages = models.JSONField(
+        null=True,
+        default=None,
+        help_text="Aliases of the storages whose files it changed too; null: not recorded.",
+    )
     files_done = models.BooleanField(default=False, help_text="The files are in place too.")
     created_at = MomentField(auto_now_add=True)
     expires_at = MomentField()

@@ -10,6 +10,7 @@ from django.utils.formats import date_format
 from backup_tasks import ledger
 from backup_tasks.admin.read_only import START_BACKUP, START_RESTORE
 from backup_tasks.models import Run, Step, UndoPoint
+from backup_tasks.restore.undo_points import files_in_words
 from backup_tasks.runs import chains
 
 
@@ -120,7 +121,11 @@ def _live(run: Run, steps: list[Step], point: UndoPoint | None) -> str:
                 "Resume this run to finish it."
             )
         until = date_format(timezone.localtime(point.expires_at), "Y-m-d H:i T")
-        return f"Live data was replaced at {at}. It can be undone until {until}."
+        files = files_in_words(point)
+        return (
+            f"Live data was replaced at {at} (storages whose files were replaced too: {files}). "
+            f"It can be undone until {until}."
+        )
     if any(
         step.name in chains.WRITES_LIVE and step.state == Step.State.SUCCEEDED for step in steps
     ):

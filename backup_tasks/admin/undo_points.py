@@ -20,13 +20,14 @@ from backup_tasks.admin.read_only import START_RESTORE, ReadOnlyAdmin, require
 from backup_tasks.admin.runs import active_writer
 from backup_tasks.admin.summary import last_undo_point
 from backup_tasks.models import Run, UndoPoint
+from backup_tasks.restore.undo_points import files_in_words
 
 
 @admin.register(UndoPoint)
 class UndoPointAdmin(ReadOnlyAdmin):
     """The list of undo points. Only the newest can be undone: later changes depend on it."""
 
-    list_display = ["replaced_by", "what", "replaced", "kept_until", "undone"]
+    list_display = ["replaced_by", "what", "replaced", "files_of", "kept_until", "undone"]
     list_display_links = ["what"]
     list_select_related = ["run"]
     search_fields = ["run__id"]
@@ -46,6 +47,11 @@ class UndoPointAdmin(ReadOnlyAdmin):
     def replaced(self, point: UndoPoint) -> str:
         """When live was replaced."""
         return moment(point.created_at)
+
+    @admin.display(description="files of storages")
+    def files_of(self, point: UndoPoint) -> str:
+        """The storages whose files were replaced too."""
+        return files_in_words(point)
 
     @admin.display(description="kept until", ordering="expires_at")
     def kept_until(self, point: UndoPoint) -> str:
@@ -104,6 +110,7 @@ class UndoPointAdmin(ReadOnlyAdmin):
             form=form,
             point=point,
             kind=KINDS.get(point.run.kind, point.run.kind) if point else "",
+            files=files_in_words(point) if point else "",
             age=ago(point.created_at) if point else "",
             writer=active_writer(),
         )

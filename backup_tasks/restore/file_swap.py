@@ -18,10 +18,33 @@ from backup_tasks.errors import BackupError, DoesNotFit, HandoverChanged
 from backup_tasks.printable import printable
 from backup_tasks.restore.run_folder import RunFolder, released_name
 from backup_tasks.storage.files import Entry, Tree
-from backup_tasks.storage.folder_scan import in_order
+from backup_tasks.storage.folder_scan import Found, in_order
 
 _NAMED = 10
+ACCEPT_MISSING = (
+    "Live was not changed. With --accept-missing-files the undo goes on: these files stay as they "
+    "are, rows and all other files are brought back. To have the files too, restore the safety "
+    "package from before that run: list_packages."
+)
 Action = Literal["add", "replace", "remove"]
+
+
+class Names:
+    """Names of files: how many, and some of them, so that memory stays flat."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._first: list[str] = []
+
+    def add(self, name: str) -> None:
+        """Count one more."""
+        self.number += 1
+        if self.number <= _NAMED:
+            self._first.append(printable(name))
+
+    def __str__(self) -> str:
+        more = f" and {self.number - _NAMED} more" if self.number > _NAMED else ""
+        return ", ".join(self._first) + more
 
 
 def staged(run_id: str, name: str = "") -> str:
@@ -79,15 +102,35 @@ def make_merge_plan(folder: RunFolder, wanted: Iterable[Entry], *, replace: bool
     return counts
 
 
-def make_undo_plan(folder: RunFolder, undone: RunFolder) -> None:
-    """Write the plan that reverses the plan of another run, and stage the files that it kept."""
+def make_undo_plan(folder: RunFolder, undone: RunFolder, *, accept_missing: bool = False) -> Names:
+    """Write the plan that reverses the plan of another run, and stage the files that it kept.
+
+    An existing plan is kept. Raises HandoverChanged if a kept file is gone; with `accept_missing`
+    live's file of that name stays as it is. Returns the names of these files.
+    """
+    missing = Names()
     if folder.has_plan or not undone.has_plan:
-        return
+        return missing
     opposite: dict[Action, Action] = {"add": "remove", "remove": "add", "replace": "replace"}
-    for name, action in _read_plan(undone):
-        if action != "add":
-            folder.stage_kept_of(undone, name)
-    _write_plan(folder, ((name, opposite[action]) for name, action in _read_plan(undone)))
+
+    def steps() -> Iterator[tuple[str, Action]]:
+        for name, action in _read_plan(undone):
+            if action != "add":
+                if not folder.tree.exists(undone.kept(name)):
+                    missing.add(name)
+                    continue
+                folder.stage_kept_of(undone, name)
+            yield name, opposite[action]
+
+    with _plan_of(steps()) as lines:
+        if missing.number and not accept_missing:
+            raise HandoverChanged(
+                f"what {undone.run_id} kept of it is gone: {missing}",
+                obj=f"storage {folder.tree.alias}",
+                hint=ACCEPT_MISSING,
+            )
+        folder.write_plan(lines)
+    return missing
 
 
 def refuse_clash(tree: Tree, name: str) -> None:
@@ -106,20 +149,58 @@ def refuse_clash(tree: Tree, name: str) -> None:
 def adding_files(folders: Sequence[RunFolder], certain: Callable[[], None]) -> Iterator[None]:
     """Add the files that live lacks, before the rows change inside.
 
-    After an error they are rolled back, but only if `certain` raises none: the rows did not change,
-    and this attempt still holds the step. Otherwise they stay for the next attempt.
+    Raises HandoverChanged if a staged file is gone. After an error they are rolled back, but only
+    if `certain` raises none: the rows did not change, and this attempt still holds the step.
+    Otherwise they stay for the next attempt.
     """
     try:
         for folder in folders:
             for name, action in _read_plan(folder):
                 if action == "add" and folder.tree.exists(folder.staged(name)):
                     folder.move_to_live(name)
+                elif action == "add" and not folder.tree.exists(name):
+                    raise _lost(folder, name)
+        for folder in folders:
+            _refuse_lost(folder)
         yield
     except Exception:
         if _raises_nothing(certain):
             for folder in folders:
                 roll_back_added(folder)
         raise
+
+
+def _refuse_lost(folder: RunFolder) -> None:
+    """Raise HandoverChanged if a file that is to replace another is not staged any more."""
+    tree = folder.tree
+    # Elsewhere a question for each file would be a request for each.
+    is_staged = tree.exists if tree.is_local else _among(tree.found(folder.staged()))
+    for name, action in _read_plan(folder):
+        if action != "replace" or is_staged(folder.staged(name)):
+            continue
+        if not tree.exists(folder.kept(name)):  # else an earlier attempt has replaced it
+            raise _lost(folder, name)
+
+
+def _lost(folder: RunFolder, name: str) -> HandoverChanged:
+    return HandoverChanged(
+        "the file was staged, and is gone",
+        obj=f"storage {folder.tree.alias}: {name}",
+        hint="Something else removed it. Live's rows were not changed. Start a new run.",
+    )
+
+
+def _among(listing: Iterator[Found]) -> Callable[[str], bool]:
+    """Return what tells whether a name is listed. The questions have the order of the listing."""
+    there = next(listing, None)
+
+    def is_listed(name: str) -> bool:
+        nonlocal there
+        while there is not None and _order(there.name) < _order(name):
+            there = next(listing, None)
+        return there is not None and there.name == name
+
+    return is_listed
 
 
 def _raises_nothing(question: Callable[[], None]) -> bool:
@@ -147,20 +228,26 @@ def replace_and_remove(folder: RunFolder) -> None:
     tree = folder.tree
     for name, action in _read_plan(folder):
         if action == "replace" and tree.exists(folder.staged(name)):
-            if not tree.exists(folder.kept(name)):
+            if not tree.exists(folder.kept(name)) and tree.exists(name):
                 folder.keep(name)
             folder.move_to_live(name)
+        elif action == "replace" and not tree.exists(folder.kept(name)):
+            raise _neither(folder, name)  # what is in place is kept before it is replaced
         elif action == "remove" and tree.exists(name):
             folder.move_from_live(name)
         elif action == "add" and tree.exists(folder.staged(name)) and not tree.exists(name):
             folder.move_to_live(name)  # a process without the lease rolled it back
         elif not tree.exists(name) and action != "remove":
-            raise HandoverChanged(
-                "the file is neither staged nor in place",
-                obj=f"storage {tree.alias}: {name}",
-                hint="Something else removed it. Restore the files again with --type files.",
-            )
+            raise _neither(folder, name)
     folder.remove(folder.staged())
+
+
+def _neither(folder: RunFolder, name: str) -> HandoverChanged:
+    return HandoverChanged(
+        "the file is neither staged nor in place",
+        obj=f"storage {folder.tree.alias}: {name}",
+        hint="Something else removed it. Restore the files again with --type files.",
+    )
 
 
 def restore_lost(folder: RunFolder) -> list[str]:
@@ -207,17 +294,15 @@ def _read_plan(folder: RunFolder) -> Iterator[tuple[str, Action]]:
 
 
 def _write_plan(folder: RunFolder, plan: Iterable[tuple[str, Action]]) -> None:
-    """Raises HandoverChanged if a file that is to come is not staged any more. A storage that is
-    not on disk is not asked for each file."""
-    tree = folder.tree
+    with _plan_of(plan) as lines:
+        folder.write_plan(lines)
+
+
+@contextmanager
+def _plan_of(plan: Iterable[tuple[str, Action]]) -> Iterator[BinaryIO]:
+    """Give a file with the lines of a plan. It is on disk, so that memory stays flat."""
     with TemporaryFile() as lines:
         for name, action in plan:
-            if tree.is_local and action != "remove" and not tree.exists(folder.staged(name)):
-                raise HandoverChanged(
-                    "the file was staged, and is gone",
-                    obj=f"storage {tree.alias}: {name}",
-                    hint="Something else removed it. Live was not changed. Start a new run.",
-                )
             lines.write(json.dumps({"name": name, "action": action}).encode() + b"\n")
         lines.seek(0)
-        folder.write_plan(cast(BinaryIO, lines))
+        yield cast(BinaryIO, lines)

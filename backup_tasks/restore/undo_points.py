@@ -8,6 +8,13 @@ from backup_tasks.errors import AnotherRunActive, Permanent
 from backup_tasks.models import Run, UndoPoint
 
 
+def files_in_words(point: UndoPoint) -> str:
+    """Return in which storages the run changed files, in words."""
+    if point.storages is None:
+        return "not recorded"
+    return ", ".join(point.storages) or "none"
+
+
 def runs_in_doubt(engine: Engine) -> set[str]:
     """Return the runs that died between the swap and its record in the ledger. Live has their rows
     and needs their files, so they must be resumed."""
@@ -31,6 +38,7 @@ def supersede_unfinished(engine: Engine, run_id: str) -> None:
             run_id=other,
             schema=engine.schema_name("undo", other),
             tables=[],
+            storages=[],
             expires_at=now,
             files_done=True,
             undone_at=now,

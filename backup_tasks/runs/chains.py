@@ -79,7 +79,7 @@ PARAMS: Mapping[str, Mapping[str, Any]] = {
     Run.Kind.REINIT: {"safety": True, "promote": True},
     Run.Kind.VERIFY: _READS,
     Run.Kind.PRUNE: {"dry_run": False},
-    Run.Kind.UNDO: {},
+    Run.Kind.UNDO: {"accept_missing_files": False},
 }
 """What can be asked for, by kind of run, with the defaults.
 
@@ -91,7 +91,8 @@ encrypt         True, False, or None: encrypt where there are recipients
 include         app labels or app.Model: these and what they need; none: all
 exclude         app labels or app.Model: all but these
 include_users   False leaves users and what hangs on them out
-accept_missing_files  a package that lacks files which it should hold is no failure
+accept_missing_files  a package that lacks files which it should hold is no failure; an undo brings
+                back the rows where files that were kept for it are gone
 then            "drill": a backup that succeeded is followed by a drill of what it made
 package         name in the store or absolute path; "" for the newest
 identity        path of a file with an age identity; never a key
@@ -204,7 +205,7 @@ def _refuse_misfit(kind: str, params: Mapping[str, Any]) -> None:
     if unknown := sorted(set(params) - set(PARAMS[kind])):
         raise Misconfigured(
             f"a {kind} run has no parameter {', '.join(unknown)}",
-            hint=f"It has: {_list(PARAMS[kind])}." if PARAMS[kind] else "It has none.",
+            hint=f"It has: {_list(PARAMS[kind])}.",
         )
     for name, value in params.items():
         kinds = _KINDS.get(name, (type(PARAMS[kind][name]),))

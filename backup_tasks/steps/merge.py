@@ -12,7 +12,7 @@ from backup_tasks.engines import engine_for
 from backup_tasks.merge.staged_merge import StagedMerge
 from backup_tasks.models import UndoPoint
 from backup_tasks.package.streams import written_whole
-from backup_tasks.restore import file_swap, undo_points
+from backup_tasks.restore import file_swap, undo_plan, undo_points
 from backup_tasks.restore.run_folder import Ask, held_folders
 from backup_tasks.steps import Work
 
@@ -41,13 +41,15 @@ def merge(work: Work) -> dict[str, Any]:
             run_id=work.run_id,
             schema="",
             tables=staged.tables,
+            storages=undo_plan.planned(folders),
             expires_at=moments.now() + settings.undo_for,
         )
 
     with held_folders(staged.trees, work.run_id, ask) as folders:
         if not is_merged:
             staged.merge(folders, record, partial(work.certainly_changed_no_rows, engine))
-        for folder in folders:
+        point = UndoPoint.objects.get(pk=work.run_id)
+        for folder in undo_plan.with_plan(folders, point):
             file_swap.replace_and_remove(folder)
         ask.now()
         UndoPoint.objects.filter(pk=work.run_id).update(files_done=True)

@@ -11,7 +11,7 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.ledger.report import Written
 from backup_tasks.models import Run, UndoPoint
-from backup_tasks.restore import after_commit, file_swap, structure, undo_points
+from backup_tasks.restore import after_commit, file_swap, structure, undo_plan, undo_points
 from backup_tasks.restore.concurrent_writes import concurrent_writes_warning, written_since_backup
 from backup_tasks.restore.contents import entries_of, keeps_other_files, unpacked_manifest
 from backup_tasks.restore.rehearsal import replaced_models
@@ -42,6 +42,8 @@ def promote(work: Work) -> dict[str, Any]:
     if point is None:
         structure.make_like_live(engine, schema, tables, work.results)
     with held_folders(trees, work.run_id, ask) as folders:
+        if point is not None:
+            undo_plan.with_plan(folders, point)  # the first plan alone knows what live had
         for folder in folders:
             plan(folder)
         if point is None:
@@ -50,6 +52,7 @@ def promote(work: Work) -> dict[str, Any]:
                 schema=engine.schema_name("undo", work.run_id),
                 tables=tables,
                 apps=sorted({model._meta.app_label for model in models}),
+                storages=undo_plan.planned(folders),
                 expires_at=moments.now() + settings.undo_for,
             )
             lock_seconds = _swap(work, schema, point, folders)

@@ -11,7 +11,7 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import NothingToUndo
 from backup_tasks.models import UndoPoint
-from backup_tasks.restore import after_commit, file_swap, undo_points
+from backup_tasks.restore import after_commit, file_swap, undo_plan, undo_points
 from backup_tasks.restore.run_folder import Ask, RunFolder, held_folders, with_folder
 from backup_tasks.steps import Work
 from backup_tasks.storage.file_storages import project_trees
@@ -22,7 +22,7 @@ def undo(work: Work) -> dict[str, Any]:
     """Return {"undone": run, "lock_seconds": …, "warnings"}.
 
     An undo promotes the kept tables and files, and writes an UndoPoint, so it can be undone too.
-    Raises NothingToUndo.
+    Raises NothingToUndo; HandoverChanged if files that were kept are gone.
     """
     settings = backup_settings()
     engine = engine_for(settings.database)
@@ -30,6 +30,7 @@ def undo(work: Work) -> dict[str, Any]:
     mine = UndoPoint.objects.filter(run_id=work.run_id).first()
     undone = _last(work, engine) if mine is None else _undone_by(work)
     lock_seconds: float | None = None
+    warnings: list[str] = []
     ask = Ask(work.may_write_files)
     if mine is None:
         cleanup.settle_others(work.run_id, ask)
@@ -42,12 +43,14 @@ def undo(work: Work) -> dict[str, Any]:
                 apps=undone.apps,
                 expires_at=moments.now() + settings.undo_for,
             )
-            lock_seconds = _swap(work, undone, mine, folders, ask)
-        for folder in _changed(folders):
+            accept = bool(work.params.get("accept_missing_files"))
+            warnings += undo_plan.plan(folders, undone, ask, accept_missing=accept)
+            mine.storages = undo_plan.planned(folders)
+            lock_seconds = _swap(work, undone, mine, folders)
+        for folder in undo_plan.with_plan(folders, mine):
             file_swap.replace_and_remove(folder)
         ask.now()
         UndoPoint.objects.filter(pk=mine.pk).update(files_done=True)
-    warnings: list[str] = []
     warnings += after_commit.or_warning(
         "removing what was undone", partial(_remove, undone, engine, trees, ask), [], warnings
     )
@@ -61,11 +64,6 @@ def _remove(undone: UndoPoint, engine: Engine, trees: Sequence[Tree], ask: Ask) 
         for folder in folders:
             folder.remove()
     return left
-
-
-def _changed(folders: Sequence[RunFolder]) -> list[RunFolder]:
-    """Return the folders that have a plan: the undone run may not have changed every storage."""
-    return [folder for folder in folders if folder.has_plan]
 
 
 def _last(work: Work, engine: Engine) -> UndoPoint:
@@ -105,9 +103,7 @@ def _undone_by(work: Work) -> UndoPoint:
     return UndoPoint.objects.get(pk=UndoPoint.objects.get(pk=work.run_id).undoes)
 
 
-def _swap(
-    work: Work, undone: UndoPoint, mine: UndoPoint, folders: Sequence[RunFolder], ask: Ask
-) -> float:
+def _swap(work: Work, undone: UndoPoint, mine: UndoPoint, folders: Sequence[RunFolder]) -> float:
     database = backup_settings().database
     engine = engine_for(database)
 
@@ -118,11 +114,8 @@ def _swap(
         mine.save(using=database, force_insert=True)
         UndoPoint.objects.filter(pk=undone.pk).update(undone_at=moments.now())
 
-    for folder in folders:
-        with RunFolder(folder.tree, undone.pk, ask) as replaced:
-            file_swap.make_undo_plan(folder, replaced)
     certain = partial(work.certainly_changed_no_rows, engine)
-    with file_swap.adding_files(_changed(folders), certain):
+    with file_swap.adding_files(undo_plan.with_plan(folders, mine), certain):
         return engine.promote(
             undone.schema, tables=undone.tables, apps=undone.apps, keep=mine.schema, record=record
         )

@@ -136,7 +136,7 @@ class Tree:
                 obj=f"storage {self.alias}",
                 hint="Use a storage with listdir(), or take the alias out of FILE_STORAGES.",
             ) from error
-        both = [(name, True) for name in folders] + [(name, False) for name in files]
+        both = [(name, False) for name in files] + [(name, True) for name in folders]
         for name, is_folder in sorted(both, key=lambda pair: in_order(pair[0])):
             path = f"{folder}/{name}" if folder else name
             if not is_folder:

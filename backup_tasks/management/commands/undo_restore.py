@@ -17,7 +17,11 @@ class Command(RunCommand):
     destructive = True
 
     def add_options(self, parser: CommandParser) -> None:
-        pass
+        parser.add_argument(
+            "--accept-missing-files",
+            action="store_true",
+            help="Go on if files that were kept for the undo are gone: live's files stay there.",
+        )
 
     def params(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        return {}
+        return {"accept_missing_files": options["accept_missing_files"]}

@@ -173,20 +173,37 @@ def test_half_a_plan_is_never_taken_for_one(tree: Tree, monkeypatch: pytest.Monk
         assert not folder.has_plan
 
 
-@ON_A_FILE_SYSTEM
-@pytest.mark.parametrize("gone", ["changed", "c/fresh"])
-def test_a_file_that_was_staged_and_is_gone_stops_the_run_before_live_changes(
-    tree: Tree, gone: str
+@pytest.mark.parametrize("when", ["before the plan is made", "after the plan is made"])
+@pytest.mark.parametrize("gone", ["changed", "b/changed.txt", "c/fresh"])
+def test_a_file_that_was_staged_and_is_gone_stops_the_run_before_the_rows_change(
+    tree: Tree, gone: str, when: str
 ) -> None:
     """A run that is resumed after its folder was lost: the rows would change, their files not."""
     put(tree, OLD)
     put(tree, NEW, lambda name: file_swap.staged(RUN, name))
+    if when == "after the plan is made":
+        with held_by(tree) as folder:
+            file_swap.make_plan(folder, wanted(NEW))
     tree.delete(file_swap.staged(RUN, gone))
 
-    with held_by(tree) as folder, pytest.raises(HandoverChanged, match=gone):
+    with held_by(tree) as folder:
         file_swap.make_plan(folder, wanted(NEW))
+        with pytest.raises(HandoverChanged, match=gone), file_swap.adding_files([folder], freely):
+            pytest.fail("the rows would change here")
 
     assert held(tree) == OLD
+
+
+@pytest.mark.parametrize("gone", ["changed", "c/fresh"])
+def test_a_staged_file_that_goes_while_the_rows_change_is_never_taken_for_one_in_place(
+    tree: Tree, gone: str
+) -> None:
+    prepare(tree)
+    with held_by(tree) as folder:
+        with file_swap.adding_files([folder], freely):
+            tree.delete(folder.staged(gone) if gone == "changed" else gone)
+        with pytest.raises(HandoverChanged, match=gone):
+            file_swap.replace_and_remove(folder)
 
 
 def _crash(*_: Any, **__: Any) -> Any:

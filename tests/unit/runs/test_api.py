@@ -199,7 +199,7 @@ def test_a_run_that_no_broker_took_has_failed_and_can_be_resumed(
     [
         ("bakup", {}, "no kind of run 'bakup'", "backup, restore"),
         ("backup", {"colour": "blue"}, "no parameter colour", "type, output"),
-        ("undo", {"label": "x"}, "no parameter label", "It has none"),
+        ("undo", {"label": "x"}, "no parameter label", "accept_missing_files"),
         ("backup", {"type": "all"}, "the parameter type of a backup run is 'all'", "'full'"),
         ("backup", {"encrypt": "yes"}, "parameter encrypt .* is 'yes'", "bool or None"),
         ("backup", {"include": "auth"}, "parameter include .* is 'auth'", "list"),
