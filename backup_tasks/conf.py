@@ -182,6 +182,9 @@ class BackupSettings:
     """Monitors that raise an alarm where no ping comes: `{"backup": url, "drill": url, "status":
     url}`, by kind of run."""
 
+    monitoring_token: str | None = None
+    """What Prometheus and health checks send to be answered: `Authorization: Bearer TOKEN`."""
+
     flower_url: str = ""
     """Address of Flower, for links from the admin to a run's tasks. Empty: no links."""
 

@@ -176,6 +176,7 @@ BACKUP: dict[str, Any] = {
     "ALERT_SECRET": environment.secret("BACKUP_ALERT_SECRET") or None,
     "ALERT_APPRISE": environment.secret("BACKUP_ALERT_APPRISE").split(),
     "PINGS": environment.pairs("BACKUP_PINGS"),
+    "MONITORING_TOKEN": environment.secret("BACKUP_MONITORING_TOKEN") or None,
 }
 
 # Mail

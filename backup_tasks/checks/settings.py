@@ -69,6 +69,10 @@ def _wrong_kinds(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
     if not is_line(str(settings.project), PROJECT_LIMIT) or not isinstance(settings.project, str):
         hint = f"Use at most {PROJECT_LIMIT} printable characters."
         yield "project", "can't be the name of a project in a package", hint
+    token: object = settings.monitoring_token
+    if token is not None and not (isinstance(token, str) and _is_token(token)):
+        hint = "Use 16 printable characters of ASCII or more: `openssl rand -hex 32`."
+        yield "monitoring_token", "is no token", hint
     natural_keys: object = settings.natural_keys
     if not isinstance(natural_keys, Mapping):
         yield "natural_keys", "is not a dictionary", 'Write {"app.model": ["field"]}.'
@@ -79,6 +83,10 @@ def _wrong_kinds(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
     if settings.database not in django_settings.DATABASES:
         hint = f"DATABASES has: {', '.join(django_settings.DATABASES)}."
         yield "database", f"names no database: {settings.database!r}", hint
+
+
+def _is_token(text: str) -> bool:
+    return len(text) >= 16 and text.isascii() and text.isprintable() and " " not in text
 
 
 def _is_paths_by_alias(value: object) -> bool:

@@ -62,6 +62,9 @@ def test_a_retention_with_an_unknown_rule_is_named(fired: Fired) -> None:
         ("DATABASE", "archive"),
         ("MAX_MISSING_FILES", "10"),
         ("MAX_MISSING_SHARE", -0.5),
+        ("MONITORING_TOKEN", ""),
+        ("MONITORING_TOKEN", "too short"),
+        ("MONITORING_TOKEN", "sixteen characters of which some are spaces"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_an_error_that_names_the_setting(

@@ -1,0 +1,1 @@
+"""Metrics, health check, rules and dashboard."""
