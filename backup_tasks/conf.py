@@ -94,6 +94,10 @@ class BackupSettings:
     natural_keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Keys of models whose code can't be changed: `{"app.model": ["field", "fk__field"]}`."""
 
+    column_groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Columns whose values mean something only together, over many rows: `{"app.Model": ["lft",
+    "rgt"]}`. A merge does not mix them. See `rows.column_groups`."""
+
     file_storages: Sequence[str] = ("default",)
     """Storage aliases whose files belong into a package. Default: `default`, if `STORAGES` has
     it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentError, ArgumentParser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from django.core.checks import CheckMessage, Error, Info, Warning
 from django.utils.module_loading import import_string
@@ -12,9 +12,10 @@ from django.utils.module_loading import import_string
 from backup_tasks.checks.settings import with_sound_settings
 from backup_tasks.conf import BackupSettings
 from backup_tasks.errors import Misconfigured
+from backup_tasks.rows.column_groups import column_groups
 from backup_tasks.rows.databases import lives_in, other_aliases
 from backup_tasks.rows.installed import backed_up, candidates, installed_models
-from backup_tasks.rows.natural_keys import identity_of
+from backup_tasks.rows.natural_keys import Model, identity_of
 from backup_tasks.rows.scope import label
 
 _NAMED = 3
@@ -45,6 +46,7 @@ def check_names(settings: BackupSettings) -> Iterator[CheckMessage]:
             hint=hint,
             id="backup_tasks.E005",
         )
+    yield from _unknown_in_groups(settings, installed)
     known = {model._meta.app_label for model in installed_models()} | set(installed)
     for name in settings.exclude:
         if name.lower() not in known:
@@ -53,6 +55,22 @@ def check_names(settings: BackupSettings) -> Iterator[CheckMessage]:
                 hint="Names are app labels (“auth”) or app.Model (“auth.Permission”).",
                 id="backup_tasks.E006",
             )
+
+
+def _unknown_in_groups(
+    settings: BackupSettings, installed: Mapping[str, Model]
+) -> Iterator[CheckMessage]:
+    for name in settings.column_groups:
+        problem, hint = "names a model that is not installed", "Names are app.Model."
+        if model := installed.get(name.lower()):
+            try:
+                column_groups(model)
+                continue
+            except Misconfigured as error:
+                problem, hint = error.what, error.hint
+        yield Error(
+            f"BACKUP['COLUMN_GROUPS']: {name}: {problem}", hint=hint, id="backup_tasks.E005"
+        )
 
 
 @with_sound_settings
@@ -92,7 +110,7 @@ def check_other_databases(settings: BackupSettings) -> Iterator[CheckMessage]:
 def check_natural_keys(settings: BackupSettings) -> Iterator[CheckMessage]:
     """I001. Django's own models are left out: the log of the admin has no key, in any project."""
     without = []
-    configured = {name.lower() for name in settings.natural_keys}
+    configured = {name.lower() for name in (*settings.natural_keys, *settings.column_groups)}
     for model in backed_up(settings):
         try:
             found = identity_of(model, settings.natural_keys)

@@ -76,6 +76,9 @@ def _wrong_kinds(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
     natural_keys: object = settings.natural_keys
     if not isinstance(natural_keys, Mapping):
         yield "natural_keys", "is not a dictionary", 'Write {"app.model": ["field"]}.'
+    groups: object = settings.column_groups
+    if not isinstance(groups, Mapping):
+        yield "column_groups", "is not a dictionary", 'Write {"app.Model": ["lft", "rgt"]}.'
     if not _is_paths_by_alias(settings.undo_files):
         yield "undo_files", "does not name folders", 'Write {"default": "/srv/undo-files"}.'
     yield from _wrong_times_and_numbers(settings)

@@ -20,7 +20,7 @@ from backup_tasks.merge.translation import KEPT, Translation
 from backup_tasks.printable import printable
 from backup_tasks.rows.query import key_query
 
-_MAX_EXAMPLES = 10
+MAX_EXAMPLES = 10
 
 
 class Conflict(TypedDict):
@@ -121,7 +121,7 @@ def conflicts(dialect: Dialect, mapped: MappedModel, policy: Policy) -> list[Con
         Conflict(
             what=_description(reason),
             rows=int(count),
-            examples=row_names(dialect, mapped, f"m.conflict = '{reason}'", _MAX_EXAMPLES),
+            examples=row_names(dialect, mapped, f"m.conflict = '{reason}'", MAX_EXAMPLES),
             decided=_decided(reason, kept=bool(kept), policy=policy),
         )
         for reason, count, kept in dialect.rows(

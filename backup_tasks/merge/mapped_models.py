@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from django.db import models
 
+from backup_tasks.rows.column_groups import grouped_columns
 from backup_tasks.rows.natural_keys import Identity, Model
 from backup_tasks.rows.query import Field
 
@@ -77,7 +78,7 @@ class MappedModel:
 
     def uniques(self) -> list[tuple[Field, ...]]:
         """Return the unique sets of columns besides the identity. The primary key is the first,
-        unless the database generates it."""
+        unless the database generates it. Columns of a group are compared as a group."""
         meta = self.model._meta
         found = [] if self.has_auto_pk else [self.pk]
         found += [(f,) for f in self.written if f.unique and not f.primary_key]
@@ -85,10 +86,13 @@ class MappedModel:
         found += [tuple(_column(self.model, name) for name in names) for names in constraints]
         local = set(meta.local_concrete_fields)
         mine = {*self.keys, *(f for f in self.written if f.name in self.values)}
+        grouped = grouped_columns(self.model)
         return [
             fields
             for fields in dict.fromkeys(found)
-            if local.issuperset(fields) and set(fields) != mine
+            if local.issuperset(fields)
+            and set(fields) != mine
+            and grouped.isdisjoint(field.name for field in fields)
         ]
 
 
@@ -182,6 +186,10 @@ def _mapped_model(
     model: Model, number: int, identities: Identities, *, merged: bool
 ) -> MappedModel:
     paths = identities[model].paths
+    if any(
+        path.rpartition("__")[2] in grouped_columns(end_of(model, path).model) for path in paths
+    ):
+        paths = ()  # a package from before groups were known
     own = tuple(field.name for field in pk_fields(model))
     by_pk = False
     if not paths:

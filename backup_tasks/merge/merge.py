@@ -16,6 +16,7 @@ from backup_tasks.merge.mapped_models import (
     in_mapping_order,
     mapped_models_of,
 )
+from backup_tasks.merge.mixed_groups import mixed_groups
 from backup_tasks.merge.policy import Policy, is_user_model
 from backup_tasks.merge.proof import unequal
 from backup_tasks.merge.translation import Translation
@@ -146,7 +147,10 @@ class Merge:
                 f"SELECT count(*) FROM {dialect.quote(mapped.table)} l WHERE NOT EXISTS"
                 f" (SELECT 1 FROM {mapping} m WHERE {same} AND m.action <> 'insert')"
             ),
-            conflicts=conflicts(dialect, mapped, self._policy),
+            conflicts=[
+                *conflicts(dialect, mapped, self._policy),
+                *mixed_groups(dialect, mapped, self._rows[mapped]),
+            ],
         )
 
     def write(self) -> None:

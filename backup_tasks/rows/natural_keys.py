@@ -26,6 +26,7 @@ from django.db import connections, models
 from django.db.models.base import ModelState
 
 from backup_tasks.errors import Misconfigured
+from backup_tasks.rows.column_groups import grouped_columns
 
 Paths = tuple[str, ...]
 Model = type[models.Model]
@@ -185,7 +186,8 @@ def _follow(instance: models.Model, path: str) -> Any:
 
 def _unique_constraints(model: Model) -> list[Paths]:
     """Return the unique sets of non-null fields that hold for all rows. Sets with a UUID come last,
-    since another database may have another UUID for the same object."""
+    since another database may have another UUID for the same object. Columns that say something
+    only together with those of other rows, such as the path in a tree, identify no row."""
     meta = model._meta
     found: list[Paths] = [
         (field.name,)
@@ -200,8 +202,12 @@ def _unique_constraints(model: Model) -> list[Paths]:
     ]
     local = {field.name: field for field in meta.local_concrete_fields}
 
+    positions = grouped_columns(model)
+
     def is_identifying(names: Paths) -> bool:
-        return all(name in local and not local[name].null for name in names)
+        return positions.isdisjoint(names) and all(
+            name in local and not local[name].null for name in names
+        )
 
     def is_random(names: Paths) -> bool:
         return any(isinstance(local[name], models.UUIDField) for name in names)
