@@ -27,7 +27,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines.base import connection_replaced, qualified, quoted
-from backup_tasks.engines.postgresql import deferred_constraints
+from backup_tasks.engines.postgresql import deferred_constraints, partitions
 from backup_tasks.engines.postgresql.deferred_constraints import ForeignKey
 from backup_tasks.engines.postgresql.snapshots import database_identity
 from backup_tasks.engines.stopped_client import bounded_transaction
@@ -109,11 +109,12 @@ class BulkLoad:
                 cursor.execute(f"ANALYZE {qualified(self._schema, table)}")
 
     def write(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
-        """Fill a table; return the number of rows. Raises what `filling` raises."""
+        """Fill a table; return the number of rows. Raises what `filling` raises, and DoesNotFit for
+        a row that no partition takes."""
         names = ", ".join(map(quoted, columns))
         wrapped = connections[self._alias].wrap_database_errors
         name = qualified(self._schema, table)
-        with self.filling([table]) as cursor, wrapped:
+        with partitions.explained(table), self.filling([table]) as cursor, wrapped:
             # Frozen rows are visible to transactions that began before the load too. Without it
             # such a transaction would find the tables empty after a promote. PostgreSQL does not
             # allow it for partitioned tables.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from backup_tasks.engines.base import qualified, quoted
+from backup_tasks.engines.postgresql.partitions import with_partitions
 
 
 class ForeignKey(NamedTuple):
@@ -24,6 +25,7 @@ class ForeignKey(NamedTuple):
 
 def foreign_keys_of(cursor: Any, schema: str, tables: Sequence[str]) -> list[ForeignKey]:
     """Return the foreign keys that the tables have, and those of the schema that refer to them."""
+    names = with_partitions(cursor, schema, tables)
     cursor.execute(
         "SELECT c.relname, k.conname, pg_get_constraintdef(k.oid) FROM pg_constraint k"
         " JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class o ON o.oid = k.confrelid"
@@ -32,7 +34,7 @@ def foreign_keys_of(cursor: Any, schema: str, tables: Sequence[str]) -> list[For
         " AND (c.relname = ANY(%s)"
         "  OR o.relname = ANY(%s) AND o.relnamespace = c.relnamespace)"
         " ORDER BY c.relname, k.conname",
-        [quoted(schema), list(tables), list(tables)],
+        [quoted(schema), names, names],
     )
     return [ForeignKey(*row) for row in cursor.fetchall()]
 
@@ -80,48 +82,80 @@ def add_foreign_keys(cursor: Any, schema: str, keys: Sequence[ForeignKey]) -> li
     return validations
 
 
+_OF_TABLES = "c.relnamespace = %s::regnamespace AND c.relname = ANY(%s)"
+
+
 def drop_indexes_and_constraints(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
-    """Drop secondary indexes, unique and exclusion constraints, and disable triggers. Return the
-    statements that undo this, in order. Foreign keys that need them must be dropped already."""
-    parameters = [quoted(schema), list(tables)]
-    condition = "c.relnamespace = %s::regnamespace AND c.relname = ANY(%s)"
+    """Drop secondary indexes, unique and exclusion constraints, and disable triggers, of the tables
+    and their partitions. Return the statements that undo this, in order. Foreign keys that need
+    them must be dropped already."""
+    parameters = [quoted(schema), with_partitions(cursor, schema, tables)]
+    enable = _disable_triggers(cursor, schema, parameters)
+    cursor.execute(
+        "SELECT c.relname, k.conname, pg_get_constraintdef(k.oid), k.conparentid = 0"
+        f" FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid WHERE {_OF_TABLES}"
+        " AND k.contype IN ('u', 'x') ORDER BY c.relname, k.conname",
+        parameters,
+    )
+    constraints = cursor.fetchall()
+    cursor.execute(
+        "SELECT i.relname, pg_get_indexdef(i.oid), NOT i.relispartition FROM pg_index x"
+        " JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid"
+        f" WHERE {_OF_TABLES} AND NOT EXISTS (SELECT 1 FROM pg_constraint k"
+        "  WHERE k.conindid = i.oid AND k.contype IN ('p', 'u', 'x'))",
+        parameters,
+    )
+    indexes = cursor.fetchall()
+    attach = _attachments(cursor, schema, parameters)
+    # Those of partitions go with those of the partitioned table.
+    for table, name, _, is_whole in constraints:
+        if is_whole:
+            cursor.execute(f"ALTER TABLE {qualified(schema, table)} DROP CONSTRAINT {quoted(name)}")
+    for name, _, is_whole in indexes:
+        if is_whole:
+            cursor.execute(f"DROP INDEX {qualified(schema, name)}")
+    return [
+        *(definition for _, definition, _ in indexes),
+        *(
+            f"ALTER TABLE ONLY {qualified(schema, table)} ADD CONSTRAINT {quoted(name)} {made}"
+            for table, name, made, _ in constraints
+        ),
+        *attach,
+        *enable,
+    ]
+
+
+def _disable_triggers(cursor: Any, schema: str, parameters: Sequence[Any]) -> list[str]:
+    """Return the statements that enable them again."""
     cursor.execute(
         "SELECT c.relname, t.tgname,"
         " CASE t.tgenabled WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE' END"
         " FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
-        f" WHERE {condition} AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')",
+        f" WHERE {_OF_TABLES} AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')",
         parameters,
     )
     triggers = cursor.fetchall()
-    cursor.execute(
-        "SELECT c.relname, k.conname, pg_get_constraintdef(k.oid) FROM pg_constraint k"
-        f" JOIN pg_class c ON c.oid = k.conrelid WHERE {condition} AND k.contype IN ('u', 'x')"
-        " ORDER BY c.relname, k.conname",
-        parameters,
-    )
-    constraints = cursor.fetchall()
-    for table, name, _ in constraints:
-        cursor.execute(f"ALTER TABLE {qualified(schema, table)} DROP CONSTRAINT {quoted(name)}")
-    cursor.execute(
-        "SELECT i.relname, pg_get_indexdef(i.oid) FROM pg_index x"
-        " JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid"
-        f" WHERE {condition}"
-        " AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = i.oid)",
-        parameters,
-    )
-    indexes = cursor.fetchall()
-    for name, _ in indexes:
-        cursor.execute(f"DROP INDEX {qualified(schema, name)}")
     for table, name, _ in triggers:
-        cursor.execute(f"ALTER TABLE {qualified(schema, table)} DISABLE TRIGGER {quoted(name)}")
+        cursor.execute(
+            f"ALTER TABLE ONLY {qualified(schema, table)} DISABLE TRIGGER {quoted(name)}"
+        )
     return [
-        *(definition for _, definition in indexes),
-        *(
-            f"ALTER TABLE {qualified(schema, table)} ADD CONSTRAINT {quoted(name)} {definition}"
-            for table, name, definition in constraints
-        ),
-        *(
-            f"ALTER TABLE {qualified(schema, table)} {enable} TRIGGER {quoted(name)}"
-            for table, name, enable in triggers
-        ),
+        f"ALTER TABLE ONLY {qualified(schema, table)} {enable} TRIGGER {quoted(name)}"
+        for table, name, enable in triggers
+    ]
+
+
+def _attachments(cursor: Any, schema: str, parameters: Sequence[Any]) -> list[str]:
+    """Return the statements that make the partitions' indexes parts of the partitioned tables'. A
+    primary key is not dropped."""
+    cursor.execute(
+        "SELECT o.relname, i.relname FROM pg_inherits h JOIN pg_class i ON i.oid = h.inhrelid"
+        " JOIN pg_class o ON o.oid = h.inhparent JOIN pg_index x ON x.indexrelid = o.oid"
+        f" JOIN pg_class c ON c.oid = x.indrelid WHERE {_OF_TABLES} AND NOT x.indisprimary"
+        " ORDER BY i.relname",
+        parameters,
+    )
+    return [
+        f"ALTER INDEX {qualified(schema, index)} ATTACH PARTITION {qualified(schema, part)}"
+        for index, part in cursor.fetchall()
     ]

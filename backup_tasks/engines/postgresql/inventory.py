@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from backup_tasks.engines.base import quoted
 from backup_tasks.engines.postgresql.object_definitions import RELATIONS
+from backup_tasks.engines.postgresql.partitions import TREE
 from backup_tasks.errors import DoesNotFit
 
 _NAMED = 5
@@ -33,16 +34,34 @@ _OBSTACLES = (
     # Kinds of tables.
     """
     SELECT pg_describe_object('pg_class'::regclass, c.oid, 0),
-           CASE WHEN c.relkind = 'p' THEN 'it is partitioned'
-                WHEN c.relkind = 'f' THEN 'it is a foreign table'
-                WHEN c.relispartition THEN 'it is a partition'
+           CASE WHEN c.relkind = 'f' THEN 'it is a foreign table'
                 WHEN c.reloftype <> 0 THEN 'it is a table of a type'
-                WHEN c.relkind <> 'r' THEN 'it is a relation of kind ' || c.relkind::text
+                WHEN c.relkind NOT IN ('r', 'p') THEN 'it is a relation of kind ' || c.relkind::text
+                WHEN c.relispartition AND NOT parent.oid = ANY(%(oids)s)
+                THEN 'it is a partition of ' || parent.oid::regclass || ', which stays'
                 ELSE 'it takes part in inheritance' END,
            'It can''t be restored in place of live''s. Leave its model out: BACKUP[''EXCLUDE''].'
-      FROM pg_class c WHERE c.oid = ANY(%(oids)s)
-       AND (c.relkind <> 'r' OR c.relispartition OR c.reloftype <> 0
-            OR EXISTS (SELECT 1 FROM pg_inherits h WHERE c.oid IN (h.inhparent, h.inhrelid)))
+      FROM pg_class c LEFT JOIN pg_inherits h ON h.inhrelid = c.oid
+      LEFT JOIN pg_class parent ON parent.oid = h.inhparent
+     WHERE c.oid = ANY(%(oids)s)
+       AND (c.relkind NOT IN ('r', 'p') OR c.reloftype <> 0
+            OR parent.oid IS NOT NULL
+               AND NOT (c.relispartition AND parent.oid = ANY(%(oids)s))
+            OR EXISTS (SELECT 1 FROM pg_inherits i JOIN pg_class child ON child.oid = i.inhrelid
+                        WHERE i.inhparent = c.oid AND NOT child.relispartition))
+    """,
+    """
+    SELECT pg_describe_object('pg_class'::regclass, c.oid, 0), format('it is a partition in %%s, '
+           'and its table is in %%s', c.relnamespace::regnamespace, %(schema)s::regnamespace),
+           format('ALTER TABLE … SET SCHEMA %%s.', %(schema)s::regnamespace)
+      FROM pg_class c
+     WHERE c.oid = ANY(%(oids)s) AND c.relnamespace <> %(schema)s::regnamespace
+    """,
+    """
+    SELECT pg_describe_object('pg_class'::regclass, h.inhrelid, 0),
+           'its DETACH PARTITION CONCURRENTLY did not end',
+           'ALTER TABLE … DETACH PARTITION … FINALIZE ends it.'
+      FROM pg_inherits h WHERE h.inhrelid = ANY(%(oids)s) AND h.inhdetachpending
     """,
     # Who replaces a table has to own it.
     """
@@ -55,13 +74,15 @@ _OBSTACLES = (
     """
     SELECT pg_describe_object('pg_class'::regclass, x.indexrelid, 0), 'it is not valid',
            'REINDEX INDEX CONCURRENTLY makes it valid; or drop it.'
-      FROM indexes x WHERE NOT (x.indisvalid AND x.indisready AND x.indislive)
+      FROM indexes x WHERE NOT (x.indisready AND x.indislive)
+        OR NOT x.indisvalid AND x.relkind <> 'I'
     """,
     """
     SELECT DISTINCT pg_describe_object('pg_class'::regclass, t.tgrelid, 0),
            'the triggers of its foreign keys are not enabled as usual',
            'ALTER TABLE … ENABLE TRIGGER ALL enables them.'
       FROM pg_trigger t WHERE t.tgrelid = ANY(%(oids)s) AND t.tgisinternal AND t.tgenabled <> 'O'
+       AND t.tgconstraint <> 0
     """,
     """
     SELECT pg_describe_object('pg_trigger'::regclass, t.oid, 0), 'it looks at another table',
@@ -222,11 +243,7 @@ def refuse(cursor: Any, schema: str, tables: Sequence[str]) -> None:
 
 def obstacles(cursor: Any, schema: str, tables: Sequence[str]) -> list[Obstacle]:
     """Return what keeps the tables of the schema from being replaced."""
-    cursor.execute(
-        "SELECT oid::bigint FROM pg_class WHERE relnamespace = to_regnamespace(%s)"
-        " AND relname = ANY(%s)",
-        [quoted(schema), list(tables)],
-    )
+    cursor.execute(TREE + "SELECT oid::bigint FROM tree", [quoted(schema), list(tables)])
     asked = {"oids": [oid for (oid,) in cursor.fetchall()], "schema": quoted(schema)}
     found: list[Obstacle] = []
     for query in _OBSTACLES:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backup_tasks.engines.base import quoted
+from backup_tasks.engines.postgresql.partitions import with_partitions
 from backup_tasks.errors import DoesNotFit
 
 _LOCKS_PER_RELATION = 2.5
@@ -22,7 +23,7 @@ def refuse_too_small(cursor: Any, schema: str, tables: Sequence[str]) -> None:
         "   LEFT JOIN pg_depend s ON s.refobjid = t.oid AND s.classid = 'pg_class'::regclass"
         "    AND s.refclassid = 'pg_class'::regclass AND s.deptype IN ('a', 'i')"
         "  WHERE t.relnamespace = to_regnamespace(%s) AND t.relname = ANY(%s))",
-        [quoted(schema), list(tables)],
+        [quoted(schema), with_partitions(cursor, schema, tables)],
     )
     needed = int(cursor.fetchone()[0] * _LOCKS_PER_RELATION)
     cursor.execute(

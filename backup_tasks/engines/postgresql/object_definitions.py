@@ -35,7 +35,9 @@ RELATIONS = """
     WITH r AS (
         SELECT c.*, format('%%I.%%I', n.nspname, c.relname) AS there,
                %(schema)s || '.' || quote_ident(c.relname) AS here,
-               CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END AS word
+               CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END AS word,
+               CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE ONLY' END AS altered,
+               CASE c.relkind WHEN 'p' THEN ' ON ONLY ' ELSE ' ON ' END AS on_it
           FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE c.oid = ANY(%(oids)s)),
     sequences AS (
@@ -52,7 +54,7 @@ RELATIONS = """
     constraints AS (
         SELECT k.* FROM pg_constraint k WHERE k.conrelid = ANY(%(oids)s)
            AND k.contype IN ('p', 'u', 'x', 'c', 'n', 'f')
-           AND (k.contype <> 'f' OR k.confrelid = ANY(%(oids)s))),
+           AND (k.contype <> 'f' OR k.confrelid = ANY(%(oids)s) AND k.conparentid = 0)),
     belongings AS (
         SELECT oid AS owner, 'pg_class'::regclass::oid AS classoid, oid AS objoid, 0 AS objsubid,
                word, here AS name FROM r
@@ -111,7 +113,8 @@ RELATIONS = """
 # In the order in which they are made.
 DEFINITIONS = (
     """
-    SELECT r.oid, 'table', 'itself', concat_ws(' ', r.relkind, r.relpersistence, m.amname)
+    SELECT r.oid, 'table', 'itself', concat_ws(' ', r.relkind, r.relpersistence, m.amname,
+           pg_get_partkeydef(r.oid))
       FROM r LEFT JOIN pg_am m ON m.oid = r.relam
     """,
     """
@@ -136,19 +139,39 @@ DEFINITIONS = (
            q.seqcache, CASE WHEN q.seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END)
       FROM sequences s JOIN pg_sequence q ON q.seqrelid = s.oid
     """,
+    # Those of partitions first, so that those of their tables are merged with them.
     """
     SELECT k.conrelid, 'constraint', k.conname, format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s',
            r.here, k.conname, pg_get_constraintdef(k.oid))
+      FROM constraints k JOIN r ON r.oid = k.conrelid WHERE k.contype IN ('c', 'n')
+     ORDER BY (SELECT count(*) FROM pg_partition_ancestors(r.oid)) DESC, k.oid
+    """,
+    """
+    SELECT c.oid, 'partition', 'itself', format('ALTER TABLE ONLY %%s ATTACH PARTITION %%s %%s',
+           r.here, c.here, pg_get_expr(c.relpartbound, c.oid))
+      FROM r c JOIN pg_inherits h ON h.inhrelid = c.oid JOIN r ON r.oid = h.inhparent
+     WHERE c.relispartition
+    """,
+    # ONLY: a partition's keys and indexes have names of their own.
+    """
+    SELECT k.conrelid, 'constraint', k.conname, format('ALTER TABLE ONLY %%s ADD CONSTRAINT %%I'
+           ' %%s', r.here, k.conname, pg_get_constraintdef(k.oid))
       FROM constraints k JOIN r ON r.oid = k.conrelid
-     WHERE k.contype <> 'f' ORDER BY k.oid
+     WHERE k.contype NOT IN ('c', 'n', 'f') ORDER BY k.oid
     """,
     """
     SELECT x.indrelid, 'index', x.relname, replace(pg_get_indexdef(x.indexrelid),
-           ' ON ' || r.there || ' USING ', ' ON ' || r.here || ' USING ')
+           r.on_it || r.there || ' USING ', r.on_it || r.here || ' USING ')
       FROM indexes x JOIN r ON r.oid = x.indrelid
      WHERE NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = x.indexrelid
                           AND k.contype IN ('p', 'u', 'x'))
      ORDER BY x.indexrelid
+    """,
+    """
+    SELECT x.indrelid, 'index partition', x.relname,
+           format('ALTER INDEX %%s ATTACH PARTITION %%s', p.here, x.here)
+      FROM indexes x JOIN pg_inherits h ON h.inhrelid = x.indexrelid
+      JOIN indexes p ON p.indexrelid = h.inhparent
     """,
     """
     SELECT k.conrelid, 'constraint', k.conname, format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s',
@@ -160,9 +183,10 @@ DEFINITIONS = (
     SELECT o.owner, 'storage parameters', o.name, format('ALTER %%s %%s SET (%%s)',
            o.word, o.here, string_agg(o.prefix || format('%%I=%%L', p.option_name, p.option_value),
                                       ', ' ORDER BY o.prefix, p.place))
-      FROM (SELECT oid AS owner, 'itself' AS name, word, here, '' AS prefix, reloptions FROM r
+      FROM (SELECT oid AS owner, 'itself' AS name, altered AS word, here, '' AS prefix, reloptions
+              FROM r
              UNION ALL
-            SELECT r.oid, 'itself', r.word, r.here, 'toast.', t.reloptions
+            SELECT r.oid, 'itself', r.altered, r.here, 'toast.', t.reloptions
               FROM r JOIN pg_class t ON t.oid = r.reltoastrelid
              UNION ALL
             SELECT indrelid, relname, 'INDEX', here, '', reloptions FROM indexes
@@ -173,7 +197,7 @@ DEFINITIONS = (
     """
     SELECT o.owner, 'tablespace', o.name, format('ALTER %%s %%s SET TABLESPACE %%I',
            o.word, o.here, t.spcname)
-      FROM (SELECT oid AS owner, 'itself' AS name, word, here, reltablespace FROM r
+      FROM (SELECT oid AS owner, 'itself' AS name, altered AS word, here, reltablespace FROM r
              UNION ALL
             SELECT indrelid, relname, 'INDEX', here, reltablespace FROM indexes) o
       JOIN pg_tablespace t ON t.oid = o.reltablespace
@@ -183,7 +207,7 @@ DEFINITIONS = (
            format('ALTER %%s %%s ALTER COLUMN %%s SET STATISTICS %%s', o.word, o.here,
                   CASE o.word WHEN 'INDEX' THEN a.attnum::text ELSE quote_ident(a.attname) END,
                   a.attstattarget)
-      FROM (SELECT oid AS owner, oid AS relation, relname AS name, word, here FROM r
+      FROM (SELECT oid AS owner, oid AS relation, relname AS name, altered AS word, here FROM r
              UNION ALL
             SELECT indrelid, indexrelid, relname, 'INDEX', here FROM indexes) o
       JOIN pg_attribute a ON a.attrelid = o.relation AND a.attnum > 0 AND NOT a.attisdropped
@@ -191,21 +215,22 @@ DEFINITIONS = (
     """,
     """
     SELECT a.attrelid, 'column options', a.attname,
-           format('ALTER %%s %%s ALTER COLUMN %%I SET (%%s)', r.word, r.here, a.attname,
+           format('ALTER %%s %%s ALTER COLUMN %%I SET (%%s)', r.altered, r.here, a.attname,
                   (SELECT string_agg(format('%%I=%%L', option_name, option_value), ', '
                           ORDER BY option_name) FROM pg_options_to_table(a.attoptions)))
       FROM r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
      WHERE a.attoptions IS NOT NULL
     """,
     """
-    SELECT r.oid, 'replica identity', 'itself', format('ALTER TABLE %%s REPLICA IDENTITY ', r.here)
+    SELECT r.oid, 'replica identity', 'itself',
+           'ALTER TABLE ONLY ' || r.here || ' REPLICA IDENTITY '
            || CASE r.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING'
                    ELSE 'USING INDEX ' || coalesce(quote_ident(x.relname), 'that is gone') END
       FROM r LEFT JOIN indexes x ON x.indrelid = r.oid AND x.indisreplident
-     WHERE r.relreplident <> 'd' AND r.relkind = 'r'
+     WHERE r.relreplident <> 'd' AND r.relkind <> 'm'
     """,
     """
-    SELECT r.oid, 'cluster', 'itself', format('ALTER %%s %%s CLUSTER ON %%I', r.word, r.here,
+    SELECT r.oid, 'cluster', 'itself', format('ALTER %%s %%s CLUSTER ON %%I', r.altered, r.here,
            x.relname)
       FROM r JOIN indexes x ON x.indrelid = r.oid AND x.indisclustered
     """,
@@ -225,23 +250,25 @@ DEFINITIONS = (
     """
     SELECT t.tgrelid, 'trigger', t.tgname, replace(pg_get_triggerdef(t.oid),
            ' ON ' || r.there || ' ', ' ON ' || r.here || ' ')
-      FROM pg_trigger t JOIN r ON r.oid = t.tgrelid WHERE NOT t.tgisinternal
+      FROM pg_trigger t JOIN r ON r.oid = t.tgrelid
+     WHERE NOT t.tgisinternal AND t.tgparentid = 0
     """,
     """
     SELECT w.ev_class, 'rule', w.rulename, replace(pg_get_ruledef(w.oid), ' TO ' || r.there,
            ' TO ' || r.here)
-      FROM pg_rewrite w JOIN r ON r.oid = w.ev_class WHERE r.relkind = 'r'
+      FROM pg_rewrite w JOIN r ON r.oid = w.ev_class WHERE r.relkind <> 'm'
     """,
     """
-    SELECT o.owner, o.kind, o.name, format('ALTER TABLE %%s %%s %%s %%I', r.here,
+    SELECT o.owner, o.kind, o.name, format('ALTER TABLE ONLY %%s %%s %%s %%I', r.here,
            CASE o.state WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA'
                 ELSE 'ENABLE ALWAYS' END, o.word, o.name)
       FROM (SELECT tgrelid AS owner, 'trigger state' AS kind, tgname AS name, tgenabled AS state,
-                   'TRIGGER' AS word FROM pg_trigger WHERE NOT tgisinternal
+                   'TRIGGER' AS word FROM pg_trigger
+             WHERE NOT tgisinternal OR tgparentid <> 0 AND tgconstraint = 0
              UNION ALL
             SELECT ev_class, 'rule state', rulename, ev_enabled, 'RULE' FROM pg_rewrite
              WHERE rulename <> '_RETURN') o
-      JOIN r ON r.oid = o.owner AND r.relkind = 'r' WHERE o.state <> 'O'
+      JOIN r ON r.oid = o.owner AND r.relkind <> 'm' WHERE o.state <> 'O'
     """,
     """
     SELECT p.polrelid, 'policy', p.polname, format('CREATE POLICY %%I ON %%s AS %%s FOR %%s TO %%s',
@@ -266,7 +293,7 @@ DEFINITIONS = (
       FROM belongings b JOIN pg_seclabel l USING (classoid, objoid, objsubid)
     """,
     """
-    SELECT r.oid, 'row security', state.word, format('ALTER TABLE %%s %%s ROW LEVEL SECURITY',
+    SELECT r.oid, 'row security', state.word, format('ALTER TABLE ONLY %%s %%s ROW LEVEL SECURITY',
            r.here, state.word)
       FROM r, LATERAL (SELECT 'ENABLE' AS word WHERE r.relrowsecurity
                         UNION ALL SELECT 'FORCE' WHERE r.relforcerowsecurity) state
@@ -274,7 +301,7 @@ DEFINITIONS = (
     """
     SELECT o.owner, 'owner', o.name, format('ALTER %%s %%s OWNER TO %%s', o.word, o.here,
            o.role::regrole)
-      FROM (SELECT oid AS owner, 'itself' AS name, word, here, relowner AS role FROM r
+      FROM (SELECT oid AS owner, 'itself' AS name, altered AS word, here, relowner AS role FROM r
              UNION ALL
             SELECT stxrelid, stxname, 'STATISTICS', %(schema)s || '.' || quote_ident(stxname),
                    stxowner FROM pg_statistic_ext WHERE stxrelid = ANY(%(oids)s)) o

@@ -37,6 +37,8 @@ def export(cursor: Any, tables: Sequence[str], least: int) -> ExportedSnapshot |
     tables have fewer bytes than `least`."""
     cursor.execute(
         "SELECT coalesce(pg_relation_size(to_regclass(name)), 0)"
+        "  + coalesce((SELECT sum(pg_relation_size(relid)) FROM pg_partition_tree("
+        "     to_regclass(name)) WHERE relid <> to_regclass(name)), 0)::bigint"
         " FROM unnest(%s::text[]) WITH ORDINALITY t(name, number) ORDER BY number",
         [[quoted(table) for table in tables]],
     )

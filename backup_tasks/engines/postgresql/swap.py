@@ -18,6 +18,7 @@ from backup_tasks.engines.postgresql import (
     columns,
     functions,
     inventory,
+    partitions,
     schema_objects,
     table_definitions,
     views,
@@ -82,6 +83,7 @@ def refuse_what_does_not_fit(cursor: Any, live: str, schema: str, tables: Sequen
             obj=f"schema {schema}",
             hint="Live was not touched. Start the run again.",
         )
+    partitions.refuse_without(cursor, live, schema, tables)
 
 
 def swap(
@@ -96,7 +98,10 @@ def swap(
 ) -> None:
     """Replace live's tables with those of the staging schema. Live's go to a new schema, `keep`.
     Call it in a transaction."""
-    present = table_definitions.tables_in(cursor, live, tables)
+    tables = partitions.with_partitions(cursor, schema, tables)
+    present = partitions.with_partitions(
+        cursor, live, table_definitions.tables_in(cursor, live, tables)
+    )
     found_views = views.find(cursor, live, present)
     found_functions = functions.find(cursor, live, present)
     materialized = [view.name for view in found_views if view.materialized]

@@ -22,21 +22,26 @@ from backup_tasks.engines.postgresql.object_definitions import (
     RELATIONS,
     Definition,
 )
+from backup_tasks.engines.postgresql.partitions import with_partitions
 from backup_tasks.errors import DoesNotFit
 
 Key = tuple[str, str, str]
 """Table, kind and name of an object."""
+
+_BEFORE_ATTACHED = ("constraint", "index")
 
 _SCRATCH = "backup_tasks_scratch"
 """A schema that no other connection ever sees."""
 
 _TABLES = """
     SELECT c.relname, format('CREATE %%s TABLE %%s.%%I (LIKE %%I.%%I INCLUDING DEFAULTS'
-           ' INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION) USING %%I',
+           ' INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION)%%s%%s',
            CASE c.relpersistence WHEN 'u' THEN 'UNLOGGED' END, %(schema)s, c.relname,
-           n.nspname, c.relname, m.amname)
-      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_am m ON m.oid = c.relam
-     WHERE c.oid = ANY(%(oids)s) AND c.relkind = 'r' ORDER BY c.relname
+           n.nspname, c.relname, ' PARTITION BY ' || pg_get_partkeydef(c.oid),
+           ' USING ' || quote_ident(m.amname))
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      LEFT JOIN pg_am m ON m.oid = c.relam
+     WHERE c.oid = ANY(%(oids)s) AND c.relkind IN ('r', 'p') ORDER BY c.relname
 """
 
 # The sequences of the columns, under their names, and the defaults that draw from one of them.
@@ -52,8 +57,8 @@ _SEQUENCES = (
       JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum = s.attnum
     """,
     """
-    SELECT r.relname, format('ALTER TABLE %%s ALTER COLUMN %%I SET DEFAULT %%s', r.here, a.attname,
-           pg_get_expr(d.adbin, d.adrelid))
+    SELECT r.relname, format('ALTER TABLE ONLY %%s ALTER COLUMN %%I SET DEFAULT %%s', r.here,
+           a.attname, pg_get_expr(d.adbin, d.adrelid))
       FROM r JOIN pg_attrdef d ON d.adrelid = r.oid
       JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum = d.adnum AND a.attgenerated = ''
      WHERE EXISTS (SELECT 1 FROM pg_depend p JOIN sequences s ON s.oid = p.refobjid
@@ -89,11 +94,17 @@ def copy(cursor: Any, source: str, target: str, tables: Sequence[str]) -> None:
 
 
 def create_tables(cursor: Any, source: str, target: str, tables: Sequence[str]) -> None:
-    """Make empty copies of the tables with their columns and sequences, and without what an INSERT
-    would have to keep up. Inside a transaction, whose search path is live's."""
-    create, sequences = _creating(cursor, source, target, tables)
-    objects = definitions(cursor, source, tables, told_for=target)
-    first = [definition for definition in objects if definition.kind == "sequence"]
+    """Make empty copies of the tables and partitions that are not there, with their columns and
+    sequences, and without what an INSERT would have to keep up. Inside a transaction, whose search
+    path is live's."""
+    names = with_partitions(cursor, source, tables)
+    missing = set(names).difference(tables_in(cursor, target, names))
+    create, sequences = _creating(cursor, source, target, names, missing)
+    first = [
+        definition
+        for definition in definitions(cursor, source, [*missing], told_for=target)
+        if definition.kind == "sequence"
+    ]
     with looking_in(cursor, target):
         # What an option of the session would choose is written in each statement, or is not live's.
         cursor.execute("SELECT set_config('default_tablespace', '', true)")
@@ -101,7 +112,7 @@ def create_tables(cursor: Any, source: str, target: str, tables: Sequence[str]) 
             _execute(cursor, statement, f"table {table}")
         for table, statement in sequences[0]:
             _execute(cursor, statement, f"table {table}")
-        forget_default_privileges(cursor, target, tables)
+        forget_default_privileges(cursor, target, [*missing])
         for made in first:
             _execute(cursor, f"{made.text} RESTART", f"sequence {made.name}")
         for table, statement in sequences[1]:
@@ -111,15 +122,27 @@ def create_tables(cursor: Any, source: str, target: str, tables: Sequence[str]) 
 def complete(cursor: Any, source: str, target: str, tables: Sequence[str]) -> None:
     """Make what hangs on the tables of the source and is not there on those of the target. Inside a
     transaction, whose search path is live's. Raises DoesNotFit for what can't be made."""
-    _make(cursor, source, target, tables, definitions(cursor, source, tables, told_for=target))
+    names = _of_both(cursor, source, target, tables)
+    wanted = definitions(cursor, source, names, told_for=target)
+    if added := set(names) - {*tables, *tables_in(cursor, target, names)}:
+        create_tables(cursor, source, target, tables)
+        # A partition with keys and indexes of its own is given no others when it is attached.
+        wanted.sort(key=lambda made: not (made.table in added and made.kind in _BEFORE_ATTACHED))
+    _make(cursor, source, target, names, wanted)
 
 
 def give_to_same_roles(cursor: Any, source: str, target: str, tables: Sequence[str]) -> None:
     """Let tables of whatever structure belong to who owns the source's, and let roles do with them
     what they may do with those. Inside a transaction, like `complete`."""
-    wanted = definitions(cursor, source, tables, told_for=target)
+    names = tables_in(cursor, target, with_partitions(cursor, source, tables))
+    wanted = definitions(cursor, source, names, told_for=target)
     roles = [definition for definition in wanted if _is_of_table_s_roles(definition)]
-    _make(cursor, source, target, tables_in(cursor, target, tables), roles)
+    _make(cursor, source, target, names, roles)
+
+
+def _of_both(cursor: Any, source: str, target: str, tables: Sequence[str]) -> list[str]:
+    """Return the tables, with the partitions that they have in the two schemas."""
+    return with_partitions(cursor, target, with_partitions(cursor, source, tables))
 
 
 def _is_of_table_s_roles(definition: Definition) -> bool:
@@ -149,14 +172,16 @@ def differences(cursor: Any, source: str, target: str, tables: Sequence[str]) ->
     The text of an expression need not read back as the same text (T26): texts that differ are
     parsed once more, both of them, before they count as different.
     """
-    theirs, ours = _different(cursor, source, target, tables)
-    return sorted([*map(str, theirs | ours), *_missing(cursor, source, target, tables)])
+    names = _of_both(cursor, source, target, tables)
+    theirs, ours = _different(cursor, source, target, names)
+    return sorted(map(str, theirs | ours))
 
 
 def missing_in(cursor: Any, source: str, target: str, tables: Sequence[str]) -> list[str]:
     """Return what the tables of the source have and those of the target have not, in words; without
     their owners and privileges, which a promote gives to whatever tables."""
-    theirs, _ = _different(cursor, source, target, tables)
+    names = _of_both(cursor, source, target, tables)
+    theirs, _ = _different(cursor, source, target, names)
     return sorted(_described(each) for each in theirs if not _is_of_table_s_roles(each))
 
 
@@ -208,24 +233,23 @@ def looking_in(cursor: Any, *schemas: str) -> Iterator[None]:
 def _oids(cursor: Any, schema: str, names: Sequence[str]) -> dict[int, str]:
     cursor.execute(
         "SELECT oid, relname FROM pg_class WHERE relnamespace = %s::regnamespace"
-        " AND relkind IN ('r', 'm') AND relname = ANY(%s) ORDER BY relname",
+        " AND relkind IN ('r', 'p', 'm') AND relname = ANY(%s) ORDER BY relname",
         [quoted(schema), list(names)],
     )
     return dict(cursor.fetchall())
 
 
 def _creating(
-    cursor: Any, source: str, target: str, tables: Sequence[str]
+    cursor: Any, source: str, target: str, tables: Sequence[str], missing: Collection[str]
 ) -> tuple[list[tuple[str, str]], list[list[tuple[str, str]]]]:
-    """Return the statements that make the tables, and those that make their sequences and the
-    defaults that draw from them, each with its table."""
+    """Return the statements that make those of the tables that are missing, and those that make
+    their sequences and the defaults that draw from one of the tables', each with its table."""
     asked = {"oids": [*_oids(cursor, source, tables)], "schema": quoted(target)}
-    cursor.execute(_TABLES, asked)
-    create = cursor.fetchall()
-    sequences = []
-    for query in _SEQUENCES:
-        cursor.execute(RELATIONS + query, asked)
-        sequences.append(cursor.fetchall())
+    found = []
+    for query in (_TABLES, *(RELATIONS + query for query in _SEQUENCES)):
+        cursor.execute(query, asked)
+        found.append([made for made in cursor.fetchall() if made[0] in missing])
+    create, *sequences = found
     return create, sequences
 
 
@@ -260,18 +284,6 @@ def _let_roles_in(cursor: Any, source: str, target: str, tables: Sequence[str]) 
         _execute(cursor, statement, f"schema {target}")
 
 
-def _missing(cursor: Any, source: str, target: str, tables: Sequence[str]) -> list[str]:
-    """Return the tables that are of a kind which is not copied."""
-    cursor.execute(
-        "SELECT relname || ': table itself: a relation of kind ' || relkind::text FROM pg_class o"
-        " WHERE relnamespace = %s::regnamespace AND relname = ANY(%s) AND relkind IN ('p', 'f')"
-        " AND NOT EXISTS (SELECT 1 FROM pg_class c WHERE c.relnamespace = %s::regnamespace"
-        "  AND c.relname = o.relname AND c.relkind = o.relkind)",
-        [quoted(source), list(tables), quoted(target)],
-    )
-    return [line for (line,) in cursor.fetchall()]
-
-
 def _worth_parsing(found: set[Definition]) -> set[Key]:
     """Return the objects with an expression; a foreign key has none, and would lock what it leads
     to."""
@@ -296,8 +308,12 @@ def _parsed_once_more(
         with looking_in(cursor, _SCRATCH, schema):
             for table in tables:
                 cursor.execute(
+                    "SELECT 'PARTITION BY ' || pg_get_partkeydef(%s::regclass)",
+                    [qualified(schema, table)],
+                )
+                cursor.execute(
                     f"CREATE TABLE {qualified(_SCRATCH, table)} (LIKE {qualified(schema, table)}"
-                    " INCLUDING GENERATED)"
+                    f" INCLUDING GENERATED) {cursor.fetchone()[0] or ''}"
                 )
             for definition in objects:
                 if definition[:3] in keys:

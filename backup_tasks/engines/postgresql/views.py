@@ -15,6 +15,7 @@ from django.db import ProgrammingError
 
 from backup_tasks.engines.base import quoted
 from backup_tasks.engines.postgresql import table_definitions
+from backup_tasks.engines.postgresql.partitions import with_partitions
 from backup_tasks.engines.postgresql.schema_removal import drop_views
 from backup_tasks.errors import DoesNotFit
 
@@ -82,7 +83,7 @@ def build_materialized(
     drop_views(alias, cursor, schema)
     cursor.execute("SELECT current_setting('search_path')")
     (path,) = cursor.fetchone()
-    for view in find(cursor, live, tables):
+    for view in find(cursor, live, with_partitions(cursor, live, tables)):
         if not view.materialized:
             continue
         name = f"{quoted(schema)}.{quoted(view.name)}"

@@ -11,6 +11,7 @@ import pytest
 from pytest_django import DjangoDbBlocker, Settings
 
 from backup_tasks.rows import worker_pool
+from tests.integration.engines.every_object import grown_database
 from tests.integration.engines.live_database import LiveDatabase, make_live_database, server_or_file
 from tests.integration.engines.walled import LIVE
 from tests.services import EVERY_ENGINE, MakeProject, Project, Server, as_default_database
@@ -41,6 +42,13 @@ def database(
         yield make_live_database(project)
     if server:
         server.drop_database(name)
+
+
+@pytest.fixture
+def grown(database: LiveDatabase) -> Iterator[LiveDatabase]:
+    """Live with every kind of object (PostgreSQL)."""
+    with grown_database(database):
+        yield database
 
 
 @pytest.fixture

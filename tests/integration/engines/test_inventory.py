@@ -18,11 +18,30 @@ def engine(request: pytest.FixtureRequest) -> str:
 PARTITIONED = """
     DROP TABLE probe, moon, planet;
     CREATE TABLE planet (id bigint) PARTITION BY RANGE (id);
-    CREATE TABLE planet_1 PARTITION OF planet FOR VALUES FROM (0) TO (9)
 """
 # What somebody made → what the refusal names, and what it says to do.
 OBSTACLES = {
-    PARTITIONED: ("table planet: it is partitioned", "EXCLUDE"),
+    f"CREATE SCHEMA theirs; {PARTITIONED}"
+    "CREATE TABLE theirs.one PARTITION OF planet FOR VALUES FROM (0) TO (9)": (
+        "table theirs.one: it is a partition in theirs, and its table is in public",
+        "SET SCHEMA public",
+    ),
+    f"CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; {PARTITIONED}"
+    "CREATE TABLE low PARTITION OF planet FOR VALUES FROM (0) TO (9) PARTITION BY LIST (id);"
+    "CREATE FOREIGN TABLE far PARTITION OF low DEFAULT SERVER s": (
+        "foreign table far: it is a foreign table",
+        "EXCLUDE",
+    ),
+    f"{PARTITIONED} CREATE TABLE low PARTITION OF planet DEFAULT;"
+    "UPDATE pg_inherits SET inhdetachpending = true WHERE inhrelid = 'low'::regclass": (
+        "table low: its DETACH PARTITION CONCURRENTLY did not end",
+        "FINALIZE",
+    ),
+    "DROP TABLE probe, moon, planet; CREATE TABLE planet (id bigint) PARTITION BY RANGE (id);"
+    "ALTER TABLE planet RENAME TO sky; CREATE TABLE planet PARTITION OF sky DEFAULT": (
+        "table planet: it is a partition of sky, which stays",
+        "EXCLUDE",
+    ),
     "CREATE TABLE comet () INHERITS (planet)": ("it takes part in inheritance", "EXCLUDE"),
     "CREATE TABLE old () ; ALTER TABLE moon INHERIT old": ("table moon: it takes part", "EXCLUDE"),
     "CREATE FUNCTION all_of() RETURNS SETOF planet LANGUAGE sql AS 'TABLE planet'": (
