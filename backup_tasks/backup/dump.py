@@ -49,7 +49,7 @@ def dump_rows(folder: Path, *, params: Mapping[str, Any], progress: Progress) ->
         connection = connections[settings.database]
         engine.refuse_hidden_rows([model._meta.db_table for model in scope.included])
         created_at = datetime.now(UTC)
-        entries, warnings = write_members(
+        members = write_members(
             engine,
             connection,
             scope,
@@ -57,6 +57,7 @@ def dump_rows(folder: Path, *, params: Mapping[str, Any], progress: Progress) ->
             natural_keys=settings.natural_keys,
             progress=lambda rows, note: progress(rows, None, note),
         )
+        warnings = members.warnings
         if contents.holds_files(params):
             # A package of files holds no rows; which files it should hold, they say all the same.
             whole = full_scope(settings) if params.get("type") == "files" else scope
@@ -78,11 +79,12 @@ def dump_rows(folder: Path, *, params: Mapping[str, Any], progress: Progress) ->
         },
         database=database,
         migrations=migrations,
-        models=entries,
+        models=members.entries,
         excluded=tuple(Exclusion(label=name, reason=why) for name, why in scope.excluded),
         files=None,
         warnings=warnings,
         counters=counters,
+        sums=members.sums,
     )
     with written_whole(folder / MANIFEST) as file:
         file.write(manifest.to_json())

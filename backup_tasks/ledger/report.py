@@ -30,11 +30,22 @@ class Written(TypedDict):
     replaced: int
 
 
+class SecondLook(TypedDict):
+    """What the database's own sums say of the restored rows."""
+
+    equal: int
+    """Models whose sums are those of the backup."""
+    not_compared: list[str]
+    """Models that another kind or version of database, or other columns, have other sums for."""
+
+
 class Report(TypedDict):
     """What `Run.report` holds."""
 
     models: dict[str, Figures]
     files: Figures
+    second_look: SecondLook | None
+    """None where the package has no sums, or nothing was validated."""
     added: dict[str, str]
     """Models that were not asked for by name, each with what needs it."""
     concurrent_writes: dict[str, Written]
@@ -86,6 +97,7 @@ def build(results: Results) -> Report:
             expected=_first(results, _EXPECTED_BY, "expected_files"),
             digest_equal=_first(results, ("validate",), "files_equal"),
         ),
+        second_look=_first(results, ("validate",), "second_look"),
         added=dict(_first(results, ("fetch", "snapshot"), "added") or {}),
         concurrent_writes=dict(_first(results, ("promote",), "concurrent_writes") or {}),
         warnings=_warnings(results, models),

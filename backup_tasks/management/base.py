@@ -19,7 +19,7 @@ from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError, ErrorRecord, Misconfigured, NotConfirmed
 from backup_tasks.ledger.report import Report
 from backup_tasks.management.progress import ProgressDisplay
-from backup_tasks.management.tables import added_lines, counts_table
+from backup_tasks.management.tables import added_lines, counts_table, second_look_line
 from backup_tasks.models import Run
 from backup_tasks.runs import chains
 from backup_tasks.runs.foreground import run_here
@@ -157,7 +157,8 @@ class RunCommand(Command):
         warnings = [f"Warning: {line}" for line in report["warnings"]]
         added = added_lines(report["added"])
         chosen = f"Chosen: {report['chosen']}" if report.get("chosen") else ""
-        lines = [counts_table(report), *added, chosen, *warnings, self.summary(run)]
+        figures = [counts_table(report), second_look_line(report)]
+        lines = [*figures, *added, chosen, *warnings, self.summary(run)]
         return "\n".join(filter(None, lines))
 
     def _explain_counts(self, run: Run) -> None:
@@ -198,6 +199,7 @@ def outcome(run: Run | None) -> dict[str, Any]:
             label: figures["digest_equal"] for label, figures in report.get("models", {}).items()
         },
         "files": report.get("files"),
+        "second_look": report.get("second_look"),
         "added": report.get("added", {}),
         "concurrent_writes": report.get("concurrent_writes", {}),
         "warnings": report.get("warnings", []),

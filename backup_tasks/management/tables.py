@@ -50,6 +50,18 @@ def counts_table(report: Report) -> str:
     return table(head, rows)
 
 
+def second_look_line(report: Report) -> str:
+    """Return what the database's own sums say of the restored rows, or "" where none were compared.
+    Runs from before there were sums have none."""
+    look = report.get("second_look")
+    if not look:
+        return ""
+    models = f"{look['equal']} model{'' if look['equal'] == 1 else 's'}"
+    others = len(look["not_compared"])
+    more = f"; {others} could not be compared (another database, or other columns)"
+    return f"second look: the database's own sums are equal, {models}{more if others else ''}"
+
+
 def added_lines(added: Mapping[str, str]) -> list[str]:
     """Return a line for each model that was not named and is needed: its name, and why."""
     return [f"also {name}: {why}" for name, why in sorted(added.items())]

@@ -98,6 +98,10 @@ class Manifest:
     """Table → the highest primary key that the database has given, also to a row that is gone.
     Left out where there is none."""
 
+    sums: Mapping[str, str] = member_of(default_factory=dict)
+    """Label → the sums of `rows.second_look`, of models that have rows. Left out where there is
+    none."""
+
     @property
     def totals(self) -> Totals:
         return Totals(
@@ -110,7 +114,7 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """Return the manifest as it stands in a package. The same values give the same bytes."""
-        values = without_empty(asdict(self), "incomplete", "accepted", "counters")
+        values = without_empty(asdict(self), "incomplete", "accepted", "counters", "sums")
         values["totals"] = asdict(self.totals)
         values["sha256"] = _sha256(values)
         return json.dumps(values, indent=2).encode() + b"\n"
@@ -147,6 +151,7 @@ class Manifest:
             incomplete=record.text_if_any("incomplete"),
             accepted=record.text_if_any("accepted"),
             counters={} if record.lacks("counters") else record.count_map("counters"),
+            sums={} if record.lacks("sums") else record.text_map("sums"),
         )
         totals = read_totals(record.record("totals"))
         record.done()

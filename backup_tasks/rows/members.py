@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -19,6 +20,18 @@ from backup_tasks.rows.scope import Scope, columns_left_out, label, models_witho
 from backup_tasks.rows.worker_pool import Count
 
 
+@dataclass(frozen=True, kw_only=True)
+class Members:
+    """What the manifest says of the members that were written."""
+
+    entries: tuple[ModelEntry, ...]
+    """One for each model, in their order."""
+    sums: Mapping[str, str]
+    """Label → the database's own sums, see `second_look`. Of models that have rows."""
+    warnings: tuple[str, ...]
+    """Of natural keys that are not unique, models without a table, columns without a field."""
+
+
 def write_members(
     engine: Engine,
     connection: BaseDatabaseWrapper,
@@ -27,10 +40,9 @@ def write_members(
     *,
     natural_keys: Mapping[str, Sequence[str]],
     progress: Count,
-) -> tuple[tuple[ModelEntry, ...], tuple[str, ...]]:
+) -> Members:
     """Write the rows of the included models, in the snapshot that the connection is in, to
-    `folder/database/NNN-app.model.jsonl`. Return an entry for each model, in their order, and
-    warnings: of natural keys that are not unique, models without a table, columns without a field.
+    `folder/database/NNN-app.model.jsonl`.
 
     `natural_keys` are those that the settings name. Raises DumpFailed if a model can't be read.
     """
@@ -46,7 +58,15 @@ def write_members(
         for codec, member in zip(codecs, members, strict=True)
     ]
     found = dump_all(engine, jobs, progress)
-    return tuple(map(_entry, codecs, members, found)), warnings
+    return Members(
+        entries=tuple(map(_entry, codecs, members, found)),
+        sums={
+            codec.label: str(read.sums)
+            for codec, read in zip(codecs, found, strict=True)
+            if read.sums.count
+        },
+        warnings=warnings,
+    )
 
 
 def _entry(codec: RowCodec, member: str, found: DumpedModel) -> ModelEntry:

@@ -1,4 +1,5 @@
-"""The parallel dump: several models are read at a time, each with its rows and dangling references.
+"""The parallel dump: several models are read at a time, each with its rows, dangling references and
+sums.
 
 All workers read the same state of the database: they join the snapshot that this process exports.
 """
@@ -12,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from backup_tasks.engines import Engine
-from backup_tasks.rows import worker_pool
+from backup_tasks.rows import second_look, worker_pool
 from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.dump import Dumped, dump_model
 from backup_tasks.rows.integrity import dangling
+from backup_tasks.rows.second_look import Sums
 from backup_tasks.rows.worker_pool import Count, Perform, Rows, WorkerTask, can_use_workers, run_all
 
 
@@ -35,13 +37,20 @@ class DumpedModel:
     dumped: Dumped
     dangling: Mapping[str, int]
     """Number of dangling references by key, from `integrity.dangling`."""
+    sums: Sums
+    """The database's own sums."""
 
 
 def dump_one(job: Job, progress: Rows) -> DumpedModel:
     """Read one model in this process. Raises what `dump_model` raises."""
     with job.member.open("wb") if job.member else nullcontext() as target:
         dumped = dump_model(job.codec, target, progress)
-    return DumpedModel(dumped=dumped, dangling=dangling(job.codec.connection, job.codec.model))
+    connection, model = job.codec.connection, job.codec.model
+    return DumpedModel(
+        dumped=dumped,
+        dangling=dangling(connection, model),
+        sums=second_look.take(connection, model),
+    )
 
 
 def dump_all(
@@ -65,7 +74,9 @@ def dump_all(
             schema=schema,
             order=lambda job: {},
             read=lambda answer: DumpedModel(
-                dumped=Dumped(**answer["dumped"]), dangling=answer["dangling"]
+                dumped=Dumped(**answer["dumped"]),
+                dangling=answer["dangling"],
+                sums=Sums(**answer["sums"]),
             ),
         )
     sizes = exported.sizes if exported else (0,) * len(jobs)
@@ -79,7 +90,7 @@ def worker_side(engine: Engine, token: str, schema: str | None) -> Iterator[Perf
     def do(codec: RowCodec, order: Mapping[str, Any], progress: Rows) -> dict[str, Any]:
         member = None if order["member"] is None else Path(order["member"])
         found = dump_one(Job(codec=codec, member=member), progress)
-        return {"dumped": asdict(found.dumped), "dangling": found.dangling}
+        return asdict(found)
 
     with engine.join_snapshot(token, schema):
         yield do

@@ -19,9 +19,10 @@ from backup_tasks.package.manifest import Manifest
 from backup_tasks.restore import migration_compatibility, recorded_verdicts, structure
 from backup_tasks.restore.contents import codecs_of, entries_of, unpacked_manifest
 from backup_tasks.restore.file_swap import staged
+from backup_tasks.rows import second_look
 from backup_tasks.rows.dump import Dumped, count_rows
 from backup_tasks.rows.integrity import dangling, taken_over
-from backup_tasks.rows.parallel_dump import Job, dump_all
+from backup_tasks.rows.parallel_dump import DumpedModel, Job, dump_all
 from backup_tasks.rows.scope import full_scope, label, refers_to
 from backup_tasks.steps import Work
 from backup_tasks.storage.file_storages import project_trees
@@ -34,8 +35,10 @@ _NAMED_THINGS = 10
 
 @recorded_verdicts.records_verdict("restore", proves=True)
 def validate(work: Work) -> dict[str, Any]:
-    """Return {"counts": {model: rows}, "digests_equal": {model: bool}, "files", "files_equal",
-    "like_live", "warnings"}; `like_live`: whether staging has the structure of live.
+    """Return {"counts": {model: rows}, "digests_equal": {model: bool}, "second_look", "files",
+    "files_equal", "like_live", "warnings"}; `second_look`: how many models' own sums of the
+    database are equal, and which models could not be compared; `like_live`: whether staging has the
+    structure of live.
 
     Staging is read with the code that dumps live. Raises ValidationFailed, which names each model
     that differs with both figures, each dangling reference, each file, and what the project's
@@ -49,12 +52,16 @@ def validate(work: Work) -> dict[str, Any]:
             counts, problems = _validate_defaults(settings)
             problems += _project_checks(settings)
             equal: dict[str, bool] = {}
+            look = None
             files: int | None = 0
             like_live = False
         else:
             folder = work.workspace / "in"
             manifest = unpacked_manifest(folder, work.params)
-            counts, equal, problems = _validate_rows(work, manifest, engine, schema)
+            reads = _read_rows(work, manifest, engine, schema)
+            counts, equal, problems = _compared(manifest, reads)
+            look, unlike = _second_look(manifest, reads)
+            problems += unlike
             files, lost = _validate_files(work, manifest, folder)
             problems += lost
             since = migration_compatibility.missing_migrations(manifest)
@@ -76,6 +83,7 @@ def validate(work: Work) -> dict[str, Any]:
     return {
         "counts": counts,
         "digests_equal": equal,
+        "second_look": look,
         "files": files,
         "files_equal": proven,
         "like_live": like_live,
@@ -98,24 +106,28 @@ def _lost_structure(work: Work, engine: Engine, schema: str) -> list[str]:
     return []
 
 
-def _validate_rows(
-    work: Work, manifest: Manifest, engine: Engine, schema: str
-) -> tuple[dict[str, int], dict[str, bool], list[str]]:
+def _read_rows(work: Work, manifest: Manifest, engine: Engine, schema: str) -> list[DumpedModel]:
     settings = backup_settings()
     connection = connections[settings.database]
     migration_compatibility.refuse_migrated_forward(manifest, settings)
     codecs = codecs_of(manifest, migration_compatibility.apps_of(manifest, settings), connection)
-    same_vendor = manifest.database.get("vendor") == connection.vendor
-    counts: dict[str, int] = {}
-    equal: dict[str, bool] = {}
-    problems: list[str] = []
     with transaction.atomic(using=connection.alias):
-        reads = dump_all(
+        return dump_all(
             engine,
             [Job(codec=codec) for codec in codecs],
             lambda rows, note: work.progress(rows, manifest.totals.rows, note),
             schema=schema,
         )
+
+
+def _compared(
+    manifest: Manifest, reads: Sequence[DumpedModel]
+) -> tuple[dict[str, int], dict[str, bool], list[str]]:
+    vendor = connections[backup_settings().database].vendor
+    same_vendor = manifest.database.get("vendor") == vendor
+    counts: dict[str, int] = {}
+    equal: dict[str, bool] = {}
+    problems: list[str] = []
     for entry, read in zip(manifest.models, reads, strict=True):
         found = list(_differences(entry, read.dumped, exactly=same_vendor))
         counts[entry.label], equal[entry.label] = read.dumped.count, not found
@@ -126,6 +138,30 @@ def _validate_rows(
                 f"{dict(read.dangling) or 'none'}; in the package: {dict(entry.dangling) or 'none'}"
             )
     return counts, equal, problems
+
+
+def _second_look(
+    manifest: Manifest, reads: Sequence[DumpedModel]
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """Compare the database's own sums with the manifest's. None if it has none to compare."""
+    equal = 0
+    others: list[str] = []
+    problems: list[str] = []
+    for entry, read in zip(manifest.models, reads, strict=True):
+        if not (before := manifest.sums.get(entry.label)):
+            continue
+        unequal = second_look.unequal(before, read.sums)
+        if unequal is None:
+            others.append(entry.label)
+        elif unequal:
+            problems.append(
+                f"{entry.label}: the database's own sums over table {entry.table} are not those of "
+                f"the backup: {', '.join(unequal)}"
+            )
+        else:
+            equal += 1
+    look = {"equal": equal, "not_compared": others}
+    return look if manifest.sums else None, problems
 
 
 def _taken_over(work: Work, engine: Engine, schema: str) -> Iterator[str]:
