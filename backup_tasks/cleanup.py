@@ -15,6 +15,7 @@ from backup_tasks import ledger, moments
 from backup_tasks.backup.publish import withdraw
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
+from backup_tasks.engines.base import PURPOSES
 from backup_tasks.errors import AnotherRunActive, HandoverChanged
 from backup_tasks.models import Run, UndoPoint
 from backup_tasks.restore import file_swap, undo_points
@@ -55,7 +56,9 @@ def remove_orphans_of(run_id: str, holds: Callable[[], None] = lambda: None) -> 
     if not can_be_undone and engine.in_doubt(kept):
         return
     # What can't be dropped is an orphan from then on, and the next prune reports it.
-    engine.discard(engine.schema_name("staging", run_id))
+    for purpose in PURPOSES:
+        if purpose != "undo":
+            engine.discard(engine.schema_name(purpose, run_id))
     if not can_be_undone:
         engine.discard(kept)
         _remove_files_of(run_id)
@@ -140,7 +143,7 @@ def remove_all(*, dry: bool, holds: Callable[[], None] = lambda: None) -> Remove
     usable = _usable_runs()
     points = dict(UndoPoint.objects.values_list("pk", "schema"))
     usable |= undo_points.runs_in_doubt(engine)
-    needed = {engine.schema_name(purpose, pk) for pk in usable for purpose in ("staging", "undo")}
+    needed = {engine.schema_name(purpose, pk) for pk in usable for purpose in PURPOSES}
     left = [schema for schema in schemas if schema not in needed | set(points.values())]
     warnings: list[str] = []
     for schema in [] if dry else [*left]:

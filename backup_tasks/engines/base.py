@@ -19,6 +19,9 @@ from django.db.models import AutoField, Model
 from backup_tasks.errors import DoesNotFit, StillReferenced
 from backup_tasks.storage.disk_space import Need
 
+PURPOSES = ("staging", "rehearsal", "rehearsed", "undo")
+"""Of the schemas of a run: where a restore is built; the clone of live against which its promote is
+rehearsed, and where the rehearsal keeps its tables; live's old tables."""
 _ROWS_AT_ONCE = 1000
 
 
@@ -82,11 +85,11 @@ class Engine(ABC):
 
     @abstractmethod
     def schema_name(self, purpose: str, run_id: str) -> str:
-        """Return the name of the schema for a purpose ("staging" or "undo") and a run."""
+        """Return the name of the schema for one of the PURPOSES and a run."""
 
     @abstractmethod
     def schemas(self) -> list[str]:
-        """Return the names of the staging and undo schemas that exist."""
+        """Return the names of the schemas of runs that exist."""
 
     def disk_space_needed(self, rows: int) -> Need | None:
         """Return the disk space that a restore of so many bytes of rows takes on this machine, with
@@ -200,15 +203,24 @@ class Engine(ABC):
         """Advance the counter of one table."""
 
     @abstractmethod
-    def rehearse_promote(
-        self, tables: Sequence[str], *, apps: Sequence[str] = (), schema: str | None = None
-    ) -> None:
-        """Raise what a promote of the tables would refuse, without changing anything: objects that
-        depend on live's tables, and tables or rows of a loaded staging `schema` that can't replace
-        live's.
+    def rehearse_promote(self, tables: Sequence[str]) -> None:
+        """Raise what a promote of the tables would refuse because of live: a role that lacks a
+        privilege, objects that depend on live's tables. Changes nothing.
 
-        Called by a backup for its warning, before anything is built, at a drill's end and by the
-        promote itself. Raises DoesNotFit, HandoverChanged, Misconfigured, django.db errors.
+        Called by a backup for its warning, and before anything is built. Raises DoesNotFit,
+        Misconfigured, django.db errors.
+        """
+
+    @abstractmethod
+    def rehearse_swap(
+        self, schema: str, *, tables: Sequence[str], apps: Sequence[str], stand_in: str, keep: str
+    ) -> list[str]:
+        """Promote a loaded staging schema, but replace the tables of `stand_in`, an empty clone of
+        live that is made for this and dropped. Raise what a promote would refuse.
+
+        Live is read, and not locked against its clients. Staging is as it was afterwards, except
+        for what a promote prepares in it. Returns why the clone could not be dropped, in words.
+        Raises DoesNotFit, HandoverChanged, Misconfigured, django.db errors.
         """
 
     @abstractmethod

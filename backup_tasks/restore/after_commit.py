@@ -1,4 +1,7 @@
-"""Work after the commit of a promote: a failure of it is a warning, because live is replaced."""
+"""Work after what a run is for has happened: a failure of it is a warning.
+
+That is the commit of a promote, or the proof of a drill.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,18 @@ from backup_tasks.errors import BackupError, Cancelled, LeaseLost
 T = TypeVar("T")
 
 
-def or_warning(what: str, do: Callable[[], T], otherwise: T, warnings: list[str]) -> T:
+def or_warning(
+    what: str,
+    do: Callable[[], T],
+    otherwise: T,
+    warnings: list[str],
+    *,
+    done: str = "live was replaced",
+) -> T:
     """Return what `do` returns; if it fails, `otherwise`, and add to the warnings what failed.
 
-    The change of live is committed and stays, so the run has succeeded. Raises LeaseLost and
-    Cancelled; another attempt does the work then.
+    What is `done` stays, so the run has succeeded. Raises LeaseLost and Cancelled; another attempt
+    does the work then.
     """
     failures: tuple[type[Exception], ...] = (
         BackupError,
@@ -31,5 +41,5 @@ def or_warning(what: str, do: Callable[[], T], otherwise: T, warnings: list[str]
     except (LeaseLost, Cancelled):
         raise
     except failures as error:
-        warnings.append(f"live was replaced, and this failed afterwards: {what}: {explain(error)}")
+        warnings.append(f"{done}, and this failed afterwards: {what}: {explain(error)}")
         return otherwise

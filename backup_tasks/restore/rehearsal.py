@@ -1,4 +1,4 @@
-"""The rehearsal of a promote: raises what the promote would refuse, and changes nothing."""
+"""The rehearsal of a promote: raises what the promote would refuse, and does not change live."""
 
 from __future__ import annotations
 
@@ -23,18 +23,34 @@ def replaced_models(kind: str, package: Path, params: Mapping[str, Any]) -> list
     return migration_compatibility.models_of(unpacked_manifest(package, params), settings)
 
 
-def refuse_unfit(
-    kind: str, package: Path, params: Mapping[str, Any], schema: str | None = None
-) -> None:
-    """Raise what a promote of the run would refuse, of live and, if given, of the staging schema.
+def refuse_unfit(kind: str, package: Path, params: Mapping[str, Any]) -> None:
+    """Raise what a promote of the run would refuse because of live, before anything is built.
 
     A merge replaces no table, so nothing is refused.
     """
-    if params.get("mode") == "merge":
-        return
-    if models := replaced_models(kind, package, params):
+    if models := _replaced_unless_merged(kind, package, params):
         engine_for(backup_settings().database).rehearse_promote(
-            [model._meta.db_table for model in models],
-            apps=sorted({model._meta.app_label for model in models}),
-            schema=schema,
+            [model._meta.db_table for model in models]
         )
+
+
+def rehearse(run_id: str, kind: str, package: Path, params: Mapping[str, Any]) -> list[str]:
+    """Promote the loaded staging of the run against an empty clone of live; return warnings.
+
+    Raises what the promote of a restore would refuse.
+    """
+    models = _replaced_unless_merged(kind, package, params)
+    if not models:
+        return []
+    engine = engine_for(backup_settings().database)
+    return engine.rehearse_swap(
+        engine.schema_name("staging", run_id),
+        tables=sorted(model._meta.db_table for model in models),
+        apps=sorted({model._meta.app_label for model in models}),
+        stand_in=engine.schema_name("rehearsal", run_id),
+        keep=engine.schema_name("rehearsed", run_id),
+    )
+
+
+def _replaced_unless_merged(kind: str, package: Path, params: Mapping[str, Any]) -> list[Model]:
+    return [] if params.get("mode") == "merge" else replaced_models(kind, package, params)

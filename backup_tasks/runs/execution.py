@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -23,6 +24,7 @@ from backup_tasks.errors import BackupError, Cancelled, HandoverChanged, LeaseLo
 from backup_tasks.ledger import report
 from backup_tasks.models import Run
 from backup_tasks.progress import Progress
+from backup_tasks.restore import after_commit
 from backup_tasks.steps import Work
 from backup_tasks.storage import workspace
 
@@ -197,9 +199,17 @@ def _fail(claim: ledger.Claim, error: BackupError, trace: str) -> None:
 
 
 def _tidy(run_id: str) -> None:
-    """Remove the orphans of a run that has no further steps."""
-    if ledger.find(run_id).state in (Run.State.SUCCEEDED, Run.State.CANCELLED):
-        cleanup.remove_orphans_of(run_id)
+    """Remove the orphans of a run that has no further steps. It has ended, so a failure is told in
+    the log, and the next prune tries again."""
+    if ledger.find(run_id).state not in (Run.State.SUCCEEDED, Run.State.CANCELLED):
+        return
+    warnings: list[str] = []
+    orphans = partial(cleanup.remove_orphans_of, run_id)
+    after_commit.or_warning(
+        "removing its orphans", orphans, None, warnings, done=f"{run_id} has ended"
+    )
+    for warning in warnings:
+        logger.warning("%s; the next prune tries it again", warning)
 
 
 def interrupted(run_id: str) -> Cancelled:

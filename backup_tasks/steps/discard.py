@@ -1,13 +1,15 @@
-"""Remove staging at the end of a drill."""
+"""Rehearse the promote at the end of a drill, and remove staging."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from backup_tasks.conf import backup_settings
-from backup_tasks.engines import engine_for
-from backup_tasks.restore import structure
-from backup_tasks.restore.rehearsal import refuse_unfit, replaced_models
+from backup_tasks.engines import Engine, engine_for
+from backup_tasks.errors import DoesNotFit
+from backup_tasks.restore import after_commit, recorded_verdicts, structure
+from backup_tasks.restore.rehearsal import rehearse, replaced_models
 from backup_tasks.restore.run_folder import Ask, held_folders, with_folder
 from backup_tasks.steps import Work
 from backup_tasks.storage.file_storages import project_trees
@@ -16,21 +18,42 @@ from backup_tasks.storage.file_storages import project_trees
 def discard(work: Work) -> dict[str, Any]:
     """Return {"discarded": schema, "warnings"}.
 
-    A promote is rehearsed first. What it would refuse fails the run, which can be resumed.
+    A promote is rehearsed first. What it would refuse fails the run, which can be resumed; the
+    package stays proven. What can't be removed is a warning.
     """
-    settings = backup_settings()
-    engine = engine_for(settings.database)
+    engine = engine_for(backup_settings().database)
     schema = engine.schema_name("staging", work.run_id)
+    warnings: list[str] = []
     if schema in engine.schemas():  # an earlier attempt may have removed it
-        package = work.workspace / "in"
-        models = replaced_models(work.kind, package, work.params)
-        tables = [model._meta.db_table for model in models]
+        warnings += _rehearse(work, engine, schema)
+    warnings += engine.discard(schema)
+    after_commit.or_warning(
+        "removing the staged files", partial(_remove_files, work), None, warnings, done=_done(work)
+    )
+    return {"discarded": schema, "warnings": warnings}
+
+
+def _rehearse(work: Work, engine: Engine, schema: str) -> list[str]:
+    package = work.workspace / "in"
+    tables = [m._meta.db_table for m in replaced_models(work.kind, package, work.params)]
+    work.progress(0, None, "rehearsing the promote")
+    try:
         structure.make_like_live(engine, schema, tables, work.results)
-        refuse_unfit(work.kind, package, work.params, schema)
-    left = engine.discard(schema)
+        return rehearse(work.run_id, work.kind, package, work.params)
+    except DoesNotFit as error:
+        told = f"{error.hint} A restore would be refused like this; {_done(work)}."
+        raise DoesNotFit(error.what, obj=error.obj, hint=told) from error
+
+
+def _done(work: Work) -> str:
+    """Return what has succeeded before this step."""
+    proven = ", and is proven" if recorded_verdicts.is_whole(work) else ""
+    return f"the package was restored into staging and validated{proven}"
+
+
+def _remove_files(work: Work) -> None:
     with held_folders(
         with_folder(project_trees(), work.run_id), work.run_id, Ask(work.holds)
     ) as folders:
         for folder in folders:
             folder.remove()
-    return {"discarded": schema, "warnings": left}

@@ -8,13 +8,22 @@ import pytest
 
 from backup_tasks.engines import engine_for
 from backup_tasks.restore import concurrent_writes
+from backup_tasks.runs import chains
+from backup_tasks.runs.foreground import run_here
 from backup_tasks.steps import promote as promote_step
 from edms.documents.models import Tag
 from tests.acceptance.contents import contents
-from tests.integration.rows.transfer import run
+from tests.integration.rows.transfer import Silent, run
+from tests.integration.standing.conftest import fails, known
 from tests.services import Project
 
 # DROP SCHEMA is what comes last.
+NO_MOVES = """
+    CREATE FUNCTION no_moves() RETURNS event_trigger LANGUAGE plpgsql AS $$
+    BEGIN IF current_query() LIKE '%SET SCHEMA%' THEN RAISE 'tables are moved by nobody'; END IF;
+    END $$;
+    CREATE EVENT TRIGGER no_moves ON ddl_command_start EXECUTE FUNCTION no_moves();
+"""
 NO_DROPS = """
     CREATE FUNCTION no_drops() RETURNS event_trigger LANGUAGE plpgsql AS $$
     BEGIN IF tg_tag = 'DROP SCHEMA' THEN RAISE 'schemas are dropped by nobody'; END IF; END $$;
@@ -79,3 +88,51 @@ def test_a_comparison_that_fails_is_a_warning(
     (warning,) = [line for line in done.report["warnings"] if "failed afterwards" in line]
     assert "finding what was written since the backup" in warning
     assert done.report["concurrent_writes"] == {}
+
+
+# A drill
+
+
+def test_a_drill_whose_promote_would_be_refused_fails_and_its_package_stays_proven(
+    on_demo_project: Project,
+) -> None:
+    """An event trigger is what only a swap finds."""
+    package = run("backup").package
+    with psycopg.connect(on_demo_project.database_url, autocommit=True) as admin:
+        admin.execute(NO_MOVES)
+
+        drilled = fails("drill", package=package)
+
+        admin.execute("DROP EVENT TRIGGER no_moves")
+    error = drilled.error
+    assert error["exit_code"] == 8
+    assert "tables are moved by nobody" in error["what"]
+    assert "restored into staging and validated, and is proven" in error["hint"]
+    assert known(package).standing.proven
+    engine = engine_for("default")
+    assert engine.schemas() == [engine.schema_name("staging", drilled.pk)]
+
+    run_here(chains.resume(drilled.pk, on_workers=False), watcher=Silent())
+
+    drilled.refresh_from_db()
+    assert drilled.state == "succeeded"
+    assert engine.schemas() == []
+
+
+def test_a_drill_that_can_not_remove_its_files_has_proven_its_package_and_says_so(
+    on_demo_project: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run("backup")
+
+    def refuse(folder: Any) -> None:
+        raise PermissionError(13, "Permission denied", "staging")
+
+    monkeypatch.setattr("backup_tasks.restore.run_folder.RunFolder.remove", refuse)
+
+    drilled = run("drill")
+
+    assert drilled.state == "succeeded"
+    (warning,) = [line for line in drilled.report["warnings"] if "staged files" in line]
+    assert warning.startswith("the package was restored into staging and validated, and is proven")
+    assert "Permission denied" in warning
+    assert "the next prune tries it again" in caplog.text

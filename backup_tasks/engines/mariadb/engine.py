@@ -21,6 +21,7 @@ from backup_tasks.engines.base import Engine, connection_replaced, identifier, i
 from backup_tasks.engines.lock_retry import retry_lock
 from backup_tasks.engines.mariadb import counters, structure
 from backup_tasks.engines.mariadb.foreign_keys import qualified, quoted
+from backup_tasks.engines.mariadb.rehearsal import Rehearsal
 from backup_tasks.engines.mariadb.rename_swap import (
     MIGRATIONS_TABLE,
     RenameSwap,
@@ -165,14 +166,14 @@ class MariaDB(Engine):
         self.create(schema)
         names = sorted({*tables, MIGRATIONS_TABLE})
         with self._ddl_cursor(schema) as cursor:
-            wanted = _create_statements(cursor, self._database, names)
+            wanted = structure.create_statements(cursor, self._database, names)
             for statement in wanted.values():
                 cursor.execute(statement)
             cursor.execute(
                 f"INSERT INTO {MIGRATIONS_TABLE}"
                 f" SELECT * FROM {qualified(self._database, MIGRATIONS_TABLE)}"
             )
-            made = _create_statements(cursor, schema, names)
+            made = structure.create_statements(cursor, schema, names)
             triggers = triggers_of(cursor, self._database, names)
         return [
             *(
@@ -220,13 +221,7 @@ class MariaDB(Engine):
     def copy_from_live(self, tables: Sequence[str]) -> None:
         with connections[self.alias].cursor() as cursor:
             for table in tables:
-                cursor.execute(
-                    "SELECT column_name FROM information_schema.columns"
-                    " WHERE table_schema = %s AND table_name = %s AND generation_expression IS NULL"
-                    " ORDER BY ordinal_position",
-                    [self._database, table],
-                )
-                columns = ", ".join(quoted(name) for (name,) in cursor.fetchall())
+                columns = ", ".join(structure.stored_columns(cursor, self._database, table))
                 cursor.execute(
                     f"INSERT INTO {quoted(table)} ({columns})"
                     f" SELECT {columns} FROM {quoted(self._database)}.{quoted(table)}"
@@ -245,16 +240,26 @@ class MariaDB(Engine):
             with self.live.cursor() as cursor:
                 counters.advance(cursor, quoted(table), given)
 
-    def rehearse_promote(
-        self, tables: Sequence[str], *, apps: Sequence[str] = (), schema: str | None = None
-    ) -> None:
+    def rehearse_promote(self, tables: Sequence[str]) -> None:
         with self._ddl_cursor() as cursor:
-            if schema is None:
-                refuse_what_hangs_on_live(cursor, self._database, tables)
-            else:
-                keep = self.schema_name("undo", "rehearsal")
-                swap = RenameSwap(live=self._database, schema=schema, keep=keep, tables=tables)
-                swap.refuse_what_does_not_fit(cursor)
+            refuse_what_hangs_on_live(cursor, self._database, tables)
+
+    def rehearse_swap(
+        self, schema: str, *, tables: Sequence[str], apps: Sequence[str], stand_in: str, keep: str
+    ) -> list[str]:
+        rehearsal = Rehearsal(live=self._database, schema=schema, stand_in=stand_in, keep=keep)
+        try:
+            with self._ddl_cursor() as cursor:
+                rehearsal.take_back(cursor, tables)
+                rehearsal.refuse_unfit(cursor, tables)
+                beside = rehearsal.tables_beside(cursor, tables)
+            self.clone(stand_in, [*tables, *beside])
+            self.create(keep)
+            with self._ddl_cursor() as cursor:
+                rehearsal.swap(cursor, tables)
+        finally:
+            left = [*self.discard(stand_in), *self.discard(keep)]
+        return left
 
     def promote(
         self,
@@ -327,15 +332,3 @@ def _streaming_cursor(connection: BaseDatabaseWrapper) -> Any:
     """Return the driver's class of unbuffered cursors, which fetch rows from the server as
     needed."""
     return cast(Any, connection).Database.cursors.SSCursor
-
-
-def _create_statements(cursor: Any, database: str, tables: Sequence[str]) -> dict[str, str]:
-    """Return the CREATE TABLE statement of each table, with foreign keys and comments, but without
-    the AUTO_INCREMENT counter."""
-    statements = {}
-    for name in tables:
-        cursor.execute(f"SHOW CREATE TABLE {qualified(database, name)}")
-        statements[name] = re.sub(
-            r"^(\) ENGINE=\w+) AUTO_INCREMENT=\d+", r"\1", cursor.fetchone()[1], flags=re.MULTILINE
-        )
-    return statements

@@ -1,9 +1,13 @@
-"""What live's tables have and those that migrations made have not (MariaDB)."""
+"""The structure of MariaDB's tables, and what live's have and those that migrations made have
+not."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
+
+from backup_tasks.engines.mariadb.foreign_keys import qualified, quoted
 
 _KINDS = {
     "column": (
@@ -40,3 +44,25 @@ def missing_in(cursor: Any, live: str, schema: str, tables: Sequence[str]) -> li
             if table in tables and table in made and (table, what) not in there
         ]
     return sorted(found)
+
+
+def create_statements(cursor: Any, database: str, tables: Sequence[str]) -> dict[str, str]:
+    """Return the CREATE TABLE statement of each table, with foreign keys and comments, but without
+    the AUTO_INCREMENT counter."""
+    statements = {}
+    for name in tables:
+        cursor.execute(f"SHOW CREATE TABLE {qualified(database, name)}")
+        statements[name] = re.sub(
+            r"^(\) ENGINE=\w+) AUTO_INCREMENT=\d+", r"\1", cursor.fetchone()[1], flags=re.MULTILINE
+        )
+    return statements
+
+
+def stored_columns(cursor: Any, database: str, table: str) -> list[str]:
+    """Return the quoted names of the columns that can be written: all but generated ones."""
+    cursor.execute(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = %s"
+        " AND table_name = %s AND generation_expression IS NULL ORDER BY ordinal_position",
+        [database, table],
+    )
+    return [quoted(name) for (name,) in cursor.fetchall()]

@@ -31,6 +31,17 @@ def copy_rows(cursor: Any, source: str, target: str, table: str) -> None:
     )
 
 
+def copy_sequence(cursor: Any, source: str, target: str, table: str, column: str) -> None:
+    """Let the sequence of a column of the table of one schema stand where that of another does."""
+    cursor.execute(
+        "SELECT pg_get_serial_sequence(%s, %s), pg_get_serial_sequence(%s, %s)",
+        [qualified(source, table), column, qualified(target, table), column],
+    )
+    before, sequence = cursor.fetchone()
+    if before and sequence:  # read like a table: pg_sequence_last_value would lock it
+        cursor.execute(f"SELECT setval(%s, last_value, is_called) FROM {before}", [sequence])
+
+
 def drop_not_null(cursor: Any, schema: str, table: str, keep: Sequence[str]) -> None:
     """Drop NOT NULL from all columns except those in `keep`."""
     cursor.execute(

@@ -17,7 +17,6 @@ from backup_tasks.engines.base import (
     MergingEngine,
     connection_replaced,
     identifier,
-    qualified,
     quoted,
 )
 from backup_tasks.engines.lock_retry import retry_lock
@@ -34,7 +33,6 @@ from backup_tasks.engines.postgresql import (
     swap,
     table_definitions,
     tenant_schemas,
-    views,
 )
 from backup_tasks.engines.postgresql.location import (
     ExpectedLocation,
@@ -45,6 +43,7 @@ from backup_tasks.engines.postgresql.location import (
     tables_elsewhere,
 )
 from backup_tasks.engines.postgresql.other_aliases import others_read_only
+from backup_tasks.engines.postgresql.rehearsal import Rehearsal
 from backup_tasks.engines.postgresql.schema_removal import remove_schema
 from backup_tasks.engines.postgresql.staging_guard import GuardedConnection, guarded_connection
 from backup_tasks.engines.stopped_client import Between, bounded_transaction
@@ -263,21 +262,12 @@ class PostgreSQL(MergingEngine):
             if writing is None:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             elif writing:
-                self._lock_against_writes(cursor, writing)
+                self._retry_lock(
+                    lambda: swap.lock_against_writes(cursor, self._live_schema, writing)
+                )
             cursor.execute("SET LOCAL jit = off")
             cursor.execute(row_security.OFF)
             yield f"{quoted(schema)}."
-
-    def _lock_against_writes(self, cursor: Any, tables: Sequence[str]) -> None:
-        names = ", ".join(qualified(self._live_schema, table) for table in tables)
-
-        def attempt() -> None:
-            with transaction.atomic(self.alias):
-                cursor.execute(f"SET LOCAL lock_timeout = {swap.LOCK_TIMEOUT_MS}")
-                cursor.execute(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
-                cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
-
-        self._retry_lock(attempt)
 
     @contextmanager
     def _bounded_transaction(self, *, between: Between = "nothing") -> Iterator[Any]:
@@ -300,18 +290,24 @@ class PostgreSQL(MergingEngine):
     def _advance_sequence(self, table: str, column: str, given: int) -> None:
         columns.advance_sequence(self.live, self._current_schema, table, column, given)
 
-    def rehearse_promote(
-        self, tables: Sequence[str], *, apps: Sequence[str] = (), schema: str | None = None
-    ) -> None:
-        if schema is None:
-            self._probe()
-            with self.live.cursor() as cursor:
-                inventory.refuse(cursor, self._live_schema, tables)
-            return
-        with self._bounded_transaction() as cursor:
-            swap.refuse_unfit(cursor, self._live_schema, schema, tables)
-            views.build_materialized(self.alias, cursor, self._live_schema, schema, tables)
-            transaction.set_rollback(True, self.alias)
+    def rehearse_promote(self, tables: Sequence[str]) -> None:
+        self._probe()
+        with self.live.cursor() as cursor:
+            inventory.refuse(cursor, self._live_schema, tables)
+
+    def rehearse_swap(
+        self, schema: str, *, tables: Sequence[str], apps: Sequence[str], stand_in: str, keep: str
+    ) -> list[str]:
+        rehearsal = Rehearsal(self.alias, self._live_schema, schema, stand_in, tables)
+        rehearsal.refuse_unfit()
+        try:
+            self.create(stand_in)
+            rehearsal.make_stand_in()
+            comment = self._schema_comment()
+            self._retry_lock(lambda: rehearsal.swap(apps, keep, comment))
+        finally:
+            left = self.discard(stand_in)
+        return left
 
     def promote(
         self,
@@ -324,8 +320,7 @@ class PostgreSQL(MergingEngine):
     ) -> float:
         with self._bounded_transaction() as cursor:
             swap.refuse_unfit(cursor, self._live_schema, schema, tables)
-            table_definitions.give_to_same_roles(cursor, self._live_schema, schema, tables)
-            views.build_materialized(self.alias, cursor, self._live_schema, schema, tables)
+            swap.prepare(self.alias, cursor, self._live_schema, schema, tables)
         return self._retry_lock(lambda: self._swap(schema, tables, apps, keep, record))
 
     def _swap(

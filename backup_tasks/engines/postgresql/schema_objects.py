@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from backup_tasks.engines.base import qualified, quoted
 from backup_tasks.engines.postgresql import privileges
+from backup_tasks.engines.postgresql.object_definitions import RELATIONS
 from backup_tasks.engines.postgresql.views import create_over_new_tables
 from backup_tasks.errors import DoesNotFit
 
@@ -34,6 +35,20 @@ _STATISTICS = """
     SELECT x.stxname, pg_get_statisticsobjdef(x.oid)
       FROM pg_statistic_ext x JOIN pg_class c ON c.oid = x.stxrelid
      WHERE x.stxnamespace = %s::regnamespace AND c.relnamespace = %s::regnamespace
+"""
+# Of objects of live: who uses them that is not replaced itself.
+_USERS_OF_REPLACED = """
+    , moved AS (SELECT * FROM unnest(%(classes)s::bigint[], %(objects)s::bigint[]) m(class, obj))
+    SELECT DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid)
+      FROM moved m JOIN pg_depend d ON d.refclassid = m.class::oid AND d.refobjid = m.obj::oid
+     WHERE d.deptype IN ('n', 'a')
+       AND NOT EXISTS (SELECT 1 FROM belongings b
+                        WHERE b.classoid = d.classid AND b.objoid = d.objid)
+       AND NOT EXISTS (SELECT 1 FROM moved o
+                        WHERE o.class::oid = d.classid AND o.obj::oid = d.objid)
+       AND NOT EXISTS (SELECT 1 FROM pg_attrdef a WHERE d.classid = 'pg_attrdef'::regclass
+                          AND a.oid = d.objid AND a.adrelid = ANY(%(oids)s))
+     ORDER BY 1
 """
 _DDL_KEYWORDS = {"statistics object": "STATISTICS"}
 _BROUGHT = "backup_tasks_brought"
@@ -79,6 +94,29 @@ def swap(cursor: Any, live: str, schema: str, keep: str) -> list[SchemaObject]:
     return replaced
 
 
+def refuse_users_of_replaced(cursor: Any, live: str, schema: str, tables: Sequence[str]) -> None:
+    """Raise DoesNotFit if something that would stay uses types or functions of live that those of
+    the schema would replace. Reads only."""
+    own = {
+        each.identity.replace(f"{_ident(cursor, schema)}.", f"{_ident(cursor, live)}.")
+        for each in _objects(cursor, schema)
+    }
+    replaced = [each for each in _objects(cursor, live) if each.identity in own] if own else []
+    cursor.execute(
+        "SELECT oid::bigint FROM pg_class WHERE relnamespace = to_regnamespace(%s)"
+        " AND relname = ANY(%s)",
+        [quoted(live), list(tables)],
+    )
+    asked = {
+        "oids": [oid for (oid,) in cursor.fetchall()],
+        "schema": quoted(live),
+        "classes": [each.class_oid for each in replaced],
+        "objects": [each.oid for each in replaced],
+    }
+    cursor.execute(RELATIONS + _USERS_OF_REPLACED, asked)
+    _refuse_users([name for (name,) in cursor.fetchall()])
+
+
 def refuse_users_outside(cursor: Any, moved: Sequence[SchemaObject], keep: str) -> None:
     """Raise DoesNotFit if something that was not moved to `keep` uses what was: it would go on
     using the old one."""
@@ -91,7 +129,11 @@ def refuse_users_outside(cursor: Any, moved: Sequence[SchemaObject], keep: str) 
         " ORDER BY 1",
         [[each.class_oid for each in moved], [each.oid for each in moved], keep],
     )
-    if users := [name for (name,) in cursor.fetchall()]:
+    _refuse_users([name for (name,) in cursor.fetchall()])
+
+
+def _refuse_users(users: Sequence[str]) -> None:
+    if users:
         more = f" and {len(users) - _MAX_EXAMPLES} more" if len(users) > _MAX_EXAMPLES else ""
         raise DoesNotFit(
             f"these would go on using types or functions that are replaced: "

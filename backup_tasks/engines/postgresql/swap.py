@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from django.db import IntegrityError
+from django.db import transaction
 
 from backup_tasks.engines.base import qualified, quoted
 from backup_tasks.engines.postgresql import (
     bulk_load,
     columns,
+    foreign_keys,
     functions,
     inventory,
     partitions,
@@ -52,6 +53,12 @@ def refuse_unfit(cursor: Any, live: str, schema: str, tables: Sequence[str]) -> 
     refuse_what_does_not_fit(cursor, live, schema, tables)
     inventory.refuse(cursor, live, tables)
     bulk_load.refuse_unfinished_load(cursor, schema)
+
+
+def prepare(alias: str, cursor: Any, live: str, schema: str, tables: Sequence[str]) -> None:
+    """Give staging what it takes over from live before a swap, while nothing is locked."""
+    table_definitions.give_to_same_roles(cursor, live, schema, tables)
+    views.build_materialized(alias, cursor, live, schema, tables)
 
 
 def refuse_what_does_not_fit(cursor: Any, live: str, schema: str, tables: Sequence[str]) -> None:
@@ -122,7 +129,7 @@ def swap(
     columns.keep_sequences_going(cursor, keep, live, present)
     replaced = schema_objects.swap(cursor, live, schema, keep)
     cursor.execute("SELECT set_config('search_path', %s, true)", [quoted(live)])
-    _add_keys_across_swap(cursor, _keys_to_add(live_keys, new_keys), live)
+    foreign_keys.add(cursor, _keys_to_add(live_keys, new_keys), live)
     views.replace(cursor, found_views)
     functions.replace(cursor, found_functions)
     schema_objects.refuse_users_outside(cursor, replaced, keep)
@@ -149,6 +156,16 @@ def _lock(cursor: Any, names: Sequence[str]) -> None:
     cursor.execute(f"SET LOCAL statement_timeout = {LOCK_TIMEOUT_MS}")
     cursor.execute(f"LOCK TABLE {', '.join(names)} IN ACCESS EXCLUSIVE MODE")
     cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
+
+
+def lock_against_writes(cursor: Any, live: str, tables: Sequence[str]) -> None:
+    """Let nobody else write the tables until the transaction ends; readers go on. Raises a
+    django.db error after LOCK_TIMEOUT_MS, and the transaction can go on."""
+    names = ", ".join(qualified(live, table) for table in tables)
+    with transaction.atomic(cursor.db.alias):
+        cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+        cursor.execute(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
+        cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
 
 
 class _CrossingKey(NamedTuple):
@@ -192,18 +209,6 @@ def _keys_to_add(live_keys: Sequence[_CrossingKey], new_keys: Sequence[_Crossing
     added = [key for key in new_keys if key.comes_from_inside]
     names = {key[:3] for key in added}
     return [key.add for key in live_keys if key[:3] not in names] + [key.add for key in added]
-
-
-def _add_keys_across_swap(cursor: Any, statements: Sequence[str], live: str) -> None:
-    try:
-        for statement in statements:
-            cursor.execute(statement)
-    except IntegrityError as error:
-        raise DoesNotFit(
-            f"rows of tables that the package does not hold would refer to nothing: {error}",
-            obj=f"schema {live}",
-            hint="Restore a package that holds these rows, or remove the rows that refer to them.",
-        ) from error
 
 
 def _set_schema(cursor: Any, source: str, table: str, target: str) -> None:

@@ -37,6 +37,11 @@ class View:
         """Quoted, with its schema."""
         return f"{quoted(self.schema)}.{quoted(self.name)}"
 
+    @property
+    def with_options(self) -> str:
+        """The clause of its CREATE statement, after a space; empty without options."""
+        return f" WITH ({self.options})" if self.options else ""
+
 
 def find(cursor: Any, schema: str, tables: Sequence[str]) -> list[View]:
     """Return the views over tables of the schema: plain ones of every schema, and the materialized
@@ -88,7 +93,7 @@ def build_materialized(
             continue
         name = f"{quoted(schema)}.{quoted(view.name)}"
         filled = "" if view.is_filled else " WITH NO DATA"
-        create = f"CREATE MATERIALIZED VIEW {name} USING {quoted(view.method)}{_with_options(view)}"
+        create = f"CREATE MATERIALIZED VIEW {name} USING {quoted(view.method)}{view.with_options}"
         cursor.execute("SELECT set_config('search_path', %s, true)", [path])
         with table_definitions.looking_in(cursor, schema):
             create += f" AS {view.definition.rstrip('; ')}{filled}"
@@ -102,14 +107,10 @@ def replace(cursor: Any, views: Sequence[View]) -> None:
     what depends on them stay. Raises DoesNotFit if one can't be."""
     for view in views:
         if not view.materialized:
-            statement = f"CREATE OR REPLACE VIEW {view.qualified_name}{_with_options(view)}"
+            statement = f"CREATE OR REPLACE VIEW {view.qualified_name}{view.with_options}"
             create_over_new_tables(
                 cursor, f"{statement} AS {view.definition}", f"view {view.qualified_name}"
             )
-
-
-def _with_options(view: View) -> str:
-    return f" WITH ({view.options})" if view.options else ""
 
 
 def create_over_new_tables(cursor: Any, statement: str, obj: str) -> None:

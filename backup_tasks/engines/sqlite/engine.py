@@ -14,7 +14,14 @@ from typing import Any, ClassVar
 from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from backup_tasks.engines.base import MergingEngine, connection_replaced, identifier, insert, quoted
+from backup_tasks.engines.base import (
+    PURPOSES,
+    MergingEngine,
+    connection_replaced,
+    identifier,
+    insert,
+    quoted,
+)
 from backup_tasks.engines.sqlite import counters
 from backup_tasks.engines.sqlite.connections import StagingConnection, connection_to, file_uri
 from backup_tasks.engines.sqlite.rows import emptied
@@ -68,7 +75,8 @@ class SQLite(MergingEngine):
 
     def schemas(self) -> list[str]:
         name = re.compile(
-            re.escape(self._live.name) + r"\.(staging|undo)_[a-z]+_[0-9]{8}t[0-9]{6}_[a-z0-9_]+"
+            rf"{re.escape(self._live.name)}\.({'|'.join(PURPOSES)})_[a-z]+_[0-9]{{8}}t[0-9]{{6}}_"
+            "[a-z0-9_]+"
         )
         return sorted(
             str(path) for path in self._live.parent.iterdir() if name.fullmatch(path.name)
@@ -205,21 +213,47 @@ class SQLite(MergingEngine):
         with self.live.cursor() as cursor:
             counters.advance(cursor, table, given)
 
-    def rehearse_promote(
-        self, tables: Sequence[str], *, apps: Sequence[str] = (), schema: str | None = None
-    ) -> None:
-        if schema is None:
-            refuse_virtual_tables(self._virtual_tables(self._live, tables), self.alias)
-            return
-        with self._attached(schema, "ro") as cursor, transaction.atomic(self.alias):
-            self._swap(cursor, schema, tables, apps).refuse_unfit(self.alias)
+    def rehearse_promote(self, tables: Sequence[str]) -> None:
+        refuse_virtual_tables(self._virtual_tables(self._live, tables), self.alias)
 
-    def _swap(self, cursor: Any, schema: str, tables: Sequence[str], apps: Sequence[str]) -> Swap:
+    def rehearse_swap(
+        self, schema: str, *, tables: Sequence[str], apps: Sequence[str], stand_in: str, keep: str
+    ) -> list[str]:
+        with self._reading(self._live, schema, "query_only = ON") as cursor:
+            self._swap(cursor, self._live, schema, tables, apps).refuse_unfit(self.alias)
+        try:
+            self.clone(stand_in, tables)
+            # Nobody needs it after a crash.
+            pragmas = ("journal_mode = MEMORY", "synchronous = OFF", "foreign_keys = OFF")
+            with self._reading(stand_in, schema, *pragmas) as cursor:
+                cursor.execute("BEGIN")
+                with _constraints_explained(self.alias):
+                    self._swap(cursor, stand_in, schema, tables, apps).run()
+                cursor.execute("COMMIT")
+        finally:
+            left = self.discard(stand_in)
+        return left
+
+    @contextmanager
+    def _reading(self, file: str | Path, schema: str, *pragmas: str) -> Iterator[Any]:
+        """Open a file, attach the schema to it as `source`, and return a cursor."""
+        with self._connection(file, *pragmas) as connection, connection.cursor() as cursor:
+            cursor.execute("ATTACH DATABASE %s AS source", [file_uri(schema, "ro")])
+            yield cursor
+
+    def _swap(
+        self,
+        cursor: Any,
+        live: str | Path,
+        schema: str,
+        tables: Sequence[str],
+        apps: Sequence[str],
+    ) -> Swap:
         return Swap(
             cursor,
             tables=tables,
             apps=apps,
-            live=self._virtual_tables(self._live, tables),
+            live=self._virtual_tables(live, tables),
             source=self._virtual_tables(schema, tables),
             model_tables=self.live.introspection.django_table_names(),
         )
@@ -240,7 +274,7 @@ class SQLite(MergingEngine):
                     cursor.execute("DELETE FROM django_migrations WHERE 0")  # takes the write lock
                     began = time.monotonic()
                     record()
-                    swap = self._swap(cursor, schema, tables, apps)
+                    swap = self._swap(cursor, self._live, schema, tables, apps)
                     swap.refuse_unfit(self.alias)
                     self._keep(keep)
                     with _constraints_explained(self.alias):

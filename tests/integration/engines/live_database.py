@@ -130,6 +130,14 @@ class LiveDatabase:
     def promote(self, schema: str, keep: str, record: Any = lambda: None) -> float:
         return self.engine.promote(schema, tables=TABLES, apps=["space"], keep=keep, record=record)
 
+    def rehearse(self) -> None:
+        """Rehearse the promote of staging."""
+        names = [self.engine.schema_name(name, RUN) for name in ("rehearsal", "rehearsed")]
+        left = self.engine.rehearse_swap(
+            self.staging, tables=TABLES, apps=["space"], stand_in=names[0], keep=names[1]
+        )
+        assert left == []
+
     def note(self) -> None:
         """Insert a row into the ledger, as the `record` of a promote."""
         run_all("INSERT INTO ledger (entry) VALUES ('promoted')")

@@ -268,7 +268,7 @@ def test_a_column_that_only_live_has_is_refused_and_not_lost(database: LiveDatab
     before = database.live()
 
     for attempt in (
-        lambda: database.engine.rehearse_promote(TABLES, apps=["space"], schema=database.staging),
+        database.rehearse,
         lambda: database.promote(database.staging, database.undo),
     ):
         with pytest.raises(DoesNotFit, match="column colour of moon is in live only"):
