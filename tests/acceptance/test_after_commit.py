@@ -105,6 +105,7 @@ def test_a_drill_whose_promote_would_be_refused_fails_and_its_package_stays_prov
 
         admin.execute("DROP EVENT TRIGGER no_moves")
     error = drilled.error
+    assert error
     assert error["exit_code"] == 8
     assert "tables are moved by nobody" in error["what"]
     assert "restored into staging and validated, and is proven" in error["hint"]
