@@ -8,7 +8,7 @@ django_migrations    as Django makes it
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,11 +130,11 @@ class LiveDatabase:
     def promote(self, schema: str, keep: str, record: Any = lambda: None) -> float:
         return self.engine.promote(schema, tables=TABLES, apps=["space"], keep=keep, record=record)
 
-    def rehearse(self) -> None:
+    def rehearse(self, tables: Sequence[str] = TABLES) -> None:
         """Rehearse the promote of staging."""
         names = [self.engine.schema_name(name, RUN) for name in ("rehearsal", "rehearsed")]
         left = self.engine.rehearse_swap(
-            self.staging, tables=TABLES, apps=["space"], stand_in=names[0], keep=names[1]
+            self.staging, tables=tables, apps=["space"], stand_in=names[0], keep=names[1]
         )
         assert left == []
 

@@ -9,7 +9,7 @@ from django.db import connections
 
 from backup_tasks.engines.mariadb.rename_swap import RenameSwap
 from backup_tasks.errors import DoesNotFit
-from tests.integration.engines.live_database import RUN, TABLES, LiveDatabase, run_all
+from tests.integration.engines.live_database import TABLES, LiveDatabase, run_all
 
 # As long as the transaction is open, nobody else gets more than what a SELECT takes.
 HELD = {
@@ -75,10 +75,7 @@ def test_rows_that_refer_to_rows_that_stay_are_found(database: LiveDatabase) -> 
     def rehearse(moon: int) -> None:
         with database.engine.at(database.staging), database.engine.loading(probes, attempt=1):
             database.engine.write("probe", ["id", "moon_id"], [[1, moon]])
-        names = [database.engine.schema_name(name, RUN) for name in ("rehearsal", "rehearsed")]
-        database.engine.rehearse_swap(
-            database.staging, tables=probes, apps=[], stand_in=names[0], keep=names[1]
-        )
+        database.rehearse(probes)
 
     rehearse(101)
     if database.project.engine == "sqlite":  # its load looks for them

@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from backup_tasks.errors import LeftStaging
-from tests.integration.engines.live_database import RUN, TABLES, LiveDatabase, run_all
+from tests.integration.engines.live_database import TABLES, LiveDatabase, run_all
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
@@ -56,10 +56,7 @@ def test_functions_and_collations_of_django_and_the_project_are_there(
         with engine.loading(["star"], attempt=1):
             engine.copy_from_live(["star"])
         run_all("UPDATE star SET name = 'sirius'")
-    names = [database.engine.schema_name(name, RUN) for name in ("rehearsal", "rehearsed")]
-    engine.rehearse_swap(
-        database.staging, tables=["star"], apps=[], stand_in=names[0], keep=names[1]
-    )
+    database.rehearse(["star"])
     engine.promote(
         database.staging, tables=["star"], apps=[], keep=database.undo, record=lambda: None
     )

@@ -311,7 +311,7 @@ def test_a_model_whose_table_is_virtual_keeps_its_rows_though_triggers_fill_it(
     with database.client() as client:
         before = client.execute(f"SELECT {names} FROM orbit").fetchall()
 
-    database.engine.rehearse_promote(tables, apps=["space"], schema=database.staging)
+    database.rehearse(tables)
     for source, kept, expected in (
         (database.staging, database.undo, [values]),
         (database.undo, database.undo + "_again", before),
