@@ -98,6 +98,10 @@ class BackupSettings:
     """Columns whose values mean something only together, over many rows: `{"app.Model": ["lft",
     "rgt"]}`. A merge does not mix them. See `rows.column_groups`."""
 
+    key_columns: Mapping[str, str | None] = field(default_factory=dict)
+    """Columns that hold primary keys and are no foreign keys: `{"app.Model.column":
+    "app.Target"}`. A merge changes them with the keys. See `rows.key_columns`."""
+
     file_storages: Sequence[str] = ("default",)
     """Storage aliases whose files belong into a package. Default: `default`, if `STORAGES` has
     it."""

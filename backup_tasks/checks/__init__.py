@@ -4,7 +4,7 @@ E001  settings.BACKUP can't be read
 E002  a setting has a value of the wrong kind
 E003  a folder of files, and the store, workspace, database or project lie within one another
 E004  FILE_STORAGES names no storage
-E005  NATURAL_KEYS or COLUMN_GROUPS names an unknown model or field
+E005  NATURAL_KEYS, COLUMN_GROUPS or KEY_COLUMNS names an unknown model or field
 E006  EXCLUDE names an unknown app or model
 E007  SEED or CHECKS can't be imported or called
 E008  the database is not supported

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentError, ArgumentParser
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from django.core.checks import CheckMessage, Error, Info, Warning
 from django.utils.module_loading import import_string
@@ -15,6 +15,7 @@ from backup_tasks.errors import Misconfigured
 from backup_tasks.rows.column_groups import column_groups
 from backup_tasks.rows.databases import lives_in, other_aliases
 from backup_tasks.rows.installed import backed_up, candidates, installed_models
+from backup_tasks.rows.key_columns import key_columns
 from backup_tasks.rows.natural_keys import Model, identity_of
 from backup_tasks.rows.scope import label
 
@@ -46,7 +47,7 @@ def check_names(settings: BackupSettings) -> Iterator[CheckMessage]:
             hint=hint,
             id="backup_tasks.E005",
         )
-    yield from _unknown_in_groups(settings, installed)
+    yield from _unknown_columns(settings, installed)
     known = {model._meta.app_label for model in installed_models()} | set(installed)
     for name in settings.exclude:
         if name.lower() not in known:
@@ -57,20 +58,22 @@ def check_names(settings: BackupSettings) -> Iterator[CheckMessage]:
             )
 
 
-def _unknown_in_groups(
+def _unknown_columns(
     settings: BackupSettings, installed: Mapping[str, Model]
 ) -> Iterator[CheckMessage]:
-    for name in settings.column_groups:
+    named: list[tuple[str, str, Callable[[Model], object]]] = [
+        *(("COLUMN_GROUPS", name, column_groups) for name in settings.column_groups),
+        *(("KEY_COLUMNS", path.rpartition(".")[0], key_columns) for path in settings.key_columns),
+    ]
+    for key, name, found_in in named:
         problem, hint = "names a model that is not installed", "Names are app.Model."
         if model := installed.get(name.lower()):
             try:
-                column_groups(model)
+                found_in(model)
                 continue
             except Misconfigured as error:
                 problem, hint = error.what, error.hint
-        yield Error(
-            f"BACKUP['COLUMN_GROUPS']: {name}: {problem}", hint=hint, id="backup_tasks.E005"
-        )
+        yield Error(f"BACKUP['{key}']: {name}: {problem}", hint=hint, id="backup_tasks.E005")
 
 
 @with_sound_settings

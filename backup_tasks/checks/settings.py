@@ -79,6 +79,12 @@ def _wrong_kinds(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
     groups: object = settings.column_groups
     if not isinstance(groups, Mapping):
         yield "column_groups", "is not a dictionary", 'Write {"app.Model": ["lft", "rgt"]}.'
+    columns: object = settings.key_columns
+    if not isinstance(columns, Mapping) or not all(
+        isinstance(target, str | None) for target in columns.values()
+    ):
+        hint = 'Write {"app.Model.column": "app.Target"}.'
+        yield "key_columns", "is no dictionary of names", hint
     if not _is_paths_by_alias(settings.undo_files):
         yield "undo_files", "does not name folders", 'Write {"default": "/srv/undo-files"}.'
     yield from _wrong_times_and_numbers(settings)

@@ -77,6 +77,12 @@ def merge_text(plan: Mapping[str, Any]) -> str:
             f"({'; '.join(conflict['examples'])}), {_decision(conflict['decided'])}"
             for conflict in figures["conflicts"]
         ]
+    lines += [
+        f"{stale['column']}: {stale['rows']:,} rows hold primary keys of {stale['target']} that "
+        "change, and stay as they are: see KEY_COLUMNS"
+        for stale in plan["stale_keys"]
+    ]
+    lines += [f"Warning: {line}" for line in plan["warnings"]]
     lines += [f"It would be refused: {line}" for line in plan["refused"]]
     return "\n".join(lines)
 

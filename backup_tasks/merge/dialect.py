@@ -96,6 +96,13 @@ class Dialect:
             return " || '-' || ".join(f"substr({text}, {at}, {size})" for at, size in parts)
         return text
 
+    def json_member(self, sql: str, name: str) -> str:
+        """Return what a JSON object has under a name, as text. NULL for anything but an object."""
+        if self._postgresql:
+            return f"({sql} ->> '{name}')"
+        valid = f"CASE WHEN json_valid({sql}) THEN {sql} END"
+        return self.text(f"json_extract({valid}, '$.\"{name}\"')")
+
     def as_type(self, field: Field, sql: str) -> str:
         """Return the key, as `key_text` returns it, as a value of the field's column."""
         if self._has_uuid_text(field):

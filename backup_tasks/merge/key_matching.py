@@ -22,9 +22,10 @@ from django.contrib.contenttypes.models import ContentType
 
 from backup_tasks.errors import DoesNotFit
 from backup_tasks.merge.dialect import Dialect
-from backup_tasks.merge.key_columns import MovedKeys, content_types_of, key_columns
 from backup_tasks.merge.mapped_models import MappedModel, end_of, target_of
+from backup_tasks.merge.moved_keys import MovedKeys, content_types_of
 from backup_tasks.merge.translation import Translation
+from backup_tasks.rows.key_columns import key_columns
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.query import Field, key_query
 
@@ -62,13 +63,14 @@ class KeyMatching:
         """Return the SELECT of the primary keys (pk0…) and the natural keys (k0…) of one side."""
         dialect = self._dialect
         moving = {field.name: column for field, column in key_columns(mapped.model).items()}
+        moved = self._moved
         columns, source = key_query(mapped.model, mapped.values, dialect.connection, prefix)
         null = [_may_be_null(mapped.model, path) for path in mapped.values]
         for number, path in enumerate(mapped.values):
             if path in moving:
                 text = dialect.key_text(moving[path].field, columns[number])
-                if prefix and mapped.merged:
-                    new, join = self._moved.translated(moving[path], "t", f"k{number}")
+                if prefix and moved.targets(moving[path].field):
+                    new, join = moved.translated(moving[path], "t", f"k{number}")
                     text, source = f"COALESCE({new}, {text})", source + join
                 columns[number] = text
         for number, field in enumerate(mapped.keys):

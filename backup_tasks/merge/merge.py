@@ -8,7 +8,6 @@ from typing import TypedDict
 from backup_tasks.errors import DoesNotFit
 from backup_tasks.merge.conflicts import Conflict, compare, conflicts
 from backup_tasks.merge.dialect import Dialect
-from backup_tasks.merge.key_columns import MovedKeys
 from backup_tasks.merge.key_matching import KeyMatching
 from backup_tasks.merge.mapped_models import (
     Identities,
@@ -17,8 +16,10 @@ from backup_tasks.merge.mapped_models import (
     mapped_models_of,
 )
 from backup_tasks.merge.mixed_groups import mixed_groups
+from backup_tasks.merge.moved_keys import MovedKeys
 from backup_tasks.merge.policy import Policy, is_user_model
 from backup_tasks.merge.proof import unequal
+from backup_tasks.merge.stale_keys import StaleKeys, stale_keys
 from backup_tasks.merge.translation import Translation
 from backup_tasks.merge.unresolved_references import (
     keep_dangling,
@@ -50,6 +51,8 @@ class Plan(TypedDict):
 
     models: dict[str, ModelPlan]
     missing: list[str]
+    stale_keys: list[StaleKeys]
+    """Columns that hold primary keys which change, and stay as they are."""
     warnings: list[str]
 
 
@@ -88,7 +91,12 @@ class Merge:
             self._progress(number, len(self._rows), f"comparing {mapped.label}")
             compare(dialect, mapped, self._rows[mapped], policy)
             models[mapped.label] = self._model_plan(mapped)
-        return Plan(models=dict(sorted(models.items())), missing=missing, warnings=warnings)
+        return Plan(
+            models=dict(sorted(models.items())),
+            missing=missing,
+            stale_keys=[*stale_keys(dialect, self._order)],
+            warnings=warnings,
+        )
 
     def _match(self) -> list[str]:
         if self._policy.map_users and not any(map(is_user_model, self.mapped_models)):

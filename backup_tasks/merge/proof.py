@@ -9,8 +9,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.errors import ValidationFailed
 from backup_tasks.merge.dialect import Dialect
-from backup_tasks.merge.key_columns import MovedKeys
 from backup_tasks.merge.mapped_models import MappedModel, target_of
+from backup_tasks.merge.moved_keys import MovedKeys
 from backup_tasks.merge.translation import Translation
 from backup_tasks.package.entries import ModelEntry
 from backup_tasks.rows.codec import RowCodec

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from backup_tasks.merge.dialect import Dialect
-from backup_tasks.merge.key_columns import MovedKeys
 from backup_tasks.merge.mapped_models import MappedModel, refers_by_pk, target_of
+from backup_tasks.merge.moved_keys import MovedKeys
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.query import Field
 
@@ -54,7 +54,7 @@ class Translation:
         dialect = self._dialect
         stored = f"s.{dialect.quote(field.column)}"
         other = self._mapped_models.get(cast(Model, target_of(field)))
-        if field in self._key_columns:
+        if self._moved.targets(field):
             new, joins = self._moved.translated(self._key_columns[field], "s", alias)
             return f"COALESCE({dialect.as_type(field, new)}, {stored})", joins
         if other is None:

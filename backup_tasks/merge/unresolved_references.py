@@ -10,8 +10,8 @@ from django.contrib.auth.hashers import make_password
 
 from backup_tasks.errors import DoesNotFit
 from backup_tasks.merge.dialect import Dialect
-from backup_tasks.merge.key_columns import is_taken
 from backup_tasks.merge.mapped_models import MappedModel, refers_by_pk, target_of
+from backup_tasks.merge.moved_keys import is_taken
 from backup_tasks.merge.policy import Policy, is_user_model
 from backup_tasks.printable import printable
 from backup_tasks.rows.query import Field, key_query

@@ -2,7 +2,8 @@
 
 The options name apps and models. The closure of a model adds
 
-- the models that its foreign keys refer to, content types among them,
+- the models that its foreign keys refer to, content types among them, and those whose primary keys
+  its key columns hold if a setting or the model says whose (`rows.key_columns`),
 - the tables of its many-to-many fields,
 - with multi-table inheritance its parents and children, since their rows make one object.
 
@@ -20,6 +21,7 @@ from typing import Any, cast
 from django.apps import apps
 
 from backup_tasks.errors import DoesNotFit, Misconfigured
+from backup_tasks.rows.key_columns import key_columns
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.scope import Scope, by_dependency, label, names_of, target_of
 
@@ -147,6 +149,10 @@ def _required_models(model: Model, known: Collection[Model]) -> Iterator[tuple[M
                 f"{label(model)} extends {label(target)}" if is_parent else why,
                 is_parent,
             )
+    for column in key_columns(model).values():
+        if column.target is not None:
+            held = f"{label(model)}.{column.field.name} holds primary keys of"
+            yield column.target, f"{held} {label(column.target)}", False
     for many in model._meta.local_many_to_many:
         through = cast(Model, many.remote_field.through)
         yield through, f"{label(model)}.{many.name} is kept in {label(through)}", False

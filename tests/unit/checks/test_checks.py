@@ -161,21 +161,6 @@ def test_a_natural_key_of_an_unknown_model_or_field_is_named(
     assert next(iter(keys)) in fired("E005", NATURAL_KEYS=keys).msg
 
 
-@pytest.mark.parametrize(
-    "groups",
-    [
-        {"documents.nothing": ["title"]},
-        {"admin.logentry": ["user", "no_such_field"]},
-    ],
-)
-def test_a_column_group_of_an_unknown_model_or_field_is_named(
-    fired: Fired, groups: dict[str, Sequence[str]]
-) -> None:
-    message = fired("E005", COLUMN_GROUPS=groups).msg
-    assert "COLUMN_GROUPS" in message
-    assert next(iter(groups)) in message
-
-
 def test_a_natural_key_that_the_model_itself_overrides_is_named(fired: Fired) -> None:
     assert (
         "documents.document " in fired("W005", NATURAL_KEYS={"documents.document": ["title"]}).msg

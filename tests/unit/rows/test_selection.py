@@ -2,6 +2,7 @@
 
 import pytest
 from django.apps import apps
+from pytest_django import Settings
 
 from backup_tasks.errors import DoesNotFit, Misconfigured
 from backup_tasks.rows.scope import CONTROL_APPS, Scope, label
@@ -114,3 +115,14 @@ def test_a_name_that_can_not_be_chosen_is_refused_with_the_reason(whole: Scope) 
 def test_nothing_left_is_refused(whole: Scope) -> None:
     with pytest.raises(Misconfigured, match="leave no model"):
         selected(whole, "notices", exclude=("notices",))
+
+
+def test_what_a_key_column_holds_the_keys_of_comes_along(whole: Scope, settings: Settings) -> None:
+    columns = {"workflows.DocumentState.name": "documents.Tag"}
+    settings.BACKUP = {**settings.BACKUP, "KEY_COLUMNS": columns}
+
+    found = selected(whole, "workflows.documentstate")
+
+    assert found.added["documents.tag"] == (
+        "workflows.documentstate.name holds primary keys of documents.tag"
+    )

@@ -1,62 +1,24 @@
-"""Key columns: columns that hold primary keys and are no foreign keys.
-
-The id of a generic foreign key is one: a content type beside it says whose primary keys it holds.
-The setting KEY_COLUMNS names others, each with its model: the ids in tables of history, versions
-and audit. A merge that gives a row another primary key changes these columns too.
-"""
+"""Moved keys: the primary keys in key columns that a merge changes, since it gives a row another
+key. See `rows.key_columns`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 from django.apps import apps
-from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 
 from backup_tasks.merge.dialect import Dialect
 from backup_tasks.merge.mapped_models import MappedModel
+from backup_tasks.rows.key_columns import KeyColumn, key_columns
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.query import Field
 
 MOVED = "merge_moved"
 """Table in staging of the keys that change in key columns: kind, old, new (text). The kind is the
-id that the target's content type has in the package. For the target of KEY_COLUMNS it is the
+id that the target's content type has in the package. Where the setting names the target, it is the
 negative number of its mapping table, less one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeyColumn:
-    """A key column of a model."""
-
-    field: Field
-    content_type: Field | None
-    """The column that says whose keys these are, of a generic foreign key."""
-    target: Model | None
-    """Whose keys these are, if the setting says so."""
-
-
-def generic_keys(model: Model) -> list[GenericForeignKey]:
-    """Return the generic foreign keys whose columns are in the model's own table."""
-    return [
-        key
-        for key in model._meta.private_fields
-        if isinstance(key, GenericForeignKey) and not getattr(key, "mti_inherited", False)
-    ]
-
-
-def key_columns(model: Model) -> dict[Field, KeyColumn]:
-    """Return the key columns of a model, by field."""
-    found = {}
-    for key in generic_keys(model):
-        field, content_type = (_field(model, name) for name in (key.fk_field, key.ct_field))
-        found[field] = KeyColumn(field=field, content_type=content_type, target=None)
-    return found
-
-
-def _field(model: Model, name: str) -> Field:
-    return cast(Field, model._meta.get_field(name))
 
 
 class MovedKeys:
@@ -72,7 +34,11 @@ class MovedKeys:
         """By key column: what its rows refer to in the package, by kind."""
         for mapped in mapped_models:
             for column in self.columns.get(mapped.model, {}).values():
-                self._targets[column.field] = dict(self._kinds(mapped, column, by_content_type))
+                self._targets[column.field] = dict(
+                    self._kinds(mapped, column, by_content_type)
+                    if column.content_type
+                    else _kind_of(column, mapped_models)
+                )
         self._matched: set[MappedModel] = set()
         text = dialect.text("''")
         empty = f"SELECT 0 AS kind, {text} AS old, {text} AS new WHERE 1 = 0"
@@ -173,7 +139,7 @@ class MovedKeys:
         if column.content_type is not None:
             kind = f"{row}.{dialect.quote(column.content_type.column)}"
         else:
-            (kind,) = map(str, self._targets[column.field])
+            kind = ", ".join(map(str, self._targets[column.field]))
         old = dialect.key_text(column.field, f"{row}.{dialect.quote(column.field.column)}")
         return f"{alias}.new", (
             f" LEFT JOIN {self._table} {alias} ON {alias}.kind = {kind} AND {alias}.old = {old}"
@@ -193,6 +159,14 @@ class MovedKeys:
     def any(self) -> bool:
         """Whether any key changes."""
         return bool(self._dialect.value(f"SELECT count(*) FROM {self._table}"))
+
+
+def _kind_of(
+    column: KeyColumn, mapped_models: Sequence[MappedModel]
+) -> Iterator[tuple[int, MappedModel]]:
+    for mapped in mapped_models:
+        if mapped.model is column.target and len(mapped.pk) == 1:
+            yield -mapped.number - 1, mapped
 
 
 def is_taken(dialect: Dialect, mapped: MappedModel, value: str) -> str:
