@@ -6,7 +6,7 @@ and in the proof alike, the sums tell. Each is one SELECT over the table alone, 
 value.
 
 A hash depends on the row's primary key, so that values that changed places are found too. A sum is
-of one column, so that a difference has a name. NULL adds nothing.
+of one column, so that a difference has a name; on SQLite it is of whole rows. NULL adds nothing.
 
 Sums can be compared if they have the same basis: the kind of database, its major version, its
 encoding, and the names and types of the columns.
@@ -15,8 +15,10 @@ encoding, and the names and types of the columns.
 from __future__ import annotations
 
 import hashlib
+import marshal
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, cast
@@ -29,6 +31,7 @@ from backup_tasks.rows.natural_keys import Model
 _MODULUS = 1 << 64
 _BASIS_DIGITS = 16
 _ROWS = "number of rows"
+_WHOLE_ROW = "some column"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +43,7 @@ class Sums:
     count: int
     """Rows."""
     columns: Mapping[str, str]
-    """Column → sum modulo 2**64, as 16 hexadecimal digits; sorted by name."""
+    """Column → sum modulo 2**64, as 16 hexadecimal digits, sorted by name; or one of whole rows."""
 
     def __str__(self) -> str:
         """How they stand in a manifest: basis, count, and the sums, with spaces between them."""
@@ -55,8 +58,8 @@ class _Question:
     """Kind, major version and encoding of the database."""
     types: Mapping[str, str]
     """Type of each column, in the database's words."""
-    hashes: Sequence[str]
-    """The SQL of each column's hash, in the order of the columns."""
+    hashes: Mapping[str, str]
+    """Column → the SQL of its hash; or that of a whole row."""
     settings: str = ""
     """Statement that fixes the session's settings."""
 
@@ -70,22 +73,32 @@ def take(connection: BaseDatabaseWrapper, model: Model) -> Sums:
     keys = [field.column for field in cast(Any, model._meta).pk_fields]
     ask = _QUESTIONS[connection.vendor]
     table = connection.ops.quote_name(model._meta.db_table)
-    with transaction.atomic(connection.alias), connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         question = ask(connection, cursor, model._meta.db_table, columns, keys)
-        if question.settings:
-            cursor.execute(question.settings)
-        summed = "".join(f", sum({each})" for each in question.hashes)
-        cursor.execute(f"SELECT count(*){summed} FROM {table}")
+        summed = "".join(f", sum({each})" for each in question.hashes.values())
+        with _fixed(connection, cursor, question.settings):
+            cursor.execute(f"SELECT count(*){summed} FROM {table}")
         count, *sums = cursor.fetchone()
-        transaction.set_rollback(True, connection.alias)  # of the settings
     return Sums(
         basis=_basis(question, columns),
         count=count,
         columns={
             column: f"{int(each or 0) % _MODULUS:016x}"
-            for column, each in zip(columns, sums, strict=True)
+            for column, each in zip(question.hashes, sums, strict=True)
         },
     )
+
+
+@contextmanager
+def _fixed(connection: BaseDatabaseWrapper, cursor: Any, settings: str) -> Iterator[None]:
+    """Inside, the session has these settings."""
+    if not settings:
+        yield
+        return
+    with transaction.atomic(connection.alias):
+        cursor.execute(settings)
+        yield
+        transaction.set_rollback(True, connection.alias)
 
 
 def unequal(before: str, now: Sums) -> list[str] | None:
@@ -120,11 +133,14 @@ _POSTGRESQL_HASHES = {
     **dict.fromkeys(("int2", "int4", "int8"), "hashint8extended({0}, {1})"),
     "bool": "hashint8extended({0}::int, {1})",
     "uuid": "uuid_hash_extended({0}, {1})",
+    "float8": "hash_record_extended(ROW(float8send({0})), {1})",
     **dict.fromkeys(("text", "varchar"), 'hashtextextended({0} COLLATE "C", {1})'),
     **dict.fromkeys(
         ("date", "time", "timestamp", "timestamptz", "bytea"), "hash_record_extended(ROW({0}), {1})"
     ),
 }
+_POSTGRESQL_PLAIN_TEXT = ("numeric", "jsonb", "json", "bpchar", "inet", "citext")
+"""Types whose text does not depend on the session's settings."""
 _POSTGRESQL_TEXT_HASH = 'hashtextextended({0}::text COLLATE "C", {1})'
 
 
@@ -145,6 +161,7 @@ def _of_postgresql(
     )
     described = cursor.fetchall()
     kinds = {name: kind for name, kind, *_ in described}
+    plain = {*_POSTGRESQL_HASHES, *_POSTGRESQL_PLAIN_TEXT}
     if len(keys) == 1 and kinds[keys[0]] in ("int2", "int4", "int8"):
         key = f"{quote(keys[0])}::bigint"
     else:
@@ -153,11 +170,13 @@ def _of_postgresql(
     return _Question(
         method="postgresql {1} {0}".format(*described[0][3:]),
         types={name: f"{kind} {modifier}" for name, kind, modifier, *_ in described},
-        hashes=[
-            _POSTGRESQL_HASHES.get(kinds[name], _POSTGRESQL_TEXT_HASH).format(quote(name), key)
+        hashes={
+            name: _POSTGRESQL_HASHES.get(kinds[name], _POSTGRESQL_TEXT_HASH).format(
+                quote(name), key
+            )
             for name in columns
-        ],
-        settings=_POSTGRESQL_SETTINGS,
+        },
+        settings="" if plain.issuperset(kinds.values()) else _POSTGRESQL_SETTINGS,
     )
 
 
@@ -195,17 +214,17 @@ def _of_mariadb(
     return _Question(
         method=f"mariadb {'.'.join(map(str, version))}",
         types=types,
-        hashes=[hashed(name) for name in columns],
+        hashes={name: hashed(name) for name in columns},
     )
 
 
-_SQLITE_HASH = "backup_tasks_crc32"
+_SQLITE_HASH = "backup_tasks_hash"
+_SQLITE_ARGUMENTS = 100
+"""Columns of one call: SQLite gives a function at most 127 arguments."""
 
-# Type and value: the bytes of a text or blob, digits enough of a real that it reads back.
+# Bytes for a text, which need not be UTF-8; a text for bytes; numbers as they are.
 _SQLITE_VALUE = (
-    "CASE typeof({0}) WHEN 'null' THEN 0"
-    f" WHEN 'real' THEN {_SQLITE_HASH}(CAST('r' || quote({{0}}) AS BLOB), {{1}})"
-    f" ELSE {_SQLITE_HASH}(CAST(substr(typeof({{0}}), 1, 1) || {{0}} AS BLOB), {{1}}) END"
+    "CASE typeof({0}) WHEN 'text' THEN CAST({0} AS BLOB) WHEN 'blob' THEN hex({0}) ELSE {0} END"
 )
 
 
@@ -216,23 +235,27 @@ def _of_sqlite(
     columns: Sequence[str],
     keys: Sequence[str],
 ) -> _Question:
-    """SQLite has no hash: it is lent zlib's CRC-32, whose start is the key."""
+    """SQLite has no hash, so it is lent one. A call takes longer than all else, so there is one for
+    a row, and no sum of each column."""
     quote = connection.ops.quote_name
-    connection.connection.create_function(_SQLITE_HASH, 2, zlib.crc32, deterministic=True)
+    connection.connection.create_function(_SQLITE_HASH, -1, _row_hash, deterministic=True)
     cursor.execute(f"PRAGMA table_xinfo({quote(table)})")
     types = {name: kind.lower() for _, name, kind, *_ in cursor.fetchall()}
     cursor.execute("PRAGMA encoding")
     (encoding,) = cursor.fetchone()
-    if len(keys) == 1 and types[keys[0]] == "integer":
-        key = f"{quote(keys[0])} & 4294967295"
-    else:
-        listed = " || x'00' || ".join(f"coalesce({quote(name)}, '')" for name in keys)
-        key = f"{_SQLITE_HASH}(CAST('k' || {listed} AS BLOB), 0)"
+    values = [_SQLITE_VALUE.format(quote(name)) for name in columns]
+    calls = [
+        f"{_SQLITE_HASH}({', '.join(values[at : at + _SQLITE_ARGUMENTS])})"
+        for at in range(0, len(values), _SQLITE_ARGUMENTS)
+    ]
     return _Question(
-        method=f"sqlite 3 {encoding}",
-        types=types,
-        hashes=[_SQLITE_VALUE.format(quote(name), key) for name in columns],
+        method=f"sqlite 3 {encoding}", types=types, hashes={_WHOLE_ROW: " + ".join(calls)}
     )
+
+
+def _row_hash(*values: bytes | str | float | None) -> int:
+    """Return a CRC-32 of the values and their types."""
+    return zlib.crc32(marshal.dumps(values, 2))
 
 
 _Ask = Callable[[BaseDatabaseWrapper, Any, str, Sequence[str], Sequence[str]], _Question]

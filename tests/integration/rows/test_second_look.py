@@ -87,6 +87,11 @@ def look(model: type[models.Model]) -> Sums:
         return second_look.take(connection, model)
 
 
+def named(*columns: str) -> list[str]:
+    """What the second look calls these columns; on SQLite it has no sum of each."""
+    return ["some column"] if connection.vendor == "sqlite" else list(columns)
+
+
 def rewrite(model: type[models.Model]) -> list[str] | None:
     """Dump the table and load it again; return what the second look finds."""
     before = str(look(model))
@@ -119,15 +124,15 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("column", CHANGES)
-def test_one_changed_value_is_found_in_its_column(tables: Tables, column: str) -> None:
+def test_one_changed_value_is_found_in_its_column(tables: Tables) -> None:
     _, paper = tables
-    before = str(look(paper))
+    for column, change in CHANGES.items():
+        before = str(look(paper))
 
-    with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE {paper._meta.db_table} SET {CHANGES[column]}")
+        with connection.cursor() as cursor:
+            cursor.execute(f"UPDATE {paper._meta.db_table} SET {change}")
 
-    assert second_look.unequal(before, look(paper)) == [column]
+        assert second_look.unequal(before, look(paper)) == named(column)
 
 
 def test_values_that_changed_places_are_found(tables: Tables) -> None:
@@ -139,7 +144,7 @@ def test_values_that_changed_places_are_found(tables: Tables) -> None:
     manager.filter(number=0).update(code=second.code, title=second.title)  # type: ignore[attr-defined]
     manager.filter(number=1).update(code=first.code, title=first.title)  # type: ignore[attr-defined]
 
-    assert second_look.unequal(before, look(paper)) == ["code", "title"]
+    assert second_look.unequal(before, look(paper)) == named("code", "title")
 
 
 def test_a_row_that_is_gone_is_found(tables: Tables) -> None:
@@ -270,9 +275,10 @@ def test_a_fault_in_the_code_of_the_dump_is_found(
     found = rewrite(tables[1])
 
     assert found is not None
-    assert where in found
-    if fault != "filter":
-        assert found == [where]
+    if fault == "filter":
+        assert "number of rows" in found
+    else:
+        assert found == named(where)
 
 
 COPY_FAULTS = {
@@ -324,7 +330,7 @@ def test_a_drill_whose_sums_differ_fails_and_names_table_and_columns(
     problems = raised.value.what
     table = "documents_document"
     assert f"the database's own sums over table {table} are not those of the backup: " in problems
-    assert "document_number" in problems
+    assert ("some column" if connection.vendor == "sqlite" else "document_number") in problems
     assert "expected" not in problems  # what the dump's own code counts and hashes is equal
 
 
