@@ -9,16 +9,18 @@ from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
 
+from django.db import connections
 from django.db.models import Q
 
 from backup_tasks import ledger, moments
+from backup_tasks.backup import referenced_files
 from backup_tasks.backup.publish import withdraw
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.engines.base import PURPOSES
 from backup_tasks.errors import AnotherRunActive, HandoverChanged
 from backup_tasks.models import Run, UndoPoint
-from backup_tasks.restore import file_swap, undo_points
+from backup_tasks.restore import file_swap, late_requests, undo_points
 from backup_tasks.restore.run_folder import (
     Ask,
     RunFolder,
@@ -26,8 +28,10 @@ from backup_tasks.restore.run_folder import (
     runs_with_folder,
     with_folder,
 )
+from backup_tasks.rows.scope import full_scope
 from backup_tasks.storage import workspace
 from backup_tasks.storage.file_storages import project_trees
+from backup_tasks.storage.files import Tree
 
 RESUMABLE = timedelta(days=1)
 """How long what is needed to resume a failed run is kept after it has failed."""
@@ -83,9 +87,9 @@ def _remove_files_of(run_id: str) -> None:
             folder.remove()
 
 
-def settle_others(run_id: str, ask: Ask) -> None:
+def settle_others(run_id: str, ask: Ask) -> list[str]:
     """End what other runs have begun with live's files. A run that changes live calls this before
-    it plans what happens to them.
+    it plans what happens to them. Return warnings.
 
     Files are taken back that were added by runs which then failed or were cancelled before they
     changed the rows. The plans of these runs are dropped, since live is going to change. A process
@@ -94,38 +98,56 @@ def settle_others(run_id: str, ask: Ask) -> None:
     """
     doubtful = undo_points.runs_in_doubt(engine_for(backup_settings().database))
     replaced = set(UndoPoint.objects.values_list("pk", flat=True))
-    last = UndoPoint.objects.filter(undone_at=None).order_by("-created_at").first()
     active = set(Run.objects.filter(state__in=Run.ACTIVE).values_list("pk", flat=True))
     given_up = set(Run.objects.filter(state__in=_GIVEN_UP).values_list("pk", flat=True))
     given_up -= replaced | doubtful
+    last = undo_points.last()
+    warnings: list[str] = []
     for tree in project_trees():
         for other, is_held in runs_with_folder(tree).items():
-            is_last = last is not None and other == last.pk and file_swap.may_have_lost(tree, other)
-            if other in active or not (is_held or is_last or other in given_up):
+            if other in active or not (is_held or other in given_up):
                 continue
             with RunFolder(tree, other, ask) as folder:
                 if other in given_up:
                     file_swap.roll_back_added(folder)
                     folder.drop_plan()
-                elif is_last:
-                    file_swap.restore_lost(folder)
+        if last is not None and last.pk not in active:
+            warnings += _mend(tree, last, ask)
+    return warnings
 
 
 def restore_lost(ask: Callable[[UndoPoint], Ask]) -> list[str]:
-    """Put back the files that somebody who had lost it took from the run that replaced live last.
-    Return warnings. `ask` is what to ask before, for that run. Raises what that raises."""
-    last = UndoPoint.objects.filter(undone_at=None).order_by("-created_at").first()
+    """Put back the files of live that a process took or replaced after it had lost its run.
+    Return warnings. `ask` is what to ask before, for the last run. Raises what that raises."""
+    last = undo_points.last()
+    if last is None or not last.files_done:
+        return []
+    return [line for tree in project_trees() for line in _mend(tree, last, ask(last))]
+
+
+def _mend(tree: Tree, last: UndoPoint, ask: Ask) -> list[str]:
     warnings = []
-    for tree in project_trees() if last else []:
-        if last and last.files_done and file_swap.may_have_lost(tree, last.pk):
-            with RunFolder(tree, last.pk, ask(last)) as folder:
-                if names := file_swap.restore_lost(folder):
-                    warnings.append(
-                        f"storage {tree.alias}: {len(names)} files were missing that a process had "
-                        f"taken away after it had lost run {last.pk}; they are back: "
-                        + ", ".join(names[:_NAMED])
-                    )
+    if file_swap.may_have_lost(tree, last.pk):
+        with RunFolder(tree, last.pk, ask) as folder:
+            if names := file_swap.restore_lost(folder):
+                warnings.append(
+                    f"storage {tree.alias}: {len(names)} files were missing that a process had "
+                    f"taken away after it had lost run {last.pk}; they are back: "
+                    + ", ".join(names[:_NAMED])
+                )
+    late = late_requests.put_back(tree, last, ask, _is_referred)
+    if late.number:
+        warnings.append(
+            f"storage {tree.alias}: {late.number} files had been replaced or removed by a process "
+            f"that had lost its run, since {last.pk} put them in place; they are back: {late}"
+        )
     return warnings
+
+
+def _is_referred(alias: str, name: str) -> bool:
+    settings = backup_settings()
+    models = full_scope(settings).included
+    return referenced_files.is_referred(alias, name, connections[settings.database], models)
 
 
 def remove_all(*, dry: bool, holds: Callable[[], None] = lambda: None) -> Removed:

@@ -78,6 +78,24 @@ def any_to(alias: str, connection: BaseDatabaseWrapper, included: Sequence[Model
     return False
 
 
+def is_referred(
+    alias: str, name: str, connection: BaseDatabaseWrapper, models: Sequence[Model]
+) -> bool:
+    """Whether a row of live refers to the file now."""
+    quote = connection.ops.quote_name
+    with connection.cursor() as cursor:
+        for model, field in _file_fields(models):
+            found = alias_and_folder(field.storage)
+            below = f"{found[1]}/" if found and found[1] else ""
+            if found is None or found[0] != alias or not name.startswith(below):
+                continue
+            sql = f"SELECT 1 FROM {quote(model._meta.db_table)} WHERE {quote(field.column)} = %s"  # noqa: S608
+            cursor.execute(sql, [name.removeprefix(below)])
+            if cursor.fetchone():
+                return True
+    return False
+
+
 @contextmanager
 def of(folder: Path) -> Iterator[Callable[[str, str], bool]]:
     """Inside, tell whether a row refers to the file, by storage and name."""

@@ -18,7 +18,7 @@ from backup_tasks.errors import BackupError, DoesNotFit, HandoverChanged
 from backup_tasks.printable import printable
 from backup_tasks.restore.run_folder import RunFolder, released_name
 from backup_tasks.storage.files import Entry, Tree
-from backup_tasks.storage.folder_scan import Found, in_order
+from backup_tasks.storage.folder_scan import in_order
 
 _NAMED = 10
 ACCEPT_MISSING = (
@@ -93,7 +93,7 @@ def make_merge_plan(folder: RunFolder, wanted: Iterable[Entry], *, replace: bool
                 counts["kept"] += 1
 
     if folder.has_plan:
-        for name, action in _read_plan(folder):
+        for name, action in read_plan(folder):
             counts[action] += 1
             if action == "replace" and len(counts["conflicts"]) < _NAMED:
                 counts["conflicts"].append(printable(name))
@@ -114,7 +114,7 @@ def make_undo_plan(folder: RunFolder, undone: RunFolder, *, accept_missing: bool
     opposite: dict[Action, Action] = {"add": "remove", "remove": "add", "replace": "replace"}
 
     def steps() -> Iterator[tuple[str, Action]]:
-        for name, action in _read_plan(undone):
+        for name, action in read_plan(undone):
             if action != "add":
                 if not folder.tree.exists(undone.kept(name)):
                     missing.add(name)
@@ -155,7 +155,7 @@ def adding_files(folders: Sequence[RunFolder], certain: Callable[[], None]) -> I
     """
     try:
         for folder in folders:
-            for name, action in _read_plan(folder):
+            for name, action in read_plan(folder):
                 if action == "add" and folder.tree.exists(folder.staged(name)):
                     folder.move_to_live(name)
                 elif action == "add" and not folder.tree.exists(name):
@@ -174,8 +174,12 @@ def _refuse_lost(folder: RunFolder) -> None:
     """Raise HandoverChanged if a file that is to replace another is not staged any more."""
     tree = folder.tree
     # Elsewhere a question for each file would be a request for each.
-    is_staged = tree.exists if tree.is_local else _among(tree.found(folder.staged()))
-    for name, action in _read_plan(folder):
+    is_staged = (
+        tree.exists
+        if tree.is_local
+        else is_among(each.name for each in tree.found(folder.staged()))
+    )
+    for name, action in read_plan(folder):
         if action != "replace" or is_staged(folder.staged(name)):
             continue
         if not tree.exists(folder.kept(name)):  # else an earlier attempt has replaced it
@@ -190,17 +194,18 @@ def _lost(folder: RunFolder, name: str) -> HandoverChanged:
     )
 
 
-def _among(listing: Iterator[Found]) -> Callable[[str], bool]:
-    """Return what tells whether a name is listed. The questions have the order of the listing."""
-    there = next(listing, None)
+def is_among(names: Iterator[str]) -> Callable[[str], bool]:
+    """Return what tells whether a name is among these. They, and the questions, have the order of
+    `Tree.names`."""
+    there = next(names, None)
 
-    def is_listed(name: str) -> bool:
+    def answer(name: str) -> bool:
         nonlocal there
-        while there is not None and _order(there.name) < _order(name):
-            there = next(listing, None)
-        return there is not None and there.name == name
+        while there is not None and order(there) < order(name):
+            there = next(names, None)
+        return there == name
 
-    return is_listed
+    return answer
 
 
 def _raises_nothing(question: Callable[[], None]) -> bool:
@@ -215,7 +220,7 @@ def roll_back_added(folder: RunFolder) -> None:
     """Move the added files back to staging, because the run did not change the rows."""
     if folder.has_plan:
         tree = folder.tree
-        for name, action in _read_plan(folder):
+        for name, action in read_plan(folder):
             if action != "add" or not tree.exists(name):
                 continue
             if not tree.exists(folder.staged(name)) or folder.has_copy_of(name):
@@ -226,7 +231,7 @@ def replace_and_remove(folder: RunFolder) -> None:
     """Replace and remove files after the rows have changed, and keep the old ones for an undo.
     Staged files that live already has are deleted."""
     tree = folder.tree
-    for name, action in _read_plan(folder):
+    for name, action in read_plan(folder):
         if action == "replace" and tree.exists(folder.staged(name)):
             if not tree.exists(folder.kept(name)) and tree.exists(name):
                 folder.keep(name)
@@ -257,7 +262,7 @@ def restore_lost(folder: RunFolder) -> list[str]:
         return []
     return [
         name
-        for name, action in _read_plan(folder)
+        for name, action in read_plan(folder)
         if action != "remove" and folder.restore_lost(name)
     ]
 
@@ -267,7 +272,7 @@ def _compare(tree: Tree, wanted: Iterable[Entry]) -> Iterator[tuple[str, Action]
     present = tree.names()
     there = next(present, None)
     for entry in wanted:
-        while there is not None and _order(there) < _order(entry.name):
+        while there is not None and order(there) < order(entry.name):
             yield there, "remove"
             there = next(present, None)
         if there != entry.name:
@@ -282,11 +287,13 @@ def _compare(tree: Tree, wanted: Iterable[Entry]) -> Iterator[tuple[str, Action]
         there = next(present, None)
 
 
-def _order(name: str) -> list[bytes]:
+def order(name: str) -> list[bytes]:
+    """Return what names are sorted by."""
     return [in_order(part) for part in name.split("/")]
 
 
-def _read_plan(folder: RunFolder) -> Iterator[tuple[str, Action]]:
+def read_plan(folder: RunFolder) -> Iterator[tuple[str, Action]]:
+    """Yield the names in the order of `Tree.names`, each with what happens to it."""
     with folder.open_plan() as lines:
         for line in lines:
             record = json.loads(line)

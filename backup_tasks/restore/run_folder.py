@@ -7,16 +7,17 @@ live's files moves a file out of this folder or into it, in one system call. A p
 stopped, and continues after another has taken the folder, does not find it under its old name, and
 changes nothing: docs/adr/0007.
 
-A storage that is no file system can't rename a folder. There the ledger is asked right before each
-request that changes something, and on S3 the request is refused if somebody has changed the object
-since (`storage.s3_conditions`). Files are copied before they are removed from live.
+A storage that is no file system can't rename a folder. There the ledger is asked before each
+change. On S3 it is asked right before each request is sent, and the request is refused if somebody
+has changed the object since (`storage.s3_conditions`). Files are copied before they are removed
+from live.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from io import BytesIO
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -24,6 +25,7 @@ from uuid import uuid4
 
 from backup_tasks.errors import HandoverChanged, StorageUnavailable
 from backup_tasks.package.names import RESERVED
+from backup_tasks.storage import s3_conditions
 from backup_tasks.storage.files import Tree
 
 ANSWER_HOLDS = 0.1
@@ -170,6 +172,11 @@ class RunFolder:
         """Move a file of live to where it is kept."""
         self._move(name, self.kept(name))
 
+    def put_back(self, name: str, *, wanted_by: str) -> None:
+        """Put a copy of the kept file in live's place, as the run `wanted_by` wants it. S3 only."""
+        with self._changing(name, writer=wanted_by):
+            self.tree.copy(self.kept(name), name)
+
     def stage_kept_of(self, other: RunFolder, name: str) -> None:
         """Stage a copy of the file that the other run has kept."""
         with self._changing(self.staged(name)):
@@ -177,8 +184,13 @@ class RunFolder:
 
     def remove(self, folder: str = "") -> None:
         """Remove all of it, or one folder in it (`staged()`, `kept()`)."""
-        with self._fenced():
-            self.tree.remove_folder(folder or self._at)
+        if self.tree.is_local:
+            with self._fenced():
+                self.tree.remove_folder(folder or self._at)
+            return
+        for found in list(self.tree.found(folder or self._at)):
+            with self._fenced():
+                self.tree.delete(found.name)
 
     def _move(self, source: str, target: str) -> None:
         if self.tree.is_local:
@@ -186,19 +198,30 @@ class RunFolder:
                 below = self._at if target.startswith(RESERVED) else ""
                 self.tree.move(source, target, below=below)
             return
-        copied = self.tree.unless_changed(source)
+        copied = self._unless_changed(source)
         with self._changing(target):
             self.tree.copy(source, target)
         with self._fenced(long=True), copied:
             self.tree.delete(source)
 
     @contextmanager
-    def _changing(self, name: str, *, long: bool = False) -> Iterator[None]:
+    def _changing(self, name: str, *, long: bool = False, writer: str = "") -> Iterator[None]:
         """Guard a change of the file. If the folder can't be the fence, the ledger is asked each
         time, after the file's state was read. The change then fails if the state has changed."""
-        unchanged = self.tree.unless_changed(name)
+        unchanged = self._unless_changed(name, writer or self.run_id)
         with self._fenced(long=long or not self.tree.is_local), unchanged:
             yield
+
+    def _unless_changed(self, name: str, writer: str = "") -> AbstractContextManager[None]:
+        """Look at an object of S3 now. Inside what is returned, the ledger is asked right before
+        each request that changes it, and S3 refuses the request if it is not as it was. Other
+        storages have nothing like it."""
+        with self.tree.failures(name):
+            found = s3_conditions.condition(self.tree.storage, name)
+        if found is None:
+            return nullcontext()
+        of_live = not name.startswith(f"{RESERVED}/")
+        return found.required(self._ask.now, writer=writer if of_live else "")
 
     @contextmanager
     def _fenced(self, *, long: bool = False) -> Iterator[None]:

@@ -8,6 +8,11 @@ from backup_tasks.errors import AnotherRunActive, Permanent
 from backup_tasks.models import Run, UndoPoint
 
 
+def last() -> UndoPoint | None:
+    """Return the undo point of the run that replaced live last; None if it has expired."""
+    return UndoPoint.objects.filter(undone_at=None).order_by("-created_at").first()
+
+
 def files_in_words(point: UndoPoint) -> str:
     """Return in which storages the run changed files, in words."""
     if point.storages is None:

@@ -29,8 +29,9 @@ def merge(work: Work) -> dict[str, Any]:
     staged = StagedMerge(work.run_id, work.workspace / "in", work.params, work.progress)
     ask = Ask(work.may_write_files)
     is_merged = UndoPoint.objects.filter(run_id=work.run_id).exists()
+    settled: list[str] = []
     if not is_merged:
-        cleanup.settle_others(work.run_id, ask)
+        settled = cleanup.settle_others(work.run_id, ask)
 
     def record(plan: dict[str, Any]) -> None:
         work.still_mine()
@@ -54,4 +55,5 @@ def merge(work: Work) -> dict[str, Any]:
         ask.now()
         UndoPoint.objects.filter(pk=work.run_id).update(files_done=True)
     left = engine.discard(engine.schema_name("staging", work.run_id))
-    return {"merged": True, "plan": json.loads(plan_file.read_bytes()), "warnings": left}
+    plan = json.loads(plan_file.read_bytes())
+    return {"merged": True, "plan": plan, "warnings": [*settled, *left]}

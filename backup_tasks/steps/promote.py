@@ -35,8 +35,9 @@ def promote(work: Work) -> dict[str, Any]:
     point = UndoPoint.objects.filter(run_id=work.run_id).first()
     lock_seconds: float | None = None
     ask = Ask(work.may_write_files)
+    settled: list[str] = []
     if point is None:
-        cleanup.settle_others(work.run_id, ask)
+        settled = cleanup.settle_others(work.run_id, ask)
     trees, models, plan = _prepared(work)
     tables = sorted(model._meta.db_table for model in models)
     if point is None:
@@ -60,7 +61,7 @@ def promote(work: Work) -> dict[str, Any]:
             file_swap.replace_and_remove(folder)
         ask.now()
         UndoPoint.objects.filter(pk=point.pk).update(files_done=True)
-    warnings = engine.discard(schema)
+    warnings = [*settled, *engine.discard(schema)]
     nothing: dict[str, Written] = {}
     written = after_commit.or_warning(
         "finding what was written since the backup",

@@ -33,7 +33,7 @@ def undo(work: Work) -> dict[str, Any]:
     warnings: list[str] = []
     ask = Ask(work.may_write_files)
     if mine is None:
-        cleanup.settle_others(work.run_id, ask)
+        warnings += cleanup.settle_others(work.run_id, ask)
     with held_folders(trees, work.run_id, ask) as folders:
         if mine is None:
             mine = UndoPoint(
@@ -58,9 +58,14 @@ def undo(work: Work) -> dict[str, Any]:
 
 
 def _remove(undone: UndoPoint, engine: Engine, trees: Sequence[Tree], ask: Ask) -> list[str]:
-    """Remove the undone run's tables and files. Return why tables could not be dropped."""
+    """Remove the undone run's tables and files. Return why tables could not be dropped.
+
+    Where a folder is no fence, its files stay until the undo point expires: a late request of the
+    undone run may still come, and `restore.late_requests` needs them.
+    """
     left = engine.discard(undone.schema)
-    with held_folders(with_folder(trees, undone.pk), undone.pk, ask) as folders:
+    fenced = [tree for tree in trees if tree.is_local]
+    with held_folders(with_folder(fenced, undone.pk), undone.pk, ask) as folders:
         for folder in folders:
             folder.remove()
     return left
@@ -69,7 +74,7 @@ def _remove(undone: UndoPoint, engine: Engine, trees: Sequence[Tree], ask: Ask) 
 def _last(work: Work, engine: Engine) -> UndoPoint:
     if in_doubt := undo_points.runs_in_doubt(engine) - {work.run_id}:
         raise _unfinished(min(in_doubt))
-    point = UndoPoint.objects.filter(undone_at=None).order_by("-created_at").first()
+    point = undo_points.last()
     if point is None:
         raise NothingToUndo(
             "no promote can be undone: none happened, or its old tables have expired",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from errno import ENOENT
 from hashlib import sha256
@@ -36,7 +36,6 @@ from backup_tasks.storage.on_disk import (
     make_folder,
     remove_empty,
 )
-from backup_tasks.storage.s3_conditions import condition
 from backup_tasks.storage.stoppable_file import StoppableFile
 
 _NOT_OPENED = "It was not opened. A backup that finds it when it lists the storage leaves it out."
@@ -96,7 +95,7 @@ class Tree:
         return []
 
     @contextmanager
-    def _failures(self, name: str) -> Iterator[None]:
+    def failures(self, name: str) -> Iterator[None]:
         """Say which storage and file it was, where the library of a storage raises its own errors;
         those of the operating system name the file themselves."""
         try:
@@ -126,7 +125,7 @@ class Tree:
             yield from self._scan.found(folder)
             return
         try:
-            with self._failures(folder):
+            with self.failures(folder):
                 folders, files = self.storage.listdir(folder)
         except FileNotFoundError:
             return
@@ -159,13 +158,13 @@ class Tree:
             raise SourceChanged(
                 f"it is {why}", obj=f"storage {self.alias}: {name}", hint=_NOT_OPENED
             )
-        with self._failures(name):
+        with self.failures(name):
             storage, there = self._at(name)
             return cast(BinaryIO, storage.open(there, "rb"))
 
     def exists(self, name: str) -> bool:
         """Whether there is a file of that name."""
-        with self._failures(name):
+        with self.failures(name):
             storage, there = self._at(name)
             return storage.exists(there)
 
@@ -187,7 +186,7 @@ class Tree:
         """Read the file through, and return its size and SHA-256. Raises FileNotFoundError."""
         hashed, size = sha256(), 0
         access = Access.of(self._path(name)) if self._scan else None
-        with self._failures(name), self.open(name) as stream:
+        with self.failures(name), self.open(name) as stream:
             for chunk in chunks_of(stream):
                 hashed.update(chunk)
                 size += len(chunk)
@@ -224,7 +223,7 @@ class Tree:
             raise
 
     def _save(self, name: str, content: BinaryIO) -> None:
-        with self._failures(name):
+        with self.failures(name):
             storage, there = self._at(name)
             if storage.get_available_name(there) != there:
                 storage.delete(there)
@@ -268,13 +267,6 @@ class Tree:
             access = Access.of(original)
         with self.open(source) as content:
             self.write(target, content, access=access, below=below)
-
-    def unless_changed(self, name: str) -> AbstractContextManager[None]:
-        """Look at an object of S3 now. Inside what is returned, requests that change it are refused
-        if it is not as it was: StorageUnavailable. Other storages have nothing like it."""
-        with self._failures(name):
-            found = condition(self.storage, name)
-        return found.required() if found else nullcontext()
 
     def _writable(self, name: str, below: str = "") -> Path:
         """Return where a file of that name is, its folder made if need be: only folders below
@@ -332,7 +324,7 @@ class Tree:
 
     def delete(self, name: str) -> None:
         """Delete a file; one that is gone already is fine."""
-        with self._failures(name):
+        with self.failures(name):
             storage, there = self._at(name)
             storage.delete(there)
 

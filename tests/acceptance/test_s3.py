@@ -1,6 +1,7 @@
 """Files and packages on S3: backed up, restored and undone as on a disk; refusals are clear."""
 
 import threading
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import pytest
 from django.core.files.storage import storages
 from pytest_django import Settings
 
-from backup_tasks import ledger
+from backup_tasks import ledger, moments
 from backup_tasks.errors import BackupError, PackageNotFound, StorageRefused
-from backup_tasks.models import Run
+from backup_tasks.models import Run, UndoPoint
+from backup_tasks.restore.run_folder import runs_with_folder
 from backup_tasks.storage.files import Tree
 from edms.documents.models import Document, DocumentVersion
 from tests.acceptance.contents import contents
@@ -73,6 +75,32 @@ def test_files_on_s3_are_restored_and_undone(on_s3: Project, bucket: Bucket) -> 
 
     assert bucket.held("media") == files_now
     assert contents(on_s3).tables == now
+
+
+def test_a_prune_puts_back_what_an_undone_restore_has_replaced_late(
+    on_s3: Project, bucket: Bucket
+) -> None:
+    """Its request comes when the undo has made the object what it was; the restore's copy is there
+    until its undo point expires."""
+    package = run("backup").package
+    files_then = bucket.held("media")
+    changed = work_on()
+    files_now = bucket.held("media")
+    restore = run("restore", package=package, safety=False)
+    written = bucket.client.head_object(Bucket=bucket.name, Key=f"media/{changed}")["Metadata"]
+    undo = run("undo")
+    bucket.client.put_object(
+        Bucket=bucket.name, Key=f"media/{changed}", Body=files_then[changed], Metadata=written
+    )
+
+    (warning,) = run("prune").report["warnings"]
+
+    assert bucket.held("media") == files_now
+    assert changed in warning
+    assert undo.pk in warning
+    UndoPoint.objects.filter(pk=restore.pk).update(expires_at=moments.now() - timedelta(days=1))
+    assert run("prune").report["warnings"] == []
+    assert restore.pk not in runs_with_folder(Tree("default"))
 
 
 def test_a_prune_puts_back_what_somebody_took_away_who_had_lost_the_last_restore(

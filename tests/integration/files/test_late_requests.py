@@ -44,9 +44,9 @@ def tree(bucket: Bucket, settings: Settings) -> Tree:
 class Zombie:
     """Loses its run right before the given request for the given key is sent."""
 
-    def __init__(self, tree: Tree, meanwhile: Callable[[Tree], None]) -> None:
+    def __init__(self, tree: Tree, meanwhile: Callable[[Tree], None], *, late: bool = True) -> None:
         self.is_lost = False
-        self.tree, self._meanwhile = tree, meanwhile
+        self.tree, self._meanwhile, self._late = tree, meanwhile, late
         self.folder = RunFolder(tree, RUN, Ask(self._ask)).__enter__()
 
     def _ask(self) -> None:
@@ -65,7 +65,9 @@ class Zombie:
             thread.join()
 
         events = self.tree.storage.bucket.meta.client.meta.events  # type: ignore[attr-defined]
-        events.register(f"before-send.s3.{request}", stopped)
+        # The last one is called when the product has asked, and the bytes are sent next.
+        register = events.register_last if self._late else events.register_first
+        register(f"before-send.s3.{request}", stopped)
 
     def _others(self) -> None:
         """As another process: with a client of its own."""
@@ -144,6 +146,27 @@ def test_a_late_request_changes_no_object_that_others_have_changed(
     plan_undo(tree, UNDO, RUN)  # from what the run has kept
     change(tree, UNDO)
     assert {**OLD, **bucket.held("media")} == {**bucket.held("media"), **OLD}
+
+
+@pytest.mark.parametrize("operation", ["add", "replace", "remove", "take back"])
+def test_a_request_of_a_process_that_was_stopped_while_it_was_prepared_is_not_sent(
+    tree: Tree, bucket: Bucket, operation: str
+) -> None:
+    """The ledger is asked when the request is signed; the time to send its bytes is left."""
+    do, request, key, _ = CASES[operation]
+    prepare(tree)
+    if operation == "take back":
+        with held_by(tree) as folder:
+            folder.move_to_live("c/fresh")
+    before = bucket.held("media")
+    zombie = Zombie(tree, lambda tree: None, late=False)
+    zombie.is_stopped_before(request, key)
+
+    with pytest.raises(LeaseLost):
+        do(zombie.folder)
+
+    assert zombie.is_lost
+    assert bucket.held("media") == before
 
 
 @pytest.mark.parametrize("operation", ["remove", "take back"])
