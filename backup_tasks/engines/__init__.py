@@ -10,18 +10,10 @@ from importlib.util import find_spec
 
 from django.db import connections
 
-from backup_tasks.engines.base import Engine, MergingEngine
-from backup_tasks.errors import DoesNotFit, Misconfigured
+from backup_tasks.engines.base import Engine
+from backup_tasks.errors import Misconfigured
 
-__all__ = [
-    "Engine",
-    "MergingEngine",
-    "able_to_merge",
-    "engine_class",
-    "engine_for",
-    "merging_engine",
-    "require_database",
-]
+__all__ = ["Engine", "engine_class", "engine_for", "require_database"]
 
 _ENGINES = {
     "sqlite": "sqlite.engine.SQLite",
@@ -45,22 +37,6 @@ def require_database(alias: str) -> None:
             hint="If the path is wrong, correct it in DATABASES (for the EDMS, in DATABASE_URL). "
             "If the database is lost, `manage.py migrate` makes an empty one to restore into.",
         )
-
-
-def merging_engine(alias: str) -> MergingEngine:
-    """Return the adapter for a merge. Raises DoesNotFit if this kind of database can't merge."""
-    return able_to_merge(engine_for(alias))
-
-
-def able_to_merge(engine: Engine) -> MergingEngine:
-    """Return the adapter itself. Raises DoesNotFit if it can't merge."""
-    if not isinstance(engine, MergingEngine):
-        raise DoesNotFit(
-            f"a merge is not possible on {connections[engine.alias].display_name}",
-            obj=f"database {engine.alias}",
-            hint="Restore with --mode exact, or a part with --include.",
-        )
-    return engine
 
 
 def engine_class(alias: str) -> type[Engine]:

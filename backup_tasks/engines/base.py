@@ -248,10 +248,6 @@ class Engine(ABC):
         """
         return False
 
-
-class MergingEngine(Engine):
-    """An engine that can merge."""
-
     @abstractmethod
     def load_keys(self, table: str, known: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Inside `loading`: fill the table with referenced keys. Only these columns have values,
@@ -266,7 +262,8 @@ class MergingEngine(Engine):
         prefix that it gives, such as `"staging_x".`.
 
         The tables in `writing` are locked against other writers; None if live is only read. Foreign
-        keys are checked at the end. Raises LockNotGranted.
+        keys are checked at the end. Inside, the alias leads to the connection of the transaction.
+        Raises LockNotGranted, DoesNotFit.
         """
 
 

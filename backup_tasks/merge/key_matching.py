@@ -53,8 +53,8 @@ class KeyMatching:
             f" END AS action, {dialect.text('NULL')} AS conflict"
             f" FROM ({package}) s LEFT JOIN ({live}) l ON {on}",
             mapped.columns("p"),
+            mapped.columns("t"),
         )
-        dialect.index(mapped.mapping, mapped.columns("t"))
         self._mapped[mapped.model] = mapped
         self._refuse_ambiguous(mapped, "the target", mapped.columns("p"))
         self._refuse_ambiguous(mapped, "the package", mapped.columns("t"))

@@ -41,7 +41,8 @@ class MovedKeys:
                 )
         self._matched: set[MappedModel] = set()
         text = dialect.text("''")
-        empty = f"SELECT 0 AS kind, {text} AS old, {text} AS new WHERE 1 = 0"
+        a_row = f"SELECT 0 AS kind, {text} AS old, {text} AS new"
+        empty = f"SELECT r.* FROM ({a_row}) r WHERE 1 = 0"
         self._table = dialect.make(MOVED, empty, ["kind", "old"])
         self._dangling: dict[tuple[Field, int], int] = {}
         """How many keys that dangle became negative, by key column and kind."""
@@ -122,9 +123,9 @@ class MovedKeys:
             f"SELECT DISTINCT {kind} AS kind, {old} AS old, {dialect.number(old)} AS n FROM {rows}",
             ["n"],
         )
-        mapping = dialect.staged(target.mapping)
+        mapping, negative = dialect.staged(target.mapping), dialect.concat("'-'", "d.old")
         return dialect.run(
-            f"INSERT INTO {self._table} (kind, old, new) SELECT d.kind, d.old, '-' || d.old"
+            f"INSERT INTO {self._table} (kind, old, new) SELECT d.kind, d.old, {negative}"
             f" FROM {ids} d"
             f" WHERE NOT EXISTS (SELECT 1 FROM {mapping} m WHERE m.p0 = d.n AND m.action <> 'gone')"
             f" AND NOT EXISTS"

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from django.apps import apps
-from django.db import IntegrityError, connections, transaction
+from django.db import DataError, IntegrityError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils.module_loading import import_string
 
 from backup_tasks.conf import backup_settings
-from backup_tasks.engines import merging_engine
+from backup_tasks.engines import engine_for
 from backup_tasks.errors import DoesNotFit, ValidationFailed
 from backup_tasks.merge import proof
-from backup_tasks.merge.dialect import Dialect
+from backup_tasks.merge.dialect import Dialect, dialect_of
 from backup_tasks.merge.mapped_models import Identities
 from backup_tasks.merge.merge import Merge, refusals
 from backup_tasks.merge.policy import Policy
@@ -47,13 +48,17 @@ class StagedMerge:
         self._settings = backup_settings()
         self._policy = Policy.of(params)
         self._manifest = unpacked_manifest(folder, params)
-        self._engine = merging_engine(self._settings.database)
+        self._engine = engine_for(self._settings.database)
         self._schema = self._engine.schema_name("staging", run_id)
-        self._connection = connections[self._settings.database]
         self._older = bool(migration_compatibility.missing_migrations(self._manifest))
         self._models = migration_compatibility.models_of(self._manifest, self._settings)
         self._identities = _identities(self._manifest, self._models, older=self._older)
         self.trees = project_trees() if self._manifest.files is not None else []
+
+    @property
+    def _connection(self) -> BaseDatabaseWrapper:
+        """What the alias leads to: during the merge, the connection of its transaction."""
+        return connections[self._settings.database]
 
     @property
     def tables(self) -> list[str]:
@@ -98,8 +103,7 @@ class StagedMerge:
         return result
 
     def _new_merge(self, staging: str) -> Merge:
-        cursor = self._connection.cursor()
-        dialect = Dialect(self._connection, cursor, staging)
+        dialect = dialect_of(self._connection, staging)
         self._refuse_other_migrations(dialect)
         return Merge(
             dialect,
@@ -206,7 +210,7 @@ def _constraint_errors_explained(manifest: Manifest) -> Iterator[None]:
     """Raise DoesNotFit, with a hint, for a row that the database refuses."""
     try:
         yield
-    except IntegrityError as error:
+    except (IntegrityError, DataError) as error:
         raise DoesNotFit(
             f"a row of the package breaks a constraint of live: {error}",
             obj=f"package {manifest.id}",

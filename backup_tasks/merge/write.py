@@ -13,11 +13,8 @@ def write(dialect: Dialect, mapped: MappedModel, rows: Translation) -> None:
     columns = [quote(field.column) for field in mapped.written]
     changing = [quote(field.column) for field in mapped.written if field not in mapped.pk]
     if changing:
-        values = ", ".join(f"{column} = x.{column}" for column in changing)
-        dialect.run(
-            f"UPDATE {table} SET {values} FROM ({rows.select()}) x"
-            f" WHERE {rows.is_live_row(table, 'x')} AND x.merge_action = 'update'"
-        )
+        select = f"SELECT u.* FROM ({rows.select()}) u WHERE u.merge_action = 'update'"
+        dialect.update(table, changing, select, rows.is_live_row(table, "x"))
     listed = ", ".join(columns)
     dialect.run(
         f"INSERT INTO {table} ({listed}) {dialect.overriding}"

@@ -6,7 +6,6 @@ from typing import Any
 
 from backup_tasks.backup.options import package_options
 from backup_tasks.conf import backup_settings
-from backup_tasks.engines import merging_engine
 from backup_tasks.restore import migration_compatibility, open_package, recorded_verdicts
 from backup_tasks.restore.contents import expected_results, require_room, select
 from backup_tasks.steps import Work
@@ -20,8 +19,6 @@ def fetch(work: Work) -> dict[str, Any]:
     Raises PackageNotFound, PackageDamaged, SignatureInvalid, KeyMissing, NotEncrypted, DoesNotFit,
     StorageRefused, before anything is changed (F8).
     """
-    if work.params.get("mode") == "merge":
-        merging_engine(backup_settings().database)  # before the safety backup
     if work.params.get("safety"):
         package_options({}, backup_settings())  # raises what the safety backup would
     folder = work.workspace / "in"

@@ -12,7 +12,7 @@ from django.db import IntegrityError, connections
 
 from backup_tasks.backup import referenced_files
 from backup_tasks.conf import backup_settings
-from backup_tasks.engines import Engine, MergingEngine, able_to_merge, engine_for
+from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import DoesNotFit, ValidationFailed
 from backup_tasks.merge.referenced_keys import is_named, keys_of
 from backup_tasks.package.manifest import Manifest
@@ -82,7 +82,7 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
         ):
             if merging:
                 members = list(zip(codecs, _members(manifest, folder), strict=True))
-                carried = _carry_keys(able_to_merge(engine), carried, members)
+                carried = _carry_keys(engine, carried, members)
             engine.copy_from_live([model._meta.db_table for model in carried])
             jobs = [
                 Job(codec=codec, member=folder / entry.member, sha256=entry.sha256)
@@ -105,7 +105,7 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
 
 
 def _carry_keys(
-    engine: MergingEngine, carried: Sequence[Model], members: Sequence[tuple[RowCodec, Path | None]]
+    engine: Engine, carried: Sequence[Model], members: Sequence[tuple[RowCodec, Path | None]]
 ) -> list[Model]:
     """Load the referenced keys of the package into staging, for the key matching of a merge. Return
     the models that have no natural key."""

@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.acceptance.contents import contents, files
-from tests.acceptance.refusing import MISFIT, refused
-from tests.services import MakeProject, Project
+from tests.services import EVERY_ENGINE, Project
+
+pytestmark = pytest.mark.parametrize("engine", EVERY_ENGINE)
 
 
 def merging(package: Path | str, *more: str) -> tuple[str | Path, ...]:
@@ -48,15 +51,3 @@ def test_after_a_reset_a_merge_brings_all_back(demo_project: Project, tmp_path: 
         name: len(rows) for name, rows in before.tables.items()
     }
     assert after.files == before.files == files(project)
-
-
-def test_where_a_merge_is_not_possible_it_is_refused_before_anything_is_made(
-    make_project: MakeProject, package: Path
-) -> None:
-    project = make_project("mariadb", demo=True)
-
-    found = refused(project, *merging(package))
-
-    assert found.code == MISFIT
-    assert "MariaDB" in found.words
-    assert list(project.store.glob("*")) == []  # no safety backup

@@ -16,13 +16,13 @@ from edms.documents.models import AccessLog, Document, DocumentType, DocumentVer
 from edms.users.models import User
 from tests.acceptance.merging import changes, merge, refusal, rehearse, told, working_on
 from tests.integration.rows.transfer import run
-from tests.services import ENGINES, Project, Templates
+from tests.services import EVERY_ENGINE, Project, Templates
 
 decided_alike = pytest.mark.parametrize("made", ["sqlite"], indirect=True)
 """What is decided by statements that another test runs on every engine."""
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="module", params=EVERY_ENGINE)
 def made(
     request: pytest.FixtureRequest, templates: Templates, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Project]:
@@ -282,5 +282,9 @@ TRIGGER = {
            'BEGIN NEW.name = upper(NEW.name); RETURN NEW; END'""",
         """CREATE TRIGGER shout BEFORE INSERT ON documents_tag
            FOR EACH ROW EXECUTE FUNCTION shout()""",
+    ],
+    "mysql": [
+        """CREATE TRIGGER shout BEFORE INSERT ON documents_tag
+           FOR EACH ROW SET NEW.name = upper(NEW.name)""",
     ],
 }

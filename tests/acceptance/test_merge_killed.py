@@ -3,8 +3,12 @@
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.acceptance.contents import contents
-from tests.services import Project
+from tests.services import EVERY_ENGINE, Project
+
+pytestmark = pytest.mark.parametrize("engine", EVERY_ENGINE)
 
 _KILLED = """
 import os, signal

@@ -17,7 +17,9 @@ from tests.acceptance.merging import (
     work_of_its_own,
     working_on,
 )
-from tests.services import Project, Templates
+from tests.services import EVERY_ENGINE, Project, Templates
+
+pytestmark = pytest.mark.parametrize("engine", EVERY_ENGINE)
 
 
 @pytest.fixture(scope="module")

@@ -8,18 +8,17 @@ too, so an undo database that has this table shows that the promote happened: do
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
-from django.db import DatabaseError, connections, transaction
+from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.engines.base import Engine, connection_replaced, identifier, insert
 from backup_tasks.engines.lock_retry import retry_lock
-from backup_tasks.engines.mariadb import counters, structure
+from backup_tasks.engines.mariadb import counters, databases, merging, structure
 from backup_tasks.engines.mariadb.foreign_keys import qualified, quoted
 from backup_tasks.engines.mariadb.rehearsal import Rehearsal
 from backup_tasks.engines.mariadb.rename_swap import (
@@ -29,7 +28,6 @@ from backup_tasks.engines.mariadb.rename_swap import (
     refuse_triggers,
     refuse_what_hangs_on_live,
     tables_in,
-    triggers_of,
 )
 from backup_tasks.engines.stopped_client import bounded_transaction
 from backup_tasks.errors import Misconfigured
@@ -42,7 +40,8 @@ _LOCK_SECONDS = 1
 _LOCK_TRIES = 10
 _LOCK_ERRORS = frozenset({1205, 1213})
 """Server errors: lock wait timeout, deadlock."""
-_ACCESS_DENIED = frozenset({1044, 1142})
+
+T = TypeVar("T")
 
 
 class MariaDB(Engine):
@@ -134,33 +133,7 @@ class MariaDB(Engine):
     def create(self, schema: str) -> None:
         self.drop(schema)
         with self._ddl_cursor() as cursor:
-            cursor.execute(
-                "SELECT default_character_set_name, default_collation_name"
-                " FROM information_schema.schemata WHERE schema_name = %s",
-                [self._database],
-            )
-            characters, collation = cursor.fetchone()
-            try:
-                cursor.execute(
-                    f"CREATE DATABASE {quoted(schema)} CHARACTER SET {characters}"
-                    f" COLLATE {collation} COMMENT %s",
-                    [self._database_comment()],
-                )
-            except DatabaseError as error:
-                if error.args[0] in _ACCESS_DENIED:
-                    raise self._may_not_create(cursor) from error
-                raise
-
-    def _may_not_create(self, cursor: Any) -> Misconfigured:
-        cursor.execute("SELECT CURRENT_USER()")
-        user, _, host = cursor.fetchone()[0].rpartition("@")
-        pattern = re.sub(r"([_%])", r"\\\1", f"{self._database}_") + "%"
-        return Misconfigured(
-            "the database's user may not create the databases in which restores are built and "
-            "replaced tables are kept",
-            obj=f"database {self.alias}",
-            hint=f"GRANT ALL PRIVILEGES ON {quoted(pattern)}.* TO '{user}'@'{host}';",
-        )
+            databases.create(cursor, schema, like=self._database, comment=self._database_comment())
 
     def clone(self, schema: str, tables: Sequence[str]) -> list[str]:
         self.create(schema)
@@ -174,14 +147,11 @@ class MariaDB(Engine):
                 f" SELECT * FROM {qualified(self._database, MIGRATIONS_TABLE)}"
             )
             made = structure.create_statements(cursor, schema, names)
-            triggers = triggers_of(cursor, self._database, names)
+        # Triggers are not copied: a promote refuses live's.
         return [
-            *(
-                f"{name}: created differently: {made[name]}"
-                for name in names
-                if made[name] != wanted[name]
-            ),
-            *(f"{name}: its trigger {trigger} is not copied" for name, trigger in triggers),
+            f"{name}: created differently: {made[name]}"
+            for name in names
+            if made[name] != wanted[name]
         ]
 
     def missing_in(self, schema: str, tables: Sequence[str]) -> list[str]:
@@ -226,6 +196,30 @@ class MariaDB(Engine):
                     f"INSERT INTO {quoted(table)} ({columns})"
                     f" SELECT {columns} FROM {quoted(self._database)}.{quoted(table)}"
                 )
+
+    def load_keys(self, table: str, known: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        merging.allow_null(self.alias, table, known)
+        self.write(table, known, rows)
+
+    @contextmanager
+    def merge_transaction(self, schema: str, *, writing: Sequence[str] | None) -> Iterator[str]:
+        connection = self._connection()  # its temporary tables end with it
+        # A merge locks what it reads; its rehearsal must not.
+        isolation = "read committed" if writing is None else "repeatable read"
+        connection.settings_dict["OPTIONS"]["isolation_level"] = isolation
+        with connection_replaced(self.alias, connection), connection.cursor() as cursor:
+            merging.prepare_session(cursor)
+            with bounded_transaction(self.alias, between="project code"):
+                if writing:
+                    self._retry_lock(
+                        lambda: merging.lock_rows(
+                            cursor, self._database, writing, seconds=_LOCK_SECONDS
+                        )
+                    )
+                yield f"{quoted(schema)}."
+                if writing:
+                    with self._ddl_cursor() as committed:
+                        merging.refuse_new_dangling_rows(cursor, committed, self._database, writing)
 
     def in_doubt(self, schema: str) -> bool:
         with self.live.cursor() as cursor:
@@ -319,6 +313,9 @@ class MariaDB(Engine):
                 swap.run(cursor)
             return time.monotonic() - began
 
+        return self._retry_lock(attempt)
+
+    def _retry_lock(self, attempt: Callable[[], T]) -> T:
         return retry_lock(
             attempt,
             refused=lambda error: error.args[0] in _LOCK_ERRORS,

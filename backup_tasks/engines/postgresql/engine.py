@@ -13,8 +13,8 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.engines.base import (
+    Engine,
     ExportedSnapshot,
-    MergingEngine,
     connection_replaced,
     identifier,
     quoted,
@@ -58,7 +58,7 @@ _LOCK_ERRORS = (
 T = TypeVar("T")
 
 
-class PostgreSQL(MergingEngine):
+class PostgreSQL(Engine):
     """The engine for PostgreSQL. The time of a promote does not depend on the number of rows."""
 
     isolation: ClassVar[str] = "repeatable read, read only"

@@ -16,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.engines.base import (
     PURPOSES,
-    MergingEngine,
+    Engine,
     connection_replaced,
     identifier,
     insert,
@@ -34,7 +34,7 @@ from backup_tasks.storage.disk_space import Need
 _SIDE_FILES = ("", "-wal", "-shm", "-journal")
 
 
-class SQLite(MergingEngine):
+class SQLite(Engine):
     """Promote copies the tables within one transaction of the live file."""
 
     isolation: ClassVar[str] = "one read transaction"

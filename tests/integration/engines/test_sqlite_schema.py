@@ -174,7 +174,7 @@ def test_a_merge_leaves_them_right(full: LiveDatabase) -> None:
     staged(full, "mars", "venus")
 
     with (
-        full.engine.merge_transaction(full.staging, writing=["planet"]) as source,  # type: ignore[attr-defined]
+        full.engine.merge_transaction(full.staging, writing=["planet"]) as source,
         connections["default"].cursor() as cursor,
     ):
         cursor.execute(

@@ -4,19 +4,15 @@ cycles, foreign keys to other columns, names that need quotes."""
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from pytest_django import DjangoDbBlocker
 
 from tests.acceptance.merging import changes, merge, working_on
 from tests.integration.rows.transfer import awkward_models, run, stored
-from tests.services import ENGINES, Project
+from tests.services import Project
 from tests.testapp.models import Boss, Branch, Grill, Headquarters, Node, Team
 from tests.testapp.zoo import rows_of
 
-where_a_merge_is_possible = pytest.mark.parametrize("engine", ENGINES)
 
-
-@where_a_merge_is_possible
 def test_awkward_rows_are_merged_into_empty_tables_and_found_again(
     engine: str,
     awkward_project: Callable[..., Project],
@@ -38,7 +34,6 @@ def test_awkward_rows_are_merged_into_empty_tables_and_found_again(
         assert stored(managed) == before
 
 
-@where_a_merge_is_possible
 def test_awkward_rows_get_other_primary_keys(
     engine: str,
     awkward_project: Callable[..., Project],
