@@ -3,6 +3,7 @@ run concerned."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -39,7 +40,26 @@ class TypedConfirmation(forms.Form):
         return typed
 
 
-class RestoreConfirmation(TypedConfirmation):
+class PromoteConfirmation(TypedConfirmation):
+    """The confirmation of a run that replaces tables, which publications may name."""
+
+    republish = forms.BooleanField(required=False)
+
+    def __init__(self, *args: Any, publications: Sequence[str], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["republish"].label = (
+            f"Let the publications {', '.join(publications)} name the new tables: every subscriber "
+            "has to copy them again then"
+        )
+        if not publications:
+            del self.fields["republish"]
+
+    def params(self) -> dict[str, Any]:
+        """Return what was chosen, as parameters of the run."""
+        return {name: value for name, value in self.cleaned_data.items() if name != "typed"}
+
+
+class RestoreConfirmation(PromoteConfirmation):
     """The confirmation of a restore, with what can be chosen about it."""
 
     type = forms.ChoiceField(
@@ -66,7 +86,7 @@ class RestoreConfirmation(TypedConfirmation):
         label="Restore it although it is not signed: I know where this package comes from",
         required=False,
     )
-    field_order = ["type", "identity", "allow_unsigned", "typed"]
+    field_order = ["type", "identity", "allow_unsigned", "republish", "typed"]
 
     def __init__(
         self,
@@ -84,7 +104,3 @@ class RestoreConfirmation(TypedConfirmation):
         if not needs_signature:
             del self.fields["allow_unsigned"]
         self.order_fields(self.field_order)
-
-    def params(self) -> dict[str, Any]:
-        """Return what was chosen, as parameters of the run."""
-        return {name: value for name, value in self.cleaned_data.items() if name != "typed"}

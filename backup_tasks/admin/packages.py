@@ -26,6 +26,7 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError
 from backup_tasks.models import Package, Run
+from backup_tasks.restore import publications
 from backup_tasks.restore.plan import rows_at_stake
 from backup_tasks.storage import catalogue, last_good, verdicts
 from backup_tasks.storage.file_storages import storage_for
@@ -224,6 +225,7 @@ class PackageAdmin(ReadOnlyAdmin):
             holds_both=package.type in ("full", "export", "partial"),
             encrypted=package.encrypted,
             needs_signature=bool(settings.trusted_keys) and not package.signed,
+            publications=publications.of_live(),
         )
         if request.method == "POST" and form.is_valid():
             here = reverse("admin:backup_tasks_package_restore", args=[pk])

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from backup_tasks import ledger, moments
 from backup_tasks.admin import content, starting, timeline
-from backup_tasks.admin.confirmation import TypedConfirmation
+from backup_tasks.admin.confirmation import PromoteConfirmation
 from backup_tasks.admin.display import KINDS, badge, duration, kind_of, moment
 from backup_tasks.admin.flower import run_in_flower
 from backup_tasks.admin.protection import protection
@@ -26,6 +26,7 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError
 from backup_tasks.models import Package, Run
+from backup_tasks.restore import publications
 from backup_tasks.runs import chains
 
 _STARTED_BY = {
@@ -169,11 +170,14 @@ class RunAdmin(ReadOnlyAdmin):
         require(request, START_RESTORE)
         here = reverse("admin:backup_tasks_run_reset")
         project = backup_settings().project
-        form = TypedConfirmation(
-            request.POST or None, expected=project, what="the name of the project"
+        form = PromoteConfirmation(
+            request.POST or None,
+            expected=project,
+            what="the name of the project",
+            publications=publications.of_live(),
         )
         if request.method == "POST" and form.is_valid():
-            return starting.start_on_workers(request, Run.Kind.REINIT, {}, back=here)
+            return starting.start_on_workers(request, Run.Kind.REINIT, form.params(), back=here)
         try:
             changes = content.changes(content.live(), None)
         except (BackupError, DatabaseError, InterfaceError) as raised:

@@ -14,12 +14,13 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
 from backup_tasks.admin import starting
-from backup_tasks.admin.confirmation import TypedConfirmation
+from backup_tasks.admin.confirmation import PromoteConfirmation
 from backup_tasks.admin.display import KINDS, ago, moment
 from backup_tasks.admin.read_only import START_RESTORE, ReadOnlyAdmin, require
 from backup_tasks.admin.runs import active_writer
 from backup_tasks.admin.summary import last_undo_point
 from backup_tasks.models import Run, UndoPoint
+from backup_tasks.restore import publications
 from backup_tasks.restore.undo_points import files_in_words
 
 
@@ -98,12 +99,15 @@ class UndoPointAdmin(ReadOnlyAdmin):
         require(request, START_RESTORE)
         point = last_undo_point()
         expected = point.run_id if point else ""
-        form = TypedConfirmation(
-            request.POST or None, expected=expected, what="the name of the run that is to be undone"
+        form = PromoteConfirmation(
+            request.POST or None,
+            expected=expected,
+            what="the name of the run that is to be undone",
+            publications=publications.of_live() if point else (),
         )
         if point and request.method == "POST" and form.is_valid():
             here = reverse("admin:backup_tasks_undopoint_undo")
-            return starting.start_on_workers(request, Run.Kind.UNDO, {}, back=here)
+            return starting.start_on_workers(request, Run.Kind.UNDO, form.params(), back=here)
         page = self.page_context(
             request,
             "Undo the last restore or reset?",

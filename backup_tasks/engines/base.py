@@ -223,6 +223,11 @@ class Engine(ABC):
         Raises DoesNotFit, HandoverChanged, Misconfigured, django.db errors.
         """
 
+    def publications(self, tables: Sequence[str]) -> list[str]:
+        """Return the names of publications that name the tables of live, or their schema. They name
+        the new ones after a promote, but subscribers don't get their rows by that."""
+        return []
+
     @abstractmethod
     def promote(
         self,

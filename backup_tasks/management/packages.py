@@ -36,6 +36,16 @@ def add_rebuild_option(parser: CommandParser) -> None:
     )
 
 
+def add_republish_option(parser: CommandParser) -> None:
+    """Add the option that lets publications name the new tables."""
+    parser.add_argument(
+        "--republish",
+        action="store_true",
+        help="Go on although publications name the tables (PostgreSQL): they name the new ones "
+        "then, and each subscriber has to copy them again.",
+    )
+
+
 def add_part_options(parser: CommandParser) -> None:
     """Add the options that choose some of the models."""
     for option, told in [

@@ -15,7 +15,7 @@ from backup_tasks.engines import Engine, engine_for, require_database
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import ErrorRecord, KeyMissing, Misconfigured
 from backup_tasks.package.manifest import Manifest
-from backup_tasks.restore import migration_compatibility, open_package
+from backup_tasks.restore import migration_compatibility, open_package, publications
 from backup_tasks.restore.contents import codecs_of, expected_files, select
 from backup_tasks.restore.unapplied import refuse_unapplied
 from backup_tasks.rows.dump import count_rows, dump_model
@@ -51,7 +51,9 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
     if "package" not in params:
         refuse_unapplied(settings)
         tables = [model._meta.db_table for model in full_scope(settings).included]
-        engine_for(settings.database).rehearse_promote(tables)
+        engine = engine_for(settings.database)
+        publications.refuse_unless_asked(engine, tables, params)
+        engine.rehearse_promote(tables)
         now = live_counts(settings)
         models = {name: {"now": count, "then": None} for name, count in now.items()}
         return plan | {"models": models, "files": {"now": files_now, "then": 0}}
@@ -68,7 +70,7 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
     selected = select(manifest, params)
     manifest = selected.manifest
     older = migration_compatibility.missing_migrations(manifest)
-    live, equal, problem = _compare_with_live(manifest, settings, comparable=not older)
+    live, equal, problem = _compare_with_live(manifest, settings, params, comparable=not older)
     then = {entry.label: entry.count for entry in manifest.models}
     return plan | {
         "package": opened.name,
@@ -115,7 +117,7 @@ def _chosen(params: Mapping[str, Any], settings: BackupSettings) -> tuple[str, s
 
 
 def _compare_with_live(
-    manifest: Manifest, settings: BackupSettings, *, comparable: bool
+    manifest: Manifest, settings: BackupSettings, params: Mapping[str, Any], *, comparable: bool
 ) -> tuple[dict[str, int] | None, dict[str, bool], ErrorRecord | None]:
     """Return live's counts, which models are equal, and the error if the database can't be queried.
     Raises DoesNotFit."""
@@ -125,7 +127,9 @@ def _compare_with_live(
         migration_compatibility.refuse_misfit(manifest, settings)
         if replaced := migration_compatibility.models_of(manifest, settings):
             tables = [model._meta.db_table for model in replaced]
-            engine_for(settings.database).rehearse_promote(tables)
+            engine = engine_for(settings.database)
+            publications.refuse_unless_asked(engine, tables, params)
+            engine.rehearse_promote(tables)
         return *_compared(manifest, settings, comparable=comparable), None
     except _NOT_ASKED as error:
         return None, {}, explain(error).record()

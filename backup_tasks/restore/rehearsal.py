@@ -9,7 +9,7 @@ from typing import Any
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.models import Run
-from backup_tasks.restore import migration_compatibility
+from backup_tasks.restore import migration_compatibility, publications
 from backup_tasks.restore.contents import unpacked_manifest
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.scope import full_scope
@@ -29,9 +29,11 @@ def refuse_unfit(kind: str, package: Path, params: Mapping[str, Any]) -> None:
     A merge replaces no table, so nothing is refused.
     """
     if models := _replaced_unless_merged(kind, package, params):
-        engine_for(backup_settings().database).rehearse_promote(
-            [model._meta.db_table for model in models]
-        )
+        engine = engine_for(backup_settings().database)
+        tables = [model._meta.db_table for model in models]
+        if params.get("promote", True):
+            publications.refuse_unless_asked(engine, tables, params)
+        engine.rehearse_promote(tables)
 
 
 def rehearse(run_id: str, kind: str, package: Path, params: Mapping[str, Any]) -> list[str]:

@@ -64,6 +64,7 @@ PARAMS: Mapping[str, Mapping[str, Any]] = {
         "safety": True,
         "promote": True,
         "rebuild": False,
+        "republish": False,
         "on_conflict": "",
         "map_users": {},
         "missing_users": "",
@@ -75,11 +76,11 @@ PARAMS: Mapping[str, Mapping[str, Any]] = {
         "promote": False,
         "rebuild": False,
     },
-    Run.Kind.CYCLE: {**_MAKES, **_READS, "mode": "exact", "promote": False},
-    Run.Kind.REINIT: {"safety": True, "promote": True},
+    Run.Kind.CYCLE: {**_MAKES, **_READS, "mode": "exact", "promote": False, "republish": False},
+    Run.Kind.REINIT: {"safety": True, "promote": True, "republish": False},
     Run.Kind.VERIFY: _READS,
     Run.Kind.PRUNE: {"dry_run": False},
-    Run.Kind.UNDO: {"accept_missing_files": False},
+    Run.Kind.UNDO: {"accept_missing_files": False, "republish": False},
 }
 """What can be asked for, by kind of run, with the defaults.
 
@@ -99,6 +100,7 @@ identity        path of a file with an age identity; never a key
 allow_unsigned  accept a package whose signature is missing
 mode            exact: live becomes the package; merge: the package's rows go into live's tables
 rebuild         the tables are built by the migrations, where live's structure can't be cloned
+republish       publications name the new tables, and subscribers have to copy them again
 on_conflict     a merge: package or target, whose row is taken; "" refuses
 map_users       a merge: {user of the package: user of the target}, by natural key
 missing_users   a merge: null or placeholder, for users that nobody has; "" refuses

@@ -11,7 +11,14 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.ledger.report import Written
 from backup_tasks.models import Run, UndoPoint
-from backup_tasks.restore import after_commit, file_swap, structure, undo_plan, undo_points
+from backup_tasks.restore import (
+    after_commit,
+    file_swap,
+    publications,
+    structure,
+    undo_plan,
+    undo_points,
+)
 from backup_tasks.restore.concurrent_writes import concurrent_writes_warning, written_since_backup
 from backup_tasks.restore.contents import entries_of, keeps_other_files, unpacked_manifest
 from backup_tasks.restore.rehearsal import replaced_models
@@ -41,6 +48,7 @@ def promote(work: Work) -> dict[str, Any]:
     trees, models, plan = _prepared(work)
     tables = sorted(model._meta.db_table for model in models)
     if point is None:
+        publications.refuse_unless_asked(engine, tables, work.params)
         structure.make_like_live(engine, schema, tables, work.results)
     with held_folders(trees, work.run_id, ask) as folders:
         if point is not None:
@@ -62,6 +70,9 @@ def promote(work: Work) -> dict[str, Any]:
         ask.now()
         UndoPoint.objects.filter(pk=point.pk).update(files_done=True)
     warnings = [*settled, *engine.discard(schema)]
+    warnings += after_commit.or_warning(
+        "looking for publications", partial(publications.to_refresh, engine, tables), [], warnings
+    )
     nothing: dict[str, Written] = {}
     written = after_commit.or_warning(
         "finding what was written since the backup",

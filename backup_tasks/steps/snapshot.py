@@ -14,6 +14,7 @@ from backup_tasks.engines import Engine, engine_for
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError, Misconfigured
 from backup_tasks.models import Run
+from backup_tasks.restore import publications
 from backup_tasks.rows.databases import left_out
 from backup_tasks.rows.dump import count_rows
 from backup_tasks.rows.installed import candidates
@@ -60,10 +61,13 @@ def snapshot(work: Work) -> dict[str, Any]:
 
 def _restore_refusals(engine: Engine, tables: Sequence[str]) -> list[str]:
     """Return a warning if a restore would be refused here, so that it is known at the backup."""
+    refused = "a drill or a restore"
     try:
         engine.rehearse_promote(tables)
+        refused = "a restore"
+        publications.refuse_unless_asked(engine, tables, {})
     except (BackupError, DatabaseError, InterfaceError) as error:
-        return [f"a drill or a restore would be refused here: {explain(error)}"]
+        return [f"{refused} would be refused here: {explain(error)}"]
     return []
 
 

@@ -11,7 +11,7 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import NothingToUndo
 from backup_tasks.models import UndoPoint
-from backup_tasks.restore import after_commit, file_swap, undo_plan, undo_points
+from backup_tasks.restore import after_commit, file_swap, publications, undo_plan, undo_points
 from backup_tasks.restore.run_folder import Ask, RunFolder, held_folders, with_folder
 from backup_tasks.steps import Work
 from backup_tasks.storage.file_storages import project_trees
@@ -36,6 +36,7 @@ def undo(work: Work) -> dict[str, Any]:
         warnings += cleanup.settle_others(work.run_id, ask)
     with held_folders(trees, work.run_id, ask) as folders:
         if mine is None:
+            publications.refuse_unless_asked(engine, undone.tables, work.params)
             mine = UndoPoint(
                 run_id=work.run_id,
                 schema=engine.schema_name("undo", work.run_id),
@@ -53,6 +54,12 @@ def undo(work: Work) -> dict[str, Any]:
         UndoPoint.objects.filter(pk=mine.pk).update(files_done=True)
     warnings += after_commit.or_warning(
         "removing what was undone", partial(_remove, undone, engine, trees, ask), [], warnings
+    )
+    warnings += after_commit.or_warning(
+        "looking for publications",
+        partial(publications.to_refresh, engine, undone.tables),
+        [],
+        warnings,
     )
     return {"undone": undone.pk, "lock_seconds": lock_seconds, "warnings": warnings}
 

@@ -27,6 +27,7 @@ from backup_tasks.engines.postgresql import (
     inventory,
     lock_table,
     privileges,
+    publications,
     row_security,
     sequences,
     snapshots,
@@ -309,6 +310,9 @@ class PostgreSQL(Engine):
             left = self.discard(stand_in)
         return left
 
+    def publications(self, tables: Sequence[str]) -> list[str]:
+        return publications.names(self.alias, self._live_schema, tables)
+
     def promote(
         self,
         schema: str,
@@ -335,8 +339,6 @@ class PostgreSQL(Engine):
             swap.refuse_what_does_not_fit(cursor, self._live_schema, schema, tables)
             record()
             began = time.monotonic()
-            comment = self._schema_comment()
-            swap.swap(
-                cursor, self._live_schema, schema, tables, apps=apps, keep=keep, comment=comment
-            )
+            swap.create_schema(cursor, keep, self._schema_comment())
+            swap.swap(cursor, self._live_schema, schema, tables, apps=apps, keep=keep)
         return time.monotonic() - began

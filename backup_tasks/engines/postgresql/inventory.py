@@ -104,11 +104,12 @@ _OBSTACLES = (
     """,
     # Replication follows tables, not names.
     """
-    SELECT 'publication ' || quote_ident(p.pubname), 'it would go on publishing the old table '
-           || pr.prrelid::regclass, 'ALTER PUBLICATION … DROP TABLE, run this again, ADD TABLE; '
-           'then each subscriber says ALTER SUBSCRIPTION … REFRESH PUBLICATION.'
+    SELECT 'publication ' || quote_ident(p.pubname), format('it names the table %%s and belongs to '
+           '%%s; %%s is no member of it', pr.prrelid::regclass, p.pubowner::regrole, current_user),
+           format('GRANT %%s TO %%I; or ALTER PUBLICATION … OWNER TO %%2$I.', p.pubowner::regrole,
+                  current_user)
       FROM pg_publication_rel pr JOIN pg_publication p ON p.oid = pr.prpubid
-     WHERE pr.prrelid = ANY(%(oids)s)
+     WHERE pr.prrelid = ANY(%(oids)s) AND NOT pg_has_role(p.pubowner, 'USAGE')
     """,
     """
     SELECT 'publication ' || quote_ident(p.pubname), 'it publishes all tables, staging''s too, '

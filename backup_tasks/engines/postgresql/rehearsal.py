@@ -48,15 +48,9 @@ class Rehearsal:
             with self._transaction() as cursor:
                 swap.prepare(self._alias, cursor, self._live, self._schema, self._tables)
             with self._transaction() as cursor:
-                swap.swap(
-                    cursor,
-                    self._stand_in.schema,
-                    self._schema,
-                    self._tables,
-                    apps=apps,
-                    keep=keep,
-                    comment=comment,
-                )
+                swap.create_schema(cursor, keep, comment)
+                stand_in = self._stand_in.schema
+                swap.swap(cursor, stand_in, self._schema, self._tables, apps=apps, keep=keep)
                 transaction.set_rollback(True, self._alias)
 
     @contextmanager

@@ -20,6 +20,7 @@ from backup_tasks.engines.postgresql import (
     functions,
     inventory,
     partitions,
+    publications,
     schema_objects,
     table_definitions,
     views,
@@ -101,18 +102,17 @@ def swap(
     *,
     apps: Sequence[str],
     keep: str,
-    comment: str,
 ) -> None:
-    """Replace live's tables with those of the staging schema. Live's go to a new schema, `keep`.
-    Call it in a transaction."""
+    """Replace live's tables with those of the staging schema. Live's go to the empty schema
+    `keep`. Call it in a transaction."""
     tables = partitions.with_partitions(cursor, schema, tables)
     present = partitions.with_partitions(
         cursor, live, table_definitions.tables_in(cursor, live, tables)
     )
     found_views = views.find(cursor, live, present)
     found_functions = functions.find(cursor, live, present)
+    published = publications.find(cursor, live, present)
     materialized = [view.name for view in found_views if view.materialized]
-    create_schema(cursor, keep, comment)
     # First, since who reads one of these waits for no table.
     cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
     for name in materialized:
@@ -132,6 +132,7 @@ def swap(
     foreign_keys.add(cursor, _keys_to_add(live_keys, new_keys), live)
     views.replace(cursor, found_views)
     functions.replace(cursor, found_functions)
+    publications.replace(cursor, published, live, keep)
     schema_objects.refuse_users_outside(cursor, replaced, keep)
     _swap_migrations(cursor, live, schema, keep, apps)
 

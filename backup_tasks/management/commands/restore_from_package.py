@@ -14,6 +14,7 @@ from backup_tasks.management.packages import (
     add_part_options,
     add_reading_options,
     add_rebuild_option,
+    add_republish_option,
     reading_params,
 )
 from backup_tasks.models import Run
@@ -49,6 +50,7 @@ class Command(RunCommand):
         add_part_options(parser)
         add_reading_options(parser)
         add_rebuild_option(parser)
+        add_republish_option(parser)
 
     def perform(self, options: Mapping[str, Any]) -> None:
         if not options["dry_run"]:
@@ -71,6 +73,7 @@ class Command(RunCommand):
                 "safety": not (options["no_safety_backup"] or rehearsal),
                 "promote": not rehearsal,
                 "rebuild": options["rebuild"],
+                "republish": options["republish"],
             }
             | merging
         )

@@ -9,6 +9,7 @@ from django.core.management.base import CommandParser
 
 from backup_tasks.management.base import RunCommand
 from backup_tasks.management.dry_run import tell_plan
+from backup_tasks.management.packages import add_republish_option
 from backup_tasks.models import Run
 
 
@@ -24,6 +25,7 @@ class Command(RunCommand):
         parser.add_argument(
             "--no-safety-backup", action="store_true", help="Do not back up live first."
         )
+        add_republish_option(parser)
 
     def perform(self, options: Mapping[str, Any]) -> None:
         if options["dry_run"]:
@@ -32,4 +34,7 @@ class Command(RunCommand):
             super().perform(options)
 
     def params(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        return {"safety": not options["no_safety_backup"]}
+        return {
+            "safety": not options["no_safety_backup"],
+            "republish": options["republish"],
+        }

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backup_tasks.management.base import RunCommand
+from backup_tasks.management.packages import add_republish_option
 from backup_tasks.models import Run
 
 
@@ -22,6 +23,10 @@ class Command(RunCommand):
             action="store_true",
             help="Go on if files that were kept for the undo are gone: live's files stay there.",
         )
+        add_republish_option(parser)
 
     def params(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        return {"accept_missing_files": options["accept_missing_files"]}
+        return {
+            "accept_missing_files": options["accept_missing_files"],
+            "republish": options["republish"],
+        }

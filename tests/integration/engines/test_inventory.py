@@ -83,9 +83,10 @@ OBSTACLES = {
         "statistics object theirs.spread: it is in another schema",
         "SET SCHEMA public",
     ),
-    "CREATE PUBLICATION sky FOR TABLE planet": (
-        "publication sky: it would go on publishing the old table planet",
-        "REFRESH PUBLICATION",
+    "CREATE PUBLICATION sky FOR TABLE planet; CREATE ROLE inv_us;"
+    "ALTER TABLE planet OWNER TO inv_us; ALTER TABLE moon OWNER TO inv_us; SET LOCAL ROLE inv_us": (
+        "publication sky: it names the table planet and belongs to postgres",
+        "GRANT postgres TO inv_us",
     ),
     "CREATE PUBLICATION sky FOR ALL TABLES": ("publication sky: it publishes all", "REFRESH"),
     "CREATE SUBSCRIPTION sub CONNECTION '' PUBLICATION p WITH (connect = false);"

@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from backup_tasks import ledger
 from backup_tasks.admin import starting
+from backup_tasks.admin.confirmation import PromoteConfirmation
 from backup_tasks.conf import backup_settings
 from backup_tasks.models import Package, Run
 from backup_tasks.runs import chains
@@ -133,6 +134,17 @@ def test_an_undo_takes_the_name_of_the_run_that_is_undone(
     operator.post(page("undopoint_undo"), {"typed": restore.pk})
     assert started().kind == "undo"
     assert queue() == 1
+
+
+def test_where_tables_are_published_a_person_can_say_that_the_publications_go_on() -> None:
+    """Such as PostgreSQL's; elsewhere there is nothing to tick."""
+    form = PromoteConfirmation(
+        {"typed": "x", "republish": "on"}, expected="x", what="x", publications=["sky"]
+    )
+    assert form.is_valid()
+    assert form.params() == {"republish": True}
+    assert "publications sky name the new tables" in form.as_p()
+    assert "republish" not in PromoteConfirmation(expected="x", what="x", publications=()).fields
 
 
 def test_where_nothing_can_be_undone_nothing_is_asked_for(
