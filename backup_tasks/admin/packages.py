@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.files.storage import FileSystemStorage
 from django.db import DatabaseError, InterfaceError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.template.defaultfilters import filesizeformat
@@ -19,6 +19,7 @@ from django.utils.safestring import SafeString
 from backup_tasks.admin import content, starting
 from backup_tasks.admin.confirmation import RestoreConfirmation
 from backup_tasks.admin.display import KINDS, ago, standing
+from backup_tasks.admin.package_history import history_of
 from backup_tasks.admin.protection import protection
 from backup_tasks.admin.read_only import START_BACKUP, START_RESTORE, ReadOnlyAdmin, require
 from backup_tasks.admin.runs import active_writer
@@ -121,7 +122,6 @@ class PackageAdmin(ReadOnlyAdmin):
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
         package = self.find(request, object_id)
-        of_it = Q(package=package.name) | Q(package_sha256=package.sha256)
         page = self.page_context(
             request,
             f"Package {package.name}",
@@ -130,7 +130,7 @@ class PackageAdmin(ReadOnlyAdmin):
             verified=ago(package.verified_at),
             drilled=ago(package.drilled_at),
             candidate=_candidate(package),
-            runs=Run.objects.filter(of_it).order_by("-created_at")[:20],
+            history=history_of(package),
         )
         return TemplateResponse(request, "backup_tasks/package.html", page)
 

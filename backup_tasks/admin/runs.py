@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backup_tasks import ledger, moments
-from backup_tasks.admin import content, starting, timeline
+from backup_tasks.admin import certificates, content, starting, timeline
 from backup_tasks.admin.confirmation import PromoteConfirmation
 from backup_tasks.admin.display import KINDS, badge, duration, kind_of, moment
 from backup_tasks.admin.flower import run_in_flower
@@ -97,6 +97,11 @@ class RunAdmin(ReadOnlyAdmin):
             path("reset/", view(self.reset), name="backup_tasks_run_reset"),
             path("<str:run_id>/resume/", view(self.resume), name="backup_tasks_run_resume"),
             path("<str:run_id>/cancel/", view(self.cancel), name="backup_tasks_run_cancel"),
+            path(
+                "<str:run_id>/certificate/<str:format>/",
+                view(self.certificate),
+                name="backup_tasks_run_certificate",
+            ),
             *super().get_urls(),
         ]
 
@@ -153,6 +158,7 @@ class RunAdmin(ReadOnlyAdmin):
             and not at_work
             and (run.state == Run.State.FAILED or (active and overdue)),
             may_cancel=allowed and active,
+            certificate=run.pk in certificates.by_run([run]),
         )
 
     @transaction.non_atomic_requests
@@ -226,6 +232,10 @@ class RunAdmin(ReadOnlyAdmin):
         else:
             messages.success(request, "The run is cancelled.")
         return redirect(starting.run_url(run_id))
+
+    def certificate(self, request: HttpRequest, run_id: str, format: str) -> HttpResponse:
+        """Show or download the certificate of a drill."""
+        return certificates.answer(request, self.find(request, run_id), format)
 
     def _find(self, request: HttpRequest, run_id: str) -> Run:
         run: Run | None = self.get_object(request, run_id)

@@ -49,6 +49,8 @@ def verify(payload: bytes, signature: str, trusted: Sequence[str]) -> str:
         )
     try:
         raw = base64.b64decode(signature, validate=True)
+        if base64.b64encode(raw).decode() != signature:  # bits that no byte needs
+            raise ValueError
     except ValueError as error:  # of binascii, or of base64 for what is not ASCII
         raise SignatureInvalid(
             "the signature is not base64",
@@ -66,6 +68,11 @@ def verify(payload: bytes, signature: str, trusted: Sequence[str]) -> str:
         f"none of the {len(trusted)} trusted keys made the signature",
         hint="Somebody else made or altered this package. Do not restore it before you know who.",
     )
+
+
+def bare(trusted: str) -> str:
+    """Return a public key as its one line. Raises KeyMissing where it is none."""
+    return _text(_PUBLIC, _raw(trusted, _PUBLIC, "trusted key"))
 
 
 def check_trusted(trusted: Sequence[str]) -> None:

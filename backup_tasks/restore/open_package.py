@@ -14,6 +14,7 @@ from backup_tasks.package import keys
 from backup_tasks.package.manifest import Manifest
 from backup_tasks.package.reader import check, is_encrypted, unpack
 from backup_tasks.package.sidecar import Sidecar
+from backup_tasks.package.signature import bare
 from backup_tasks.package.streams import copy, written_whole
 from backup_tasks.package.trust import is_trusted
 from backup_tasks.progress import Progress
@@ -42,8 +43,24 @@ class Opened:
         return self.sidecar.sha256 if self.sidecar else ""
 
     def facts(self) -> dict[str, Any]:
-        """Return what a step's result says of it: {"package", "sha256", "chosen"}."""
-        return {"package": self.name, "sha256": self.sha256 or None, "chosen": self.chosen or None}
+        """Return what a step's result says of it: {"package", "sha256", "size", "signed_by",
+        "chosen"}; `signed_by` is the trusted key that did."""
+        return {
+            "package": self.name,
+            "sha256": self.sha256 or None,
+            "size": self.sidecar.size if self.sidecar else None,
+            "signed_by": self._signer(),
+            "chosen": self.chosen or None,
+        }
+
+    def _signer(self) -> str | None:
+        trusted = backup_settings().trusted_keys
+        if self.sidecar is None or not trusted:
+            return None
+        try:
+            return bare(self.sidecar.verify(trusted))
+        except SignatureInvalid:  # somebody allowed it
+            return None
 
 
 def fetch(

@@ -8,7 +8,10 @@ from typing import Any
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import DoesNotFit
+from backup_tasks.evidence import certificates
+from backup_tasks.models import Run
 from backup_tasks.restore import after_commit, recorded_verdicts, structure
+from backup_tasks.restore.contents import unpacked_manifest
 from backup_tasks.restore.rehearsal import rehearse, replaced_models
 from backup_tasks.restore.run_folder import Ask, held_folders, with_folder
 from backup_tasks.steps import Work
@@ -16,7 +19,7 @@ from backup_tasks.storage.file_storages import project_trees
 
 
 def discard(work: Work) -> dict[str, Any]:
-    """Return {"discarded": schema, "warnings"}.
+    """Return {"discarded": schema, "warnings"}, and of a drill "certificate", "certificate_in".
 
     A promote is rehearsed first. What it would refuse fails the run, which can be resumed; the
     package stays proven. What can't be removed is a warning.
@@ -30,7 +33,12 @@ def discard(work: Work) -> dict[str, Any]:
     after_commit.or_warning(
         "removing the staged files", partial(_remove_files, work), None, warnings, done=_done(work)
     )
-    return {"discarded": schema, "warnings": warnings}
+    done: dict[str, Any] = {"discarded": schema, "warnings": warnings}
+    if work.kind == Run.Kind.DRILL:
+        manifest = unpacked_manifest(work.workspace / "in", work.params)
+        written = certificates.of_drill(work.run_id, manifest, work.results)
+        done |= {**written, "warnings": [*warnings, *written["warnings"]]}
+    return done
 
 
 def _rehearse(work: Work, engine: Engine, schema: str) -> list[str]:

@@ -13,8 +13,8 @@ from backup_tasks.steps import Work
 
 @recorded_verdicts.records_verdict("contents")
 def fetch(work: Work) -> dict[str, Any]:
-    """Return {"package", "sha256", "chosen", "expected": {model: rows}, "expected_files", "added",
-    "warnings"}.
+    """Return {"package", "sha256", "size", "signed_by", "chosen", "expected": {model: rows},
+    "expected_files", "added", "warnings"}.
 
     Raises PackageNotFound, PackageDamaged, SignatureInvalid, KeyMissing, NotEncrypted, DoesNotFit,
     StorageRefused, before anything is changed (F8).

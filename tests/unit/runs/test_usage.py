@@ -18,7 +18,12 @@ from tests.services import Project, as_default_database
 from tests.unit.runs.test_commands import run_command
 
 OWN = sorted(name for name, app in get_commands().items() if app == "backup_tasks")
-WITHOUT_A_DATABASE = {"backup_status", "list_packages", "verify_package"}
+WITHOUT_A_DATABASE = {
+    "backup_status",
+    "list_packages",
+    "verify_certificate",
+    "verify_package",
+}
 LIVE = {
     "adopt_installation": ("0" * 16,),
     "adopt_storage": ("default",),
@@ -39,7 +44,7 @@ DRY: list[tuple[str, ...]] = [
     ("system_reinit", "--dry-run"),
     ("prune_packages", "--dry-run"),
 ]
-PLAIN = {"name": "x", "run": "x", "package": "x", "installation": "x"}
+PLAIN = {"name": "x", "run": "x", "package": "x", "installation": "x", "file": "x"}
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Certificates, the audit trail, and the report for an auditor."""
