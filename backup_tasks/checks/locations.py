@@ -16,7 +16,7 @@ from django.db import DatabaseError, InterfaceError, connections, models
 
 from backup_tasks.checks.settings import check_settings, with_sound_settings
 from backup_tasks.conf import BackupSettings, backup_settings
-from backup_tasks.engines import engine_class, engine_for
+from backup_tasks.engines import Engine, engine_class, engine_for
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError, KeyMissing, Misconfigured
 from backup_tasks.package import keys
@@ -178,16 +178,21 @@ def check_wal(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMes
 
 
 def check_staging(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """W008. Asks the database, so it runs with `check --database` and `migrate` only."""
+    """W008, and E008 for a server that is not supported. Asks the database, so it runs with `check
+    --database` and `migrate` only."""
     if check_settings():
         return []
     alias = backup_settings().database
     if alias not in (databases or ()):
         return []
+    engine: Engine | None = None
     try:
+        engine = engine_for(alias)
         tables = [model._meta.db_table for model in backed_up(backup_settings())]
-        engine_for(alias).rehearse_promote(tables)
+        engine.rehearse_promote(tables)
     except (BackupError, DatabaseError, InterfaceError) as error:
+        if engine is None and isinstance(error, Misconfigured):  # not even a backup is possible
+            return [Error(f"{error.obj}: {error.what}", hint=error.hint, id="backup_tasks.E008")]
         told = explain(error)
         return [
             Warning(

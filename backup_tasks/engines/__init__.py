@@ -24,7 +24,7 @@ _ENGINES = {
 
 def engine_for(alias: str) -> Engine:
     """Return the adapter of the database behind `alias`. Raises Misconfigured if there is none."""
-    return engine_class(alias)(alias)
+    return _class_of(alias)(alias)
 
 
 def require_database(alias: str) -> None:
@@ -44,6 +44,12 @@ def engine_class(alias: str) -> type[Engine]:
 
     Raises Misconfigured if there is none.
     """
+    engine = _class_of(alias)
+    engine.refuse_backend(connections[alias])
+    return engine
+
+
+def _class_of(alias: str) -> type[Engine]:
     vendor = connections[alias].vendor
     if vendor not in _ENGINES:
         raise Misconfigured(

@@ -48,6 +48,10 @@ class Engine(ABC):
     def __init__(self, alias: str) -> None:
         self.alias = alias
 
+    @classmethod  # noqa: B027 - few are refused
+    def refuse_backend(cls, connection: BaseDatabaseWrapper) -> None:
+        """Raise Misconfigured for a backend of the project's that can't be served. No query."""
+
     @property
     def live(self) -> BaseDatabaseWrapper:
         """The connection behind the alias in this thread."""

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from django.db import DatabaseError
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.engines.mariadb.foreign_keys import quoted
 from backup_tasks.errors import Misconfigured
 
 _ACCESS_DENIED = frozenset({1044, 1142})
+
+
+def refuse_server(connection: BaseDatabaseWrapper, oldest: tuple[int, ...]) -> None:
+    """Raise Misconfigured for MySQL, and for a MariaDB older than that."""
+    server = cast(Any, connection)
+    if server.mysql_is_mariadb and server.mysql_version >= oldest:
+        return
+    why = (
+        "it can't rename several tables atomically"
+        if server.mysql_is_mariadb
+        else "it has no comment on a database, by which staging is known, and no block of "
+        "statements that the server finishes if the client dies"
+    )
+    raise Misconfigured(
+        f"{server.display_name} {'.'.join(map(str, server.mysql_version))} is not supported: {why}",
+        obj=f"database {connection.alias}",
+        hint=f"Supported are MariaDB {'.'.join(map(str, oldest))} and later, PostgreSQL and "
+        "SQLite. Use mysqldump for this database.",
+    )
 
 
 def create(cursor: Any, name: str, *, like: str, comment: str) -> None:

@@ -30,7 +30,6 @@ from backup_tasks.engines.mariadb.rename_swap import (
     tables_in,
 )
 from backup_tasks.engines.stopped_client import bounded_transaction
-from backup_tasks.errors import Misconfigured
 
 _OLDEST = (10, 6)
 _NAME_LENGTH = 64
@@ -51,15 +50,7 @@ class MariaDB(Engine):
 
     def __init__(self, alias: str) -> None:
         super().__init__(alias)
-        server = cast(Any, self.live)
-        if not server.mysql_is_mariadb or server.mysql_version < _OLDEST:
-            raise Misconfigured(
-                f"{server.display_name} {'.'.join(map(str, server.mysql_version))} is not "
-                "supported: it can't rename several tables atomically, or has no comments on "
-                "databases",
-                obj=f"database {alias}",
-                hint=f"MariaDB {'.'.join(map(str, _OLDEST))} and later are.",
-            )
+        databases.refuse_server(self.live, _OLDEST)
         with self.live.cursor() as cursor:
             cursor.execute("SELECT DATABASE()")
             (self._database,) = cursor.fetchone()

@@ -68,7 +68,7 @@ class PostgreSQL(Engine):
 
     def __init__(self, alias: str) -> None:
         super().__init__(alias)
-        tenant_schemas.refuse(self.live)
+        tenant_schemas.refuse(self.live, ask=True)
         self._created_oids: dict[str, int | None] = {}
         """The oid of each schema that this engine created, by name. Another attempt may drop it and
         create one of the same name."""
@@ -77,6 +77,10 @@ class PostgreSQL(Engine):
         else:
             with connection.cursor() as cursor:
                 self._live_schema = find_live_schema(cursor)
+
+    @classmethod
+    def refuse_backend(cls, connection: BaseDatabaseWrapper) -> None:
+        tenant_schemas.refuse(connection, ask=False)
 
     @property
     def _current_schema(self) -> str:
