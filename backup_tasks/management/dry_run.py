@@ -48,9 +48,13 @@ def _text(plan: Mapping[str, Any]) -> str:
     others = [
         f"{name.replace('_', ' ')}: {_told(value)}"
         for name, value in plan.items()
-        if name not in ("models", "files", "warnings", "added")
+        if name not in ("models", "files", "warnings", "added", "referred")
     ]
     others += added_lines(plan.get("added", {}))
+    others += [
+        f"{name} stays as it is: {found['why']}; equal: {_told(found['equal'])}"
+        for name, found in plan.get("referred", {}).items()
+    ]
     warnings = [f"Warning: {line}" for line in plan["warnings"]]
     head = table(["model", "now", "then", *(["equal"] if compared else [])], rows)
     return "\n".join([head, *others, *warnings, "Nothing was changed."])

@@ -34,8 +34,11 @@ class Conflict(TypedDict):
     """package, target, or "": the merge is refused."""
 
 
-def compare(dialect: Dialect, mapped: MappedModel, rows: Translation, policy: Policy) -> None:
-    """Set the action of every matched row to same, update or keep."""
+def compare(
+    dialect: Dialect, mapped: MappedModel, rows: Translation, policy: Policy, *, stays: bool
+) -> None:
+    """Set the action of every matched row to same, update or keep. `stays`: no row of live is
+    updated."""
     mapping, own = dialect.staged(mapped.mapping), mapped.columns("p")
     x, live = f"({rows.select()}) x", f"{dialect.quote(mapped.table)} l"
     found = "x.merge_action IN ('matched', 'hit')"
@@ -68,12 +71,13 @@ def compare(dialect: Dialect, mapped: MappedModel, rows: Translation, policy: Po
                 f"column:{fields[0].name}",
             )
     _find_taken_values(dialect, mapped, rows)
-    decided = {"package": "update", "target": "keep"}.get(policy.on_conflict, "update")
+    written = "keep" if stays else "update"
+    decided = "keep" if policy.on_conflict == "target" else written
     dialect.run(
         f"UPDATE {mapping} SET action = '{decided}'"
         " WHERE conflict IS NOT NULL AND action IN ('matched', 'hit')"
     )
-    dialect.run(f"UPDATE {mapping} SET action = 'update' WHERE action IN ('matched', 'hit')")
+    dialect.run(f"UPDATE {mapping} SET action = '{written}' WHERE action IN ('matched', 'hit')")
 
 
 def _find_taken_values(dialect: Dialect, mapped: MappedModel, rows: Translation) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import TypedDict
 
 from backup_tasks.errors import DoesNotFit
@@ -68,7 +69,10 @@ class Merge:
         identities: Identities,
         policy: Policy,
         progress: Progress,
+        referred: Collection[str] = (),
     ) -> None:
+        """`referred`: labels of merged models of which live's rows stay as they are."""
+        self._referred = referred
         self.dialect, self._policy, self._progress = dialect, policy, progress
         mapped_models = mapped_models_of(merged, outside, identities)
         self.moved = MovedKeys(dialect, mapped_models)
@@ -83,14 +87,21 @@ class Merge:
     def plan(self) -> Plan:
         """Make the mapping tables, and return the plan. Changes nothing in live, except that it
         inserts placeholder users if the policy asks for them."""
-        dialect, policy = self.dialect, self._policy
+        dialect = self.dialect
         missing = self._match()
         warnings = [*self._keep_dangling(), *self.moved.warnings()]
         models = {}
         for number, mapped in enumerate(self._rows):
             self._progress(number, len(self._rows), f"comparing {mapped.label}")
-            compare(dialect, mapped, self._rows[mapped], policy)
+            stays = mapped.label in self._referred
+            compare(dialect, mapped, self._rows[mapped], self._policy_for(mapped), stays=stays)
             models[mapped.label] = self._model_plan(mapped)
+        warnings += [
+            f"{label}, to which the selection only refers: {models[label]['insert']} rows are "
+            "inserted, and live's rows stay as they are"
+            for label in sorted(self._referred)
+            if models[label]["insert"] or models[label]["kept"]
+        ]
         return Plan(
             models=dict(sorted(models.items())),
             missing=missing,
@@ -125,6 +136,13 @@ class Merge:
             self.moved.add_dangling(mapped)
         return missing
 
+    def _policy_for(self, mapped: MappedModel) -> Policy:
+        """Return the policy, by which live's rows stay in models that are only referred to."""
+        policy = self._policy
+        if mapped.label in self._referred and policy.on_conflict:
+            return replace(policy, on_conflict="target")
+        return policy
+
     def _keep_dangling(self) -> Iterator[str]:
         for mapped in self._order:
             if mapped.merged and (count := keep_dangling(self.dialect, mapped, self._order)):
@@ -156,7 +174,7 @@ class Merge:
                 f" (SELECT 1 FROM {mapping} m WHERE {same} AND m.action <> 'insert')"
             ),
             conflicts=[
-                *conflicts(dialect, mapped, self._policy),
+                *conflicts(dialect, mapped, self._policy_for(mapped)),
                 *mixed_groups(dialect, mapped, self._rows[mapped]),
             ],
         )

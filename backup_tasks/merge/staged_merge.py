@@ -30,7 +30,7 @@ from backup_tasks.restore.contents import (
     identities_of,
     line_format_of,
     models_referred_to,
-    unpacked_manifest,
+    unpacked_selection,
 )
 from backup_tasks.restore.run_folder import RunFolder
 from backup_tasks.rows.codec import RowCodec
@@ -47,7 +47,8 @@ class StagedMerge:
         self._run_id, self._folder, self._progress = run_id, folder, progress
         self._settings = backup_settings()
         self._policy = Policy.of(params)
-        self._manifest = unpacked_manifest(folder, params)
+        selected = unpacked_selection(folder, params)
+        self._manifest, self._referred = selected.manifest, selected.referred
         self._engine = engine_for(self._settings.database)
         self._schema = self._engine.schema_name("staging", run_id)
         self._older = bool(migration_compatibility.missing_migrations(self._manifest))
@@ -116,6 +117,7 @@ class StagedMerge:
             identities=self._identities,
             policy=self._policy,
             progress=self._progress,
+            referred=self._referred,
         )
 
     def _refuse_other_migrations(self, dialect: Dialect) -> None:

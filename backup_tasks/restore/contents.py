@@ -76,7 +76,15 @@ def expected_files(manifest: Manifest, folder: Path | None = None) -> int | None
 def unpacked_manifest(folder: Path, params: Mapping[str, Any]) -> Manifest:
     """Return the manifest that `unpack_into` wrote, reduced to what is restored.
 
-    Raises HandoverChanged, and what `selected` raises.
+    Raises HandoverChanged, and what `select` raises.
+    """
+    return unpacked_selection(folder, params).manifest
+
+
+def unpacked_selection(folder: Path, params: Mapping[str, Any]) -> Selected:
+    """Return what the run restores of the package that `unpack_into` unpacked.
+
+    Raises HandoverChanged, and what `select` raises.
     """
     try:
         manifest = Manifest.from_json((folder / MANIFEST).read_bytes())
@@ -86,7 +94,7 @@ def unpacked_manifest(folder: Path, params: Mapping[str, Any]) -> Manifest:
             obj=str(folder),
             hint="Start the restore again: a run's workspace must reach all of its workers.",
         ) from error
-    return select(manifest, params).manifest
+    return select(manifest, params)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,10 +106,16 @@ class Selected:
     Live then keeps its files too, except those that the restored rows refer to."""
     added: Mapping[str, str]
     """Label of each model that the closure added → what needs it."""
+    referred: Mapping[str, str]
+    """Label of each model of the package to which the selection only refers → by what. A restore
+    does not restore it. A merge, for which it is in the manifest, leaves the rows that live has."""
+    whole: Manifest
+    """The manifest before that."""
 
 
 def select(manifest: Manifest, params: Mapping[str, Any]) -> Selected:
-    """Reduce the manifest to what the params `type`, `include` and `exclude` select.
+    """Reduce the manifest to what the params `type`, `include`, `exclude`, `mode` and
+    `replace_referenced` select.
 
     Raises DoesNotFit if the package does not hold it, Misconfigured for unknown names.
     """
@@ -121,20 +135,29 @@ def select(manifest: Manifest, params: Mapping[str, Any]) -> Selected:
                 "--include and --exclude name models, and --type files restores none",
                 hint="Leave them out, or say --type full for the models with their files.",
             )
-        return Selected(manifest=replace(manifest, models=()), added={})
+        return _everything(replace(manifest, models=()))
     if kind == "database":
         manifest = replace(manifest, files=None)
-    return _filtered(manifest, asked) if asked else Selected(manifest=manifest, added={})
+    return _filtered(manifest, asked, params) if asked else _everything(manifest)
 
 
-def _filtered(manifest: Manifest, asked: ModelFilter) -> Selected:
+def _everything(manifest: Manifest) -> Selected:
+    return Selected(manifest=manifest, added={}, referred={}, whole=manifest)
+
+
+def _filtered(manifest: Manifest, asked: ModelFilter, params: Mapping[str, Any]) -> Selected:
     """Without --include, a model that is not installed stays: the compatibility check names it."""
     known = {label(model): model for model in apps.get_models(include_auto_created=True)}
     whole = Scope(
         included=tuple(known[entry.label] for entry in manifest.models if entry.label in known),
         excluded=tuple((gone.label, gone.reason) for gone in manifest.excluded),
     )
-    selection = selection_of(whole, asked)
+    replaced = bool(params.get("replace_referenced"))
+    selection = selection_of(whole, asked, with_referred=replaced)
+    referred = selection.referred
+    if params.get("mode") == "merge" and not replaced:  # it needs their keys
+        named, selection = selection, selection_of(whole, asked)
+        referred = {name: why for name, why in selection.added.items() if name not in named.added}
     taken = {label(model) for model in selection.scope.included}
     if not asked.include:
         taken |= {entry.label for entry in manifest.models} - set(known)
@@ -150,7 +173,7 @@ def _filtered(manifest: Manifest, asked: ModelFilter) -> Selected:
             if name not in taken
         ),
     )
-    return Selected(manifest=cut, added=selection.added)
+    return Selected(manifest=cut, added=selection.added, referred=referred, whole=manifest)
 
 
 def entries_of(folder: Path, manifest: Manifest, alias: str) -> Iterator[Entry]:

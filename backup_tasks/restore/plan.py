@@ -14,9 +14,8 @@ from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import Engine, engine_for, require_database
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import ErrorRecord, KeyMissing, Misconfigured
-from backup_tasks.package.manifest import Manifest
-from backup_tasks.restore import migration_compatibility, open_package, publications
-from backup_tasks.restore.contents import codecs_of, expected_files, select
+from backup_tasks.restore import migration_compatibility, open_package, publications, referred
+from backup_tasks.restore.contents import Selected, codecs_of, expected_files, select
 from backup_tasks.restore.unapplied import refuse_unapplied
 from backup_tasks.rows.dump import count_rows, dump_model
 from backup_tasks.rows.scope import full_scope, label
@@ -29,7 +28,8 @@ _NOT_ASKED = (DatabaseError, InterfaceError, ImproperlyConfigured, Misconfigured
 
 def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return {"package", "chosen", "created_at", "models": {model: {"now", "then", "equal"}},
-    "files": {"now", "then"}, "migrations_to_run", "added": {model: why}, "left_as_they_are",
+    "files": {"now", "then"}, "migrations_to_run", "added": {model: why},
+    "referred": {model: {"why", "equal"}}, "left_as_they_are",
     "warnings", "safety_backup", "undo_days", "problem"}.
 
     `problem` is None, or the record of the error that kept the database from being queried. The
@@ -70,7 +70,7 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
     selected = select(manifest, params)
     manifest = selected.manifest
     older = migration_compatibility.missing_migrations(manifest)
-    live, equal, problem = _compare_with_live(manifest, settings, params, comparable=not older)
+    live, equal, problem = _compare_with_live(selected, settings, params, comparable=not older)
     then = {entry.label: entry.count for entry in manifest.models}
     return plan | {
         "package": opened.name,
@@ -87,6 +87,9 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
         "files": {"now": files_now, "then": expected_files(manifest)},
         "migrations_to_run": older,
         "added": dict(selected.added),
+        "referred": {
+            name: {"why": why, "equal": equal.get(name)} for name, why in selected.referred.items()
+        },
         "left_as_they_are": None if live is None else sorted(live.keys() - then.keys()),
         "warnings": [
             *completeness.warnings(manifest),
@@ -117,10 +120,11 @@ def _chosen(params: Mapping[str, Any], settings: BackupSettings) -> tuple[str, s
 
 
 def _compare_with_live(
-    manifest: Manifest, settings: BackupSettings, params: Mapping[str, Any], *, comparable: bool
+    selected: Selected, settings: BackupSettings, params: Mapping[str, Any], *, comparable: bool
 ) -> tuple[dict[str, int] | None, dict[str, bool], ErrorRecord | None]:
-    """Return live's counts, which models are equal, and the error if the database can't be queried.
-    Raises DoesNotFit."""
+    """Return live's counts, which models are equal, those included that are only referred to, and
+    the error if the database can't be queried. Raises DoesNotFit."""
+    manifest = selected.manifest
     try:
         require_database(settings.database)
         refuse_unapplied(settings)
@@ -130,7 +134,7 @@ def _compare_with_live(
             engine = engine_for(settings.database)
             publications.refuse_unless_asked(engine, tables, params)
             engine.rehearse_promote(tables)
-        return *_compared(manifest, settings, comparable=comparable), None
+        return *_compared(selected, settings, comparable=comparable), None
     except _NOT_ASKED as error:
         return None, {}, explain(error).record()
 
@@ -159,7 +163,7 @@ def _count(engine: Engine, settings: BackupSettings) -> dict[str, int]:
 
 
 def _compared(
-    manifest: Manifest, settings: BackupSettings, *, comparable: bool
+    selected: Selected, settings: BackupSettings, *, comparable: bool
 ) -> tuple[dict[str, int], dict[str, bool]]:
     """Return live's counts, and for each model whether its digest is the package's: a digest also
     shows rows that were updated."""
@@ -168,8 +172,10 @@ def _compared(
         counts = _count(engine, settings)
         if not comparable:
             return counts, {}
+        manifest = selected.manifest
         codecs = codecs_of(manifest, apps, connection)
-        return counts, {
+        equal = {
             entry.label: dump_model(codec, None, lambda rows: None).digest == entry.digest
             for codec, entry in zip(codecs, manifest.models, strict=True)
         }
+        return counts, equal | referred.compared(selected, connection)

@@ -7,6 +7,10 @@ The options name apps and models. The closure of a model adds
 - the tables of its many-to-many fields,
 - with multi-table inheritance its parents and children, since their rows make one object.
 
+A package of a selection holds the whole closure, so that it can be restored alone. A restore leaves
+out the models that are only referred to, by foreign keys or key columns: their rows in live may be
+newer. It restores them too if the operator says so.
+
 A model that is excluded by name stays out of the closure. If rows of the selection must refer to
 it, no package is made of the selection. A restore proves that live has the rows that are referred
 to.
@@ -15,7 +19,8 @@ to.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any, cast
 
 from django.apps import apps
@@ -52,10 +57,15 @@ class Selection:
     """The selected models are included. The others are excluded, with the option as the reason."""
     added: Mapping[str, str]
     """Label of each model that the closure added → why it is needed."""
+    referred: Mapping[str, str] = field(default_factory=dict)
+    """Label of each other model of the scope that selected rows refer to → by what."""
 
 
-def selection_of(whole: Scope, model_filter: ModelFilter) -> Selection:
-    """Return the models that the filter selects, with their closure.
+def selection_of(
+    whole: Scope, model_filter: ModelFilter, *, with_referred: bool = True
+) -> Selection:
+    """Return the models that the filter selects, with their closure. `with_referred=False` leaves
+    out those that are only referred to.
 
     Raises Misconfigured for an unknown name, or if no model is left; DoesNotFit, which names the
     models, if a parent or child of multi-table inheritance is excluded alone.
@@ -67,17 +77,21 @@ def selection_of(whole: Scope, model_filter: ModelFilter) -> Selection:
         else set(whole.included)
     )
     queue = sorted(chosen - dropped, key=label)
-    taken, added = set(queue), dict[str, str]()
+    taken, added, referred = set(queue), dict[str, str](), dict[str, str]()
     while queue:
         model = queue.pop(0)
-        for other, why, inseparable in _required_models(model, whole.included):
-            if other in dropped and inseparable:
+        for other, why, bond in _required_models(model, whole.included):
+            if other in dropped and bond is _Bond.SAME_OBJECT:
                 raise DoesNotFit(
                     f"{why}: their rows are halves of the same objects",
                     obj=label(model),
                     hint=f"Exclude both, or neither: {label(other)} can't be left out alone.",
                 )
-            if other not in taken | dropped and other in whole.included:
+            if other in taken | dropped or other not in whole.included:
+                continue
+            if bond is _Bond.REFERRED and not with_referred:
+                referred.setdefault(label(other), why)
+            else:
                 taken.add(other)
                 added[label(other)] = why
                 queue.append(other)
@@ -92,7 +106,11 @@ def selection_of(whole: Scope, model_filter: ModelFilter) -> Selection:
         included=tuple(by_dependency(list(taken))),
         excluded=tuple(sorted((*whole.excluded, *left))),
     )
-    return Selection(scope=scope, added=added)
+    return Selection(
+        scope=scope,
+        added=added,
+        referred={name: why for name, why in referred.items() if name not in added},
+    )
 
 
 def refuse_dependent(selection: Selection, whole: Scope) -> None:
@@ -137,25 +155,31 @@ def _excluded_because(name: str, whole: Scope) -> str:
     return ""
 
 
-def _required_models(model: Model, known: Collection[Model]) -> Iterator[tuple[Model, str, bool]]:
-    """Yield each model that the model needs, why, and whether the rows of both make one object."""
+class _Bond(Enum):
+    """How a model needs another one."""
+
+    SAME_OBJECT = auto()
+    OWN_TABLE = auto()
+    REFERRED = auto()
+
+
+def _required_models(model: Model, known: Collection[Model]) -> Iterator[tuple[Model, str, _Bond]]:
+    """Yield each model that the model needs, why, and how."""
     parents = set(model._meta.get_parent_list())
-    for field in model._meta.local_concrete_fields:
-        if target := target_of(field):
-            why = f"{label(model)}.{field.name} refers to {label(target)}"
-            is_parent = target in parents
-            yield (
-                target,
-                f"{label(model)} extends {label(target)}" if is_parent else why,
-                is_parent,
-            )
+    for reference in model._meta.local_concrete_fields:
+        if target := target_of(reference):
+            why = f"{label(model)}.{reference.name} refers to {label(target)}"
+            if target in parents:
+                yield target, f"{label(model)} extends {label(target)}", _Bond.SAME_OBJECT
+            else:
+                yield target, why, _Bond.REFERRED
     for column in key_columns(model).values():
         if column.target is not None:
             held = f"{label(model)}.{column.field.name} holds primary keys of"
-            yield column.target, f"{held} {label(column.target)}", False
+            yield column.target, f"{held} {label(column.target)}", _Bond.REFERRED
     for many in model._meta.local_many_to_many:
         through = cast(Model, many.remote_field.through)
-        yield through, f"{label(model)}.{many.name} is kept in {label(through)}", False
+        yield through, f"{label(model)}.{many.name} is kept in {label(through)}", _Bond.OWN_TABLE
     for other in known:
         if model in other._meta.get_parent_list():
-            yield other, f"{label(other)} extends {label(model)}", True
+            yield other, f"{label(other)} extends {label(model)}", _Bond.SAME_OBJECT

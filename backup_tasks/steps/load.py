@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BufferedReader, FileIO
 from pathlib import Path
@@ -17,7 +17,13 @@ from backup_tasks.errors import DoesNotFit, ValidationFailed
 from backup_tasks.merge.referenced_keys import is_named, keys_of
 from backup_tasks.package.manifest import Manifest
 from backup_tasks.package.names import file_member
-from backup_tasks.restore import file_swap, migration_compatibility, recorded_verdicts, structure
+from backup_tasks.restore import (
+    file_swap,
+    migration_compatibility,
+    recorded_verdicts,
+    referred,
+    structure,
+)
 from backup_tasks.restore.contents import (
     codecs_of,
     entries_of,
@@ -26,6 +32,7 @@ from backup_tasks.restore.contents import (
     models_beside,
     models_referred_to,
     unpacked_manifest,
+    unpacked_selection,
 )
 from backup_tasks.restore.run_folder import Ask
 from backup_tasks.rows.codec import RowCodec
@@ -77,7 +84,7 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
         tables = [model._meta.db_table for model in (*models, *carried)]
         engine.refuse_hidden_rows(tables)
         with (
-            _constraints_explained(manifest),
+            _constraints_explained(folder, work.params),
             engine.loading(tables, attempt=work.attempt) as token,
         ):
             if merging:
@@ -122,15 +129,17 @@ def _members(manifest: Manifest, folder: Path) -> Iterator[Path | None]:
 
 
 @contextmanager
-def _constraints_explained(manifest: Manifest) -> Iterator[None]:
+def _constraints_explained(folder: Path, params: Mapping[str, Any]) -> Iterator[None]:
     """Raise ValidationFailed if the rows break a constraint when it is built again."""
     try:
         yield
     except IntegrityError as error:
+        selected = unpacked_selection(folder, params)
+        hint = referred.hint(selected) or "Keep the package; try another one."
         raise ValidationFailed(
             f"the rows break a constraint: {error}",
-            obj=f"package {manifest.id}",
-            hint="Live data was not touched. Keep the package; try another one.",
+            obj=f"package {selected.manifest.id}",
+            hint=f"Live data was not touched. {hint}",
         ) from error
 
 

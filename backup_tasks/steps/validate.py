@@ -16,8 +16,18 @@ from backup_tasks.errors import ValidationFailed
 from backup_tasks.models import Run
 from backup_tasks.package.entries import ModelEntry
 from backup_tasks.package.manifest import Manifest
-from backup_tasks.restore import migration_compatibility, recorded_verdicts, structure
-from backup_tasks.restore.contents import codecs_of, entries_of, unpacked_manifest
+from backup_tasks.restore import (
+    migration_compatibility,
+    recorded_verdicts,
+    referred,
+    structure,
+)
+from backup_tasks.restore.contents import (
+    codecs_of,
+    entries_of,
+    unpacked_manifest,
+    unpacked_selection,
+)
 from backup_tasks.restore.file_swap import staged
 from backup_tasks.rows import second_look
 from backup_tasks.rows.dump import Dumped, count_rows
@@ -47,6 +57,8 @@ def validate(work: Work) -> dict[str, Any]:
     settings = backup_settings()
     engine = engine_for(settings.database)
     schema = engine.schema_name("staging", work.run_id)
+    warnings: list[str] = []
+    hint = "Keep the package; try another one."
     with engine.at(schema):
         if work.kind == Run.Kind.REINIT:
             counts, problems = _validate_defaults(settings)
@@ -57,7 +69,8 @@ def validate(work: Work) -> dict[str, Any]:
             like_live = False
         else:
             folder = work.workspace / "in"
-            manifest = unpacked_manifest(folder, work.params)
+            selected = unpacked_selection(folder, work.params)
+            manifest = selected.manifest
             reads = _read_rows(work, manifest, engine, schema)
             counts, equal, problems = _compared(manifest, reads)
             look, unlike = _second_look(manifest, reads)
@@ -71,13 +84,17 @@ def validate(work: Work) -> dict[str, Any]:
                 migration_compatibility.migrate_forward(settings)
             if manifest.models:
                 problems += _project_checks(settings)
-    if work.kind == Run.Kind.RESTORE:
+            if work.params.get("mode") != "merge":
+                with transaction.atomic(using=settings.database):
+                    warnings += referred.unproven(selected, connections[settings.database])
+                hint = referred.hint(selected) or hint
+    if work.kind == Run.Kind.RESTORE and work.params.get("mode") != "merge":
         problems += _taken_over(work, engine, schema)
     if problems:
         raise ValidationFailed(
             "; ".join(problems),
             obj=f"run {work.run_id}",
-            hint="Live data was not touched. Keep the package; try another one.",
+            hint=f"Live data was not touched. {hint}",
         )
     proven = None if files is None else True
     return {
@@ -87,7 +104,7 @@ def validate(work: Work) -> dict[str, Any]:
         "files": files,
         "files_equal": proven,
         "like_live": like_live,
-        "warnings": _lost_structure(work, engine, schema),
+        "warnings": [*warnings, *_lost_structure(work, engine, schema)],
     }
 
 

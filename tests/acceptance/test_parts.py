@@ -207,7 +207,33 @@ def test_a_dry_run_shows_what_is_added_and_why_and_what_stays(
 
     plan = json.loads(told.getvalue())["plan"]
     why = "workflows.documentworkflow.document refers to documents.document"
+    assert plan["added"] == {}
+    assert plan["referred"]["documents.document"] == {"why": why, "equal": True}
+    assert {"users.user", "documents.document"} <= set(plan["left_as_they_are"])
+    assert set(plan["models"]) & {"users.user", "documents.document"} == set()
+    assert f"documents.document stays as it is: {why}; equal: yes" in text.getvalue()
+
+    told.truncate(0)
+    options = [*options, "--replace-referenced"]
+    call_command("restore_from_package", str(package), *options, "--json", stdout=told)
+    plan = json.loads(told.getvalue().strip("\0"))["plan"]
     assert plan["added"]["documents.document"] == why
-    assert {"users.user", "notices.notification"} <= set(plan["left_as_they_are"])
-    assert "users.user" not in plan["models"]
-    assert f"also documents.document: {why}" in text.getvalue()
+    assert plan["referred"] == {}
+
+
+@ONCE
+@pytest.mark.parametrize("replaced", [False, True])
+def test_what_was_edited_since_stays_where_a_selection_only_refers_to_it(
+    on_demo_project: Project, package: Path, *, replaced: bool
+) -> None:
+    project = on_demo_project
+    then = contents(project)
+    work_on(project)
+    now = contents(project)
+
+    restore(package, include=["notices"], replace_referenced=replaced, type="database")
+
+    after = contents(project)
+    assert tables(after, "notices_") == tables(then, "notices_") != tables(now, "notices_")
+    expected = then if replaced else now
+    assert tables(after, "users_user") == tables(expected, "users_user")

@@ -48,6 +48,11 @@ class Command(RunCommand):
             "--no-safety-backup", action="store_true", help="Do not back up live first."
         )
         add_part_options(parser)
+        parser.add_argument(
+            "--replace-referenced",
+            action="store_true",
+            help="With --include: replace the models, too, that the rows only refer to.",
+        )
         add_reading_options(parser)
         add_rebuild_option(parser)
         add_republish_option(parser)
@@ -69,6 +74,7 @@ class Command(RunCommand):
                 "type": options["type"],
                 "include": options["include"],
                 "exclude": options["exclude"],
+                "replace_referenced": options["replace_referenced"],
                 "mode": options["mode"],
                 "safety": not (options["no_safety_backup"] or rehearsal),
                 "promote": not rehearsal,

@@ -2,7 +2,7 @@
 
 from tests.commonapps.models.history import AuditTrail, HistoricalArticle
 from tests.commonapps.models.tags import Article, Mark, Stock, Tag, TaggedItem
-from tests.commonapps.models.trees import Book, Category, Chapter, Page, Song
+from tests.commonapps.models.trees import Book, Category, Chapter, Link, Page, Song
 
 __all__ = [
     "Article",
@@ -11,6 +11,7 @@ __all__ = [
     "Category",
     "Chapter",
     "HistoricalArticle",
+    "Link",
     "Mark",
     "Page",
     "Song",

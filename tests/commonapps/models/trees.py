@@ -57,10 +57,21 @@ class Page(MP_Node):
         return self.title
 
 
+class Link(Common):
+    """It refers to a page, which has no natural key."""
+
+    name = models.CharField(max_length=50, unique=True)
+    page = models.ForeignKey(Page, on_delete=models.CASCADE, related_name="+")
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Book(Common):
     """A list of chapters."""
 
     title = models.CharField(max_length=50, unique=True)
+    blurb = models.TextField(default="")
 
     def __str__(self) -> str:
         return self.title

@@ -126,3 +126,17 @@ def test_what_a_key_column_holds_the_keys_of_comes_along(whole: Scope, settings:
     assert found.added["documents.tag"] == (
         "workflows.documentstate.name holds primary keys of documents.tag"
     )
+
+
+def test_a_restore_leaves_out_what_is_only_referred_to(whole: Scope) -> None:
+    asked = ModelFilter(include=("documents.externaldocument", "auth.group"))
+
+    found = selection_of(whole, asked, with_referred=False)
+
+    assert {"documents.document", "documents.document_tags"} <= labels(found)
+    assert found.referred["users.user"] == "documents.document.author refers to users.user"
+    assert found.referred["auth.permission"] == (
+        "auth.group_permissions.permission refers to auth.permission"
+    )
+    assert not labels(found) & set(found.referred)
+    assert selection_of(whole, asked).referred == {}
