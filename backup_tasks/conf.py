@@ -83,6 +83,10 @@ class BackupSettings:
     database: str = "default"
     """Alias of the database that is backed up; the ledger lives in it too."""
 
+    databases: Sequence[str] = ()
+    """Aliases of the databases that are backed up together; the ledger lives in the first. Instead
+    of `database`, which is the first of them. Default: that one alone."""
+
     connections: int = 4
     """How many database connections read or load at a time where there are many rows (PostgreSQL),
     each with a process of its own, never more than there are processors; and how many check foreign
@@ -209,9 +213,28 @@ def default_store_folder() -> Path:
     return _beside_the_database(backup_settings().database) / "backups"
 
 
+def _first_database(given: Mapping[str, Any]) -> Any:
+    if "databases" not in given:
+        return given.get("database", "default")
+    aliases = given["databases"]
+    if "database" in given:
+        raise Misconfigured(
+            "BACKUP['DATABASE'] and BACKUP['DATABASES'] are both set",
+            obj="DATABASES",
+            hint="Set one of them: DATABASES, with the database that has the ledger first.",
+        )
+    if isinstance(aliases, str) or not isinstance(aliases, Sequence) or not aliases:
+        raise Misconfigured(
+            f"BACKUP['DATABASES'] is no list of aliases but {aliases!r}",
+            obj="DATABASES",
+            hint='Write ["default", …]: the database that has the ledger is the first.',
+        )
+    return aliases[0]
+
+
 def backup_settings() -> BackupSettings:
-    """Return the project's settings. Raises Misconfigured for an unknown key, or a retention that
-    can't be used."""
+    """Return the project's settings. Raises Misconfigured for an unknown key, or a value that can't
+    be used."""
     given: dict[str, Any] = {
         key.lower(): value for key, value in getattr(django_settings, "BACKUP", {}).items()
     }
@@ -227,7 +250,7 @@ def backup_settings() -> BackupSettings:
         given["retention"] = Retention.of(given["retention"])
     if "default" not in django_settings.STORAGES:
         given.setdefault("file_storages", ())
-    alias = given.get("database", "default")
+    alias = given["database"] = _first_database(given)
     given.setdefault("workspace", _beside_the_database(alias) / "backup-workspace")
     given["workspace"] = Path(given["workspace"])
     return BackupSettings(**given)

@@ -57,7 +57,7 @@ def rows_of(package: Package) -> Mapping[str, int] | None:
             manifest = read_manifest(path, identities=(), scratch=Path(scratch))
     except BackupError:
         return None  # a restore of it reports what is wrong
-    return {entry.label: entry.count for entry in manifest.models}
+    return manifest.counts
 
 
 def changes(now: Mapping[str, int], then: Mapping[str, int] | None) -> list[Change]:

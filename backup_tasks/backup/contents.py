@@ -8,6 +8,7 @@ from typing import Any
 from backup_tasks.conf import BackupSettings
 from backup_tasks.errors import Misconfigured
 from backup_tasks.package.facts import PackageType
+from backup_tasks.rows.databases import each_database
 from backup_tasks.rows.scope import Scope, full_scope, label
 from backup_tasks.rows.selection import ModelFilter, Selection, refuse_dependent, selection_of
 
@@ -25,8 +26,17 @@ def holds_files(params: Mapping[str, Any]) -> bool:
 
 def scope_of(params: Mapping[str, Any], settings: BackupSettings) -> Selection:
     """Return what a package made with these parameters holds. Raises Misconfigured, DoesNotFit."""
-    whole = full_scope(settings, users=params.get("include_users") is not False)
+    users = params.get("include_users") is not False
     asked = ModelFilter.by(params)
+    if len(each_database(settings)) > 1 and (asked or not users):
+        raise Misconfigured(
+            "a package of several databases holds all models: what a selection needs beside it may "
+            "be in another database",
+            obj="BACKUP['DATABASES']",
+            hint="Leave --include, --exclude and --no-include-users out; BACKUP['EXCLUDE'] leaves "
+            "models out of every package.",
+        )
+    whole = full_scope(settings, users=users)
     if params.get("type") == "files":
         if asked:
             raise Misconfigured(

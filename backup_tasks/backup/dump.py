@@ -7,6 +7,7 @@ import secrets
 import shutil
 import socket
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,20 +21,22 @@ import backup_tasks
 from backup_tasks.backup import contents, referenced_files
 from backup_tasks.backup.options import package_options
 from backup_tasks.backup.publish import withdraw
-from backup_tasks.conf import backup_settings
+from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.package.entries import Exclusion
-from backup_tasks.package.manifest import Manifest
-from backup_tasks.package.names import MANIFEST
+from backup_tasks.package.manifest import Contents, Manifest
+from backup_tasks.package.names import MANIFEST, in_database
 from backup_tasks.package.streams import written_whole
 from backup_tasks.progress import Progress
+from backup_tasks.rows.databases import each_database, further_alias
 from backup_tasks.rows.line_format import project_zone
 from backup_tasks.rows.members import write_members
 from backup_tasks.rows.scope import full_scope
 
 
 def dump_rows(folder: Path, *, params: Mapping[str, Any], progress: Progress) -> Manifest:
-    """Write the rows, as one consistent snapshot has them, and a manifest without files.
+    """Write the rows, as one consistent snapshot has them, and a manifest without files. Of several
+    databases each has its own snapshot; all begin before the first row is read.
 
     `params`: type, label, include, exclude, include_users. Raises what `package_options` raises,
     DumpFailed, DoesNotFit.
@@ -43,28 +46,16 @@ def dump_rows(folder: Path, *, params: Mapping[str, Any], progress: Progress) ->
     withdraw(folder)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    engine = engine_for(settings.database)
-    scope = contents.scope_of(params, settings).scope
-    with engine.snapshot([model._meta.db_table for model in scope.included]):
-        connection = connections[settings.database]
-        engine.refuse_hidden_rows([model._meta.db_table for model in scope.included])
+    dumps = [_Dump(each, params, folder) for each in each_database(settings)]
+    if contents.holds_files(params):
+        referenced_files.begin(folder)
+    with ExitStack() as snapshots:
+        for dump in dumps:
+            snapshots.enter_context(dump.snapshot())
         created_at = datetime.now(UTC)
-        members = write_members(
-            engine,
-            connection,
-            scope,
-            folder,
-            natural_keys=settings.natural_keys,
-            progress=lambda rows, note: progress(rows, None, note),
-        )
-        warnings = members.warnings
-        if contents.holds_files(params):
-            # A package of files holds no rows; which files it should hold, they say all the same.
-            whole = full_scope(settings) if params.get("type") == "files" else scope
-            warnings += referenced_files.write(connection, whole.included, folder)
-        migrations = tuple(sorted(MigrationRecorder(connection).applied_migrations()))
-        database = _database(connection, engine.isolation)
-        counters = engine.last_numbers(scope.included)
+        first, *others = [dump.contents(progress) for dump in dumps]
+    if others:
+        first["database"] = {**first["database"], "alias": settings.database}
     manifest = Manifest(
         id=secrets.token_hex(8),
         label=str(params.get("label") or ""),
@@ -77,18 +68,60 @@ def dump_rows(folder: Path, *, params: Mapping[str, Any], progress: Progress) ->
             "django": django.get_version(),
             "backup_tasks": backup_tasks.__version__,
         },
-        database=database,
-        migrations=migrations,
-        models=members.entries,
-        excluded=tuple(Exclusion(label=name, reason=why) for name, why in scope.excluded),
+        **first,
         files=None,
-        warnings=warnings,
-        counters=counters,
-        sums=members.sums,
+        warnings=tuple(line for dump in dumps for line in dump.warnings),
+        databases={dump.alias: contents for dump, contents in zip(dumps[1:], others, strict=True)},
     )
     with written_whole(folder / MANIFEST) as file:
         file.write(manifest.to_json())
     return manifest
+
+
+class _Dump:
+    """The dump of one database."""
+
+    def __init__(self, settings: BackupSettings, params: Mapping[str, Any], folder: Path) -> None:
+        self._settings, self._params, self._folder = settings, params, folder
+        self.alias = further_alias(settings)
+        self.warnings: list[str] = []
+        """Filled by `contents`."""
+        self._engine = engine_for(settings.database)
+        self._scope = contents.scope_of(params, settings).scope
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Inside, the database is read as it is now."""
+        return self._engine.snapshot([model._meta.db_table for model in self._scope.included])
+
+    def contents(self, progress: Progress) -> Contents:
+        """Inside `snapshot`: write the rows; return what the manifest says of the database."""
+        settings, scope, engine = self._settings, self._scope, self._engine
+        connection = connections[settings.database]
+        engine.refuse_hidden_rows([model._meta.db_table for model in scope.included])
+        note_of = "{} of " + self.alias if self.alias else "{}"
+        members = write_members(
+            engine,
+            connection,
+            scope,
+            self._folder,
+            alias=self.alias,
+            natural_keys=settings.natural_keys,
+            progress=lambda rows, note: progress(rows, None, note_of.format(note)),
+        )
+        warnings = members.warnings
+        if contents.holds_files(self._params):
+            # A package of files holds no rows; which files it should hold, they say all the same.
+            whole = full_scope(settings) if self._params.get("type") == "files" else scope
+            warnings += referenced_files.write(connection, whole.included, self._folder)
+        self.warnings = [in_database(self.alias, line) for line in warnings]
+        return Contents(
+            database=_database(connection, engine.isolation),
+            migrations=tuple(sorted(MigrationRecorder(connection).applied_migrations())),
+            models=members.entries,
+            excluded=tuple(Exclusion(label=name, reason=why) for name, why in scope.excluded),
+            counters=engine.last_numbers(scope.included),
+            sums=members.sums,
+        )
 
 
 def _database(connection: BaseDatabaseWrapper, isolation: str) -> dict[str, str]:

@@ -27,14 +27,20 @@ _FILE = "references.jsonl"
 _NAMED = 10
 
 
+def begin(folder: Path) -> None:
+    """Begin an empty list."""
+    (folder / _FILE).write_bytes(b"")
+
+
 def write(
     connection: BaseDatabaseWrapper, included: Sequence[Model], folder: Path
 ) -> tuple[str, ...]:
-    """List the files that the rows of the snapshot refer to. Return a warning for each field whose
+    """List the files that the rows of the snapshot refer to, after those that are listed already:
+    `begin` lists none. Return a warning for each field whose
     storage is not among `FILE_STORAGES`: its files are not in the package."""
     quote = connection.ops.quote_name
     warnings = []
-    with (folder / _FILE).open("wb") as target:
+    with (folder / _FILE).open("ab") as target:
         for model, field in _file_fields(included):
             where = f"{label(model)}.{field.name}"
             found = alias_and_folder(field.storage)

@@ -27,6 +27,7 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.errors import BackupError, HandoverChanged, Misconfigured, StorageRefused
 from backup_tasks.models import Run, StorageId
 from backup_tasks.package.names import RESERVED
+from backup_tasks.rows.databases import each_database
 from backup_tasks.rows.scope import full_scope
 from backup_tasks.storage.file_storages import project_trees
 from backup_tasks.storage.files import Tree
@@ -240,6 +241,7 @@ def _packed_files() -> bool:
 
 
 def _is_referred_to(alias: str) -> bool:
-    settings = backup_settings()
-    connection = connections[settings.database]
-    return referenced_files.any_to(alias, connection, full_scope(settings).included)
+    return any(
+        referenced_files.any_to(alias, connections[each.database], full_scope(each).included)
+        for each in each_database(backup_settings())
+    )

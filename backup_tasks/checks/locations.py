@@ -20,7 +20,8 @@ from backup_tasks.engines import Engine, engine_class, engine_for
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError, KeyMissing, Misconfigured
 from backup_tasks.package import keys
-from backup_tasks.rows.installed import backed_up
+from backup_tasks.rows.databases import each_database
+from backup_tasks.rows.installed import backed_up, backed_up_anywhere
 from backup_tasks.storage.file_storages import (
     UNDO_FILES_HINT,
     alias_and_folder,
@@ -78,10 +79,11 @@ def check_perishable(settings: BackupSettings) -> Iterator[CheckMessage]:
 @with_sound_settings
 def check_engine(settings: BackupSettings) -> Iterator[CheckMessage]:
     """E008: databases that are not supported."""
-    try:
-        engine_class(settings.database)
-    except Misconfigured as error:
-        yield Error(f"{error.obj}: {error.what}", hint=error.hint, id="backup_tasks.E008")
+    for each in each_database(settings):
+        try:
+            engine_class(each.database)
+        except Misconfigured as error:
+            yield Error(f"{error.obj}: {error.what}", hint=error.hint, id="backup_tasks.E008")
 
 
 @with_sound_settings
@@ -141,7 +143,7 @@ def _is_readable(path: str | Path) -> bool:
 @with_sound_settings
 def check_file_fields(settings: BackupSettings) -> Iterator[CheckMessage]:
     """W003: file fields whose storage is not backed up."""
-    for model in backed_up(settings):
+    for model in backed_up_anywhere(settings):
         for field in model._meta.local_fields:
             if isinstance(field, models.FileField) and alias_and_folder(field.storage) is None:
                 yield Warning(
@@ -158,15 +160,7 @@ def check_wal(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMes
     """W002. Asks the database, so it runs with `check --database` and `migrate` only."""
     if check_settings():
         return []
-    alias = backup_settings().database
-    connection = connections[alias]
-    if alias not in (databases or ()) or connection.vendor != "sqlite":
-        return []
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA journal_mode")
-        (mode,) = cursor.fetchone()
-    if mode in ("wal", "memory"):
-        return []
+    asked = [each.database for each in each_database(backup_settings())]
     return [
         Warning(
             f"database {alias}: SQLite is in journal mode {mode!r}, so nobody can write while a "
@@ -174,7 +168,18 @@ def check_wal(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMes
             hint='Set OPTIONS = {"init_command": "PRAGMA journal_mode=WAL"} in DATABASES.',
             id="backup_tasks.W002",
         )
+        for alias in asked
+        if alias in (databases or ()) and (mode := _journal_mode(alias)) not in ("wal", "memory")
     ]
+
+
+def _journal_mode(alias: str) -> str:
+    connection = connections[alias]
+    if connection.vendor != "sqlite":
+        return "wal"  # readers and writers do not wait for each other
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA journal_mode")
+        return str(cursor.fetchone()[0])
 
 
 def check_staging(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
@@ -182,26 +187,31 @@ def check_staging(databases: Sequence[str] | None = None, **_: Any) -> list[Chec
     --database` and `migrate` only."""
     if check_settings():
         return []
-    alias = backup_settings().database
-    if alias not in (databases or ()):
-        return []
+    found = (
+        _staging_refused(each)
+        for each in each_database(backup_settings())
+        if each.database in (databases or ())
+    )
+    return [*filter(None, found)]
+
+
+def _staging_refused(settings: BackupSettings) -> CheckMessage | None:
+    alias = settings.database
     engine: Engine | None = None
     try:
         engine = engine_for(alias)
-        tables = [model._meta.db_table for model in backed_up(backup_settings())]
+        tables = [model._meta.db_table for model in backed_up(settings)]
         engine.rehearse_promote(tables)
     except (BackupError, DatabaseError, InterfaceError) as error:
         if engine is None and isinstance(error, Misconfigured):  # not even a backup is possible
-            return [Error(f"{error.obj}: {error.what}", hint=error.hint, id="backup_tasks.E008")]
+            return Error(f"{error.obj}: {error.what}", hint=error.hint, id="backup_tasks.E008")
         told = explain(error)
-        return [
-            Warning(
-                f"database {alias}: a drill or a restore would be refused: {told.what}",
-                hint=told.hint or "It needs connections of its own, beside the project's.",
-                id="backup_tasks.W008",
-            )
-        ]
-    return []
+        return Warning(
+            f"database {alias}: a drill or a restore would be refused: {told.what}",
+            hint=told.hint or "It needs connections of its own, beside the project's.",
+            id="backup_tasks.W008",
+        )
+    return None
 
 
 @with_sound_settings

@@ -14,7 +14,7 @@ from backup_tasks.conf import BackupSettings
 from backup_tasks.errors import Misconfigured
 from backup_tasks.rows.column_groups import column_groups
 from backup_tasks.rows.databases import lives_in, other_aliases
-from backup_tasks.rows.installed import backed_up, candidates, installed_models
+from backup_tasks.rows.installed import backed_up_anywhere, candidates, installed_models
 from backup_tasks.rows.key_columns import key_columns
 from backup_tasks.rows.natural_keys import Model, identity_of
 from backup_tasks.rows.scope import label
@@ -97,7 +97,7 @@ def check_hooks(settings: BackupSettings) -> Iterator[CheckMessage]:
 def check_other_databases(settings: BackupSettings) -> Iterator[CheckMessage]:
     """W004: databases that are not backed up, and which models may have rows there."""
     models = [*candidates(settings)]
-    for alias in other_aliases(settings.database):
+    for alias in other_aliases(settings):
         if names := sorted(model._meta.label for model in models if lives_in(alias, model)):
             yield Warning(
                 f"database {alias} is in no package, and models may have rows there: "
@@ -114,7 +114,7 @@ def check_natural_keys(settings: BackupSettings) -> Iterator[CheckMessage]:
     """I001. Django's own models are left out: the log of the admin has no key, in any project."""
     without = []
     configured = {name.lower() for name in (*settings.natural_keys, *settings.column_groups)}
-    for model in backed_up(settings):
+    for model in backed_up_anywhere(settings):
         try:
             found = identity_of(model, settings.natural_keys)
         except Misconfigured as error:

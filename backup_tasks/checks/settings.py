@@ -14,6 +14,7 @@ from backup_tasks.checks.alerts import wrong_alerts
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.errors import Misconfigured
 from backup_tasks.package.facts import PROJECT_LIMIT
+from backup_tasks.package.names import is_alias
 from backup_tasks.package.strict import is_line
 
 _LISTS = (
@@ -89,9 +90,18 @@ def _wrong_kinds(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
         yield "undo_files", "does not name folders", 'Write {"default": "/srv/undo-files"}.'
     yield from _wrong_times_and_numbers(settings)
     yield from wrong_alerts(settings)
-    if settings.database not in django_settings.DATABASES:
-        hint = f"DATABASES has: {', '.join(django_settings.DATABASES)}."
-        yield "database", f"names no database: {settings.database!r}", hint
+    yield from _wrong_aliases(settings)
+
+
+def _wrong_aliases(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
+    key = "databases" if settings.databases else "database"
+    for alias in settings.databases or [settings.database]:
+        if alias not in django_settings.DATABASES:
+            hint = f"DATABASES has: {', '.join(django_settings.DATABASES)}."
+            yield key, f"names no database: {alias!r}", hint
+        elif settings.databases and not is_alias(alias):
+            hint = "Packages have a folder for it: use letters, digits, “-” and “_”."
+            yield key, f"names {alias!r}, which can't be the name of a folder", hint
 
 
 def _is_token(text: str) -> bool:

@@ -111,7 +111,7 @@ class StagedMerge:
             merged=self._models,
             outside=[
                 model
-                for model in models_referred_to(self._models)
+                for model in models_referred_to(self._models, self._settings.database)
                 if is_named(model, self._identities) and not self._older
             ],
             identities=self._identities,
@@ -183,10 +183,10 @@ class StagedMerge:
 
 def _identities(manifest: Manifest, models: Sequence[Model], *, older: bool) -> Identities:
     if not older:
-        return identities_of(manifest, apps)
-    configured = backup_settings().natural_keys
-    every = [*models, *models_referred_to(models)]
-    return {model: identity_of(model, configured) for model in every}
+        return identities_of(manifest, apps, backup_settings().database)
+    settings = backup_settings()
+    every = [*models, *models_referred_to(models, settings.database)]
+    return {model: identity_of(model, settings.natural_keys) for model in every}
 
 
 def _file_refusals(files: Mapping[str, Any]) -> list[str]:

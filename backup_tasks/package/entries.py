@@ -69,7 +69,8 @@ class Exclusion:
     reason: str
 
 
-def read_model(record: strict.Record) -> ModelEntry:
+def read_model(record: strict.Record, alias: str = "") -> ModelEntry:
+    """Take all keys of a model of the database `alias`, the first for "". Raises PackageDamaged."""
     entry = ModelEntry(
         label=record.line("label", _LABEL_OF_MODEL),
         table=record.text("table"),
@@ -88,7 +89,7 @@ def read_model(record: strict.Record) -> ModelEntry:
     if entry.member is None:
         if entry.count or entry.size or entry.sha256:
             raise damaged("the manifest says there are rows, but names no member", obj=entry.label)
-    elif not names.is_row_member(entry.member, entry.label):
+    elif not names.is_row_member(entry.member, entry.label, alias):
         raise record.wrong("member", f"a member of {entry.label}")
     elif not strict.is_sha256(entry.sha256):
         raise record.wrong("sha256", "a SHA-256 of 64 hexadecimal digits")
@@ -107,6 +108,7 @@ def _field(record: strict.Record) -> FieldEntry:
 
 
 def read_exclusion(record: strict.Record) -> Exclusion:
+    """Take all keys of a model that was left out. Raises PackageDamaged."""
     label = record.line("label", _LABEL_OF_MODEL)
     exclusion = Exclusion(label=label, reason=record.text("reason"))
     record.done()

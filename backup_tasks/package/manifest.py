@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from dataclasses import field as member_of
+from typing import TypedDict
 
 from backup_tasks.package import names, strict
 from backup_tasks.package.damage import damaged
@@ -55,6 +56,21 @@ class FileIndex:
     """Bytes of the index."""
 
 
+class Contents(TypedDict):
+    """What a manifest says of one database: the keys of the same names."""
+
+    database: Mapping[str, str]
+    migrations: tuple[tuple[str, str], ...]
+    models: tuple[ModelEntry, ...]
+    excluded: tuple[Exclusion, ...]
+    counters: Mapping[str, int]
+    sums: Mapping[str, str]
+
+
+_OPTIONAL = ("counters", "sums")
+"""Of these, what is left out where it is empty."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """Everything a package says about itself."""
@@ -70,7 +86,7 @@ class Manifest:
     project: str
     versions: Mapping[str, str]
     database: Mapping[str, str]
-    """`vendor`, `version`, `isolation`."""
+    """`vendor`, `version`, `isolation`; `alias` where the package holds several databases."""
 
     migrations: tuple[tuple[str, str], ...]
     """(app label, migration), all that were applied."""
@@ -102,19 +118,61 @@ class Manifest:
     """Label → the sums of `rows.second_look`, of models that have rows. Left out where there is
     none."""
 
+    databases: Mapping[str, Contents] = member_of(default_factory=dict)
+    """By alias, the further databases of a package that holds several; the keys above are of the
+    first. Left out where there is none."""
+
+    def part(self, alias: str = "") -> Manifest:
+        """Return the manifest of one of the databases alone; "": of the first."""
+        if not self.databases:
+            return self
+        alone = replace(self, databases={})
+        return replace(alone, **self.databases[alias]) if alias else alone
+
+    @property
+    def parts(self) -> dict[str, Manifest]:
+        """The manifest of each database alone, by alias; "": of the first."""
+        return {alias: self.part(alias) for alias in ("", *self.databases)}
+
+    @property
+    def every_model(self) -> list[ModelEntry]:
+        """The models of all databases, in the order of their members."""
+        return [model for part in self.parts.values() for model in part.models]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The rows of each model, by `names.in_database`."""
+        return {
+            names.in_database(alias, model.label): model.count
+            for alias, part in self.parts.items()
+            for model in part.models
+        }
+
+    @property
+    def exact(self) -> dict[str, str]:
+        """The exact digest of each model, by `names.in_database`."""
+        return {
+            names.in_database(alias, model.label): model.exact
+            for alias, part in self.parts.items()
+            for model in part.models
+        }
+
     @property
     def totals(self) -> Totals:
+        models = self.every_model
         return Totals(
-            models=len(self.models),
-            rows=sum(model.count for model in self.models),
+            models=len(models),
+            rows=sum(model.count for model in models),
             files=self.files.count if self.files else 0,
-            content_size=sum(model.size for model in self.models)
+            content_size=sum(model.size for model in models)
             + (self.files.total_size if self.files else 0),
         )
 
     def to_json(self) -> bytes:
         """Return the manifest as it stands in a package. The same values give the same bytes."""
-        values = without_empty(asdict(self), "incomplete", "accepted", "counters", "sums")
+        values = without_empty(asdict(self), "incomplete", "accepted", *_OPTIONAL, "databases")
+        for alias, contents in values.get("databases", {}).items():
+            values["databases"][alias] = without_empty(contents, *_OPTIONAL)
         values["totals"] = asdict(self.totals)
         values["sha256"] = _sha256(values)
         return json.dumps(values, indent=2).encode() + b"\n"
@@ -142,20 +200,17 @@ class Manifest:
             format=version,
             **read_facts(record),
             versions=record.text_map("versions"),
-            database=record.text_map("database"),
-            migrations=record.pairs("migrations"),
-            models=tuple(read_model(entry) for entry in record.records("models")),
-            excluded=tuple(read_exclusion(entry) for entry in record.records("excluded")),
+            **_contents(record),
             files=None if record.is_null("files") else _file_index(record.record("files")),
             warnings=record.texts("warnings"),
             incomplete=record.text_if_any("incomplete"),
             accepted=record.text_if_any("accepted"),
-            counters={} if record.lacks("counters") else record.count_map("counters"),
-            sums={} if record.lacks("sums") else record.text_map("sums"),
+            databases={} if record.lacks("databases") else dict(_further(record)),
         )
         totals = read_totals(record.record("totals"))
         record.done()
-        _check_labels(manifest)
+        for part in manifest.parts.values():
+            _check_labels(part)
         if totals != manifest.totals:
             raise damaged("the totals do not add up", obj=names.MANIFEST)
         return manifest
@@ -176,6 +231,28 @@ def _sha256(values: Mapping[str, object]) -> str:
     """
     compact = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(compact.encode()).hexdigest()
+
+
+def _contents(record: strict.Record, alias: str = "") -> Contents:
+    return Contents(
+        database=record.text_map("database"),
+        migrations=record.pairs("migrations"),
+        models=tuple(read_model(entry, alias) for entry in record.records("models")),
+        excluded=tuple(read_exclusion(entry) for entry in record.records("excluded")),
+        counters={} if record.lacks("counters") else record.count_map("counters"),
+        sums={} if record.lacks("sums") else record.text_map("sums"),
+    )
+
+
+def _further(record: strict.Record) -> Iterator[tuple[str, Contents]]:
+    found = [*record.record_map("databases")]
+    if not found:
+        raise record.wrong("databases", "an object that names a database")
+    for alias, contents in found:
+        if not names.is_alias(alias):
+            raise damaged("a database has a name that no folder may have", obj=names.MANIFEST)
+        yield alias, _contents(contents, alias)
+        contents.done()
 
 
 def _file_index(record: strict.Record) -> FileIndex:

@@ -19,15 +19,33 @@ NAME_LIMIT = 255
 _SUFFIXES = {"zstd": ".tar.zst", "gzip": ".tar.gz", "none": ".tar"}
 
 
-def row_member(number: int, label: str) -> str:
+def row_folder(alias: str = "") -> str:
+    """Return the folder of the rows of a database: `database` of the first, which is "" here,
+    `databases/archive` of a further one."""
+    return f"databases/{alias}" if alias else "database"
+
+
+def row_member(number: int, label: str, alias: str = "") -> str:
     """Return the member that holds a model's rows: `database/007-documents.document.jsonl`."""
-    return f"database/{number:03d}-{label}.jsonl"
+    return f"{row_folder(alias)}/{number:03d}-{label}.jsonl"
 
 
-def is_row_member(member: str, label: str) -> bool:
+def is_row_member(member: str, label: str, alias: str = "") -> bool:
     """Return whether `member` is a name that `row_member` gives for this model."""
-    match = re.fullmatch(r"database/[0-9]{3,9}-(\w+\.\w+)\.jsonl", member)
+    folder = re.escape(row_folder(alias))
+    match = re.fullmatch(folder + r"/[0-9]{3,9}-(\w+\.\w+)\.jsonl", member)
     return match is not None and match[1] == label
+
+
+def is_alias(alias: str) -> bool:
+    """Return whether a further database may be called that in a package: the name of a folder."""
+    return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}", alias) is not None
+
+
+def in_database(alias: str, label: str) -> str:
+    """Return how counts, reports and messages name a model: by its label in the first database,
+    which is "" here, `archive:documents.document` in a further one."""
+    return f"{alias}:{label}" if alias else label
 
 
 def file_member(storage: str, name: str) -> str:

@@ -197,7 +197,7 @@ def _announced(manifest: Manifest, target: _Target) -> Iterator[_Expected]:
     files = manifest.files
     if files is not None:
         yield _Expected(name=names.INDEX, size=files.size, sha256=files.sha256)
-    for model in manifest.models:
+    for model in manifest.every_model:
         if model.member is not None:
             yield _Expected(
                 name=model.member,

@@ -148,6 +148,11 @@ class Record:
         for number, item in enumerate(items, start=1):
             yield Record(item, f"{key!r} number {number} of {self.where}")
 
+    def record_map(self, key: str) -> Iterator[tuple[str, Record]]:
+        """Yield the objects of an object, with their names, one by one."""
+        for name, item in self._take(key, dict, "an object").items():
+            yield name, Record(item, f"{name!r} of {key!r} of {self.where}")
+
     def texts(self, key: str) -> tuple[str, ...]:
         """Take a list of texts of any kind."""
         items = self._take(key, list, "a list of texts")

@@ -88,7 +88,7 @@ def _archive(
     if manifest.files and index:
         listing = _handed_over(index, names.INDEX, manifest.files)
         yield from tar.packed(names.INDEX, manifest.files.size, listing, mtime=mtime)
-    for model in manifest.models:
+    for model in manifest.every_model:
         if model.member is not None:
             lines = _rows(rows / model.member, model, progress)
             yield from tar.packed(model.member, model.size, lines, mtime=mtime)

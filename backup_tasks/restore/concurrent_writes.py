@@ -42,7 +42,8 @@ def written_since_backup(
         whole = [
             model
             for model in known
-            if label(model) in digests and set(models).issuperset(models_referred_to([model]))
+            if label(model) in digests
+            and set(models).issuperset(models_referred_to([model], settings.database))
         ]
         identities, _ = settled_identities(connection, whole, settings.natural_keys)
         found = {}

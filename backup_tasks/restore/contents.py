@@ -26,8 +26,10 @@ from backup_tasks.package.index import FileEntry, read_index
 from backup_tasks.package.manifest import Manifest
 from backup_tasks.package.names import INDEX, MANIFEST
 from backup_tasks.rows.codec import RowCodec
+from backup_tasks.rows.databases import lives_in
+from backup_tasks.rows.identities import identity_in
 from backup_tasks.rows.line_format import LineFormat, project_zone
-from backup_tasks.rows.natural_keys import Identity, Model, identity_of
+from backup_tasks.rows.natural_keys import Identity, Model
 from backup_tasks.rows.scope import Scope, full_scope, label, refers_to
 from backup_tasks.rows.selection import ModelFilter, selection_of
 from backup_tasks.storage import disk_space
@@ -55,7 +57,7 @@ def require_room(folder: Path, manifest: Manifest) -> None:
 def expected_results(manifest: Manifest, folder: Path | None = None) -> dict[str, Any]:
     """Return what a restore of the package must restore."""
     return {
-        "expected": {entry.label: entry.count for entry in manifest.models},
+        "expected": manifest.counts,
         "expected_files": expected_files(manifest, folder),
         "warnings": list(completeness.warnings(manifest)),
     }
@@ -215,7 +217,7 @@ def codecs_of(
     manifest: Manifest, models_then: StateApps | Apps, connection: BaseDatabaseWrapper
 ) -> list[RowCodec]:
     """Return the codec of each model, with the package's identities."""
-    known = identities_of(manifest, models_then)
+    known = identities_of(manifest, models_then, connection.alias)
     models = [cast(Model, models_then.get_model(entry.label)) for entry in manifest.models]
     line_format = line_format_of(manifest)
     return [RowCodec(model, known, connection, line_format=line_format) for model in models]
@@ -229,7 +231,9 @@ def line_format_of(manifest: Manifest) -> LineFormat:
     return LineFormat(number=manifest.format, vendor=database.get("vendor", ""), zone=zone)
 
 
-def identities_of(manifest: Manifest, models_then: StateApps | Apps) -> dict[Model, Identity]:
+def identities_of(
+    manifest: Manifest, models_then: StateApps | Apps, alias: str
+) -> dict[Model, Identity]:
     """Return the identity of each model: the package's, or this project's for models that the
     package's rows refer to but that it does not hold."""
     keys = backup_settings().natural_keys
@@ -237,7 +241,7 @@ def identities_of(manifest: Manifest, models_then: StateApps | Apps) -> dict[Mod
     known = dict(zip(models, map(_identity, manifest.models), strict=True))
     for model in models:
         for target in refers_to(model):
-            known.setdefault(target, identity_of(target, keys))
+            known.setdefault(target, identity_in(alias, target, keys))
     return known
 
 
@@ -259,16 +263,17 @@ def models_beside(models: Sequence[Model], settings: BackupSettings) -> list[Mod
     rest: list[Model] = []
     if all(model in apps.get_models(include_auto_created=True) for model in models):
         rest = [model for model in full_scope(settings).included if model not in models]
-    return rest + models_referred_to([*models, *rest])
+    return rest + models_referred_to([*models, *rest], settings.database)
 
 
-def models_referred_to(models: Sequence[Model]) -> list[Model]:
-    """Return the other models that these refer to by foreign keys, directly or not."""
+def models_referred_to(models: Sequence[Model], alias: str) -> list[Model]:
+    """Return the other models of the alias's database that these refer to by foreign keys, directly
+    or not."""
     found: dict[Model, None] = {}
     queue = list(models)
     while queue:
         for target in refers_to(queue.pop()):
-            if target not in models and target not in found:
+            if target not in models and target not in found and lives_in(alias, target):
                 found[target] = None
                 queue.append(target)
     return list(found)

@@ -23,6 +23,7 @@ from backup_tasks.conf import BackupSettings
 from backup_tasks.errors import DoesNotFit, HandoverChanged, ValidationFailed
 from backup_tasks.package.entries import FieldEntry
 from backup_tasks.package.manifest import Manifest
+from backup_tasks.rows.databases import each_database
 from backup_tasks.rows.line_format import project_zone
 from backup_tasks.rows.members import field_entries
 from backup_tasks.rows.natural_keys import Model
@@ -34,6 +35,7 @@ Migration = tuple[str, str]
 
 def refuse_misfit(manifest: Manifest, settings: BackupSettings) -> None:
     """Raise DoesNotFit, naming every difference, if the package can't be restored by this code."""
+    refuse_other_databases(manifest, settings)
     problems = [
         *_storage_problems(manifest),
         *_zone_problems(manifest, settings),
@@ -53,6 +55,19 @@ def refuse_misfit(manifest: Manifest, settings: BackupSettings) -> None:
             "; ".join(problems),
             obj=f"package {manifest.id}",
             hint="Restore it with the code that it was made with, then upgrade.",
+        )
+
+
+def refuse_other_databases(manifest: Manifest, settings: BackupSettings) -> None:
+    """Raise DoesNotFit unless the package holds just the databases that this project backs up."""
+    ours = [each.database for each in each_database(settings)]
+    theirs = [manifest.database.get("alias", ours[0]), *manifest.databases]
+    if theirs[0] != ours[0] or set(theirs) != set(ours):
+        raise DoesNotFit(
+            f"the package holds the databases {', '.join(theirs)}; this project backs up "
+            f"{', '.join(ours)}",
+            obj=f"package {manifest.id}",
+            hint="Let BACKUP['DATABASES'] name those of the package, the first one first.",
         )
 
 

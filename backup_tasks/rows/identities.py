@@ -6,10 +6,12 @@ Otherwise the primary key is the identity, and a warning says so (T20).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import cast
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from backup_tasks.rows.databases import lives_in
 from backup_tasks.rows.natural_keys import Identity, Model, identity_of, is_unique_by_constraint
 from backup_tasks.rows.query import key_query
 from backup_tasks.rows.scope import refers_to
@@ -24,8 +26,16 @@ def settled_identities(
 
     Models that the given ones refer to are included.
     """
-    settled = {model: identity_of(model, configured) for model in _with_referenced_models(models)}
-    warnings: list[str] = []
+    alias = connection.alias
+    settled = {
+        model: identity_in(alias, model, configured) for model in _with_referenced_models(models)
+    }
+    warnings = [
+        f"{model._meta.label_lower}: its natural key leads to a table of another database; the "
+        "primary key is used instead"
+        for model in models
+        if not settled[model].paths and identity_of(model, configured).paths
+    ]
     proven: set[Model] = set()
     for model in models:
         identity = settled[model]
@@ -42,6 +52,22 @@ def settled_identities(
         else:
             proven.add(model)
     return settled, tuple(warnings)
+
+
+def identity_in(alias: str, model: Model, configured: Mapping[str, Sequence[str]]) -> Identity:
+    """Return the identity of a model in one database: the primary key if the model, or a model that
+    its natural key leads to, is in another database, which no query of this one reaches."""
+    found = identity_of(model, configured)
+    reached = all(
+        lives_in(alias, each) for path in found.paths for each in _models_along(model, path)
+    )
+    return found if reached and lives_in(alias, model) else Identity()
+
+
+def _models_along(model: Model, path: str) -> Iterator[Model]:
+    for name in path.split("__")[:-1]:
+        model = cast(Model, model._meta.get_field(name).related_model)
+        yield model
 
 
 def _with_referenced_models(models: Iterable[Model]) -> list[Model]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from django.apps import apps
 
 from backup_tasks.conf import BackupSettings
-from backup_tasks.rows.databases import lives_in
+from backup_tasks.rows.databases import each_database, lives_in
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.scope import CONTROL_APPS, label
 
@@ -29,7 +29,12 @@ def candidates(settings: BackupSettings) -> Iterator[Model]:
 
 
 def backed_up(settings: BackupSettings) -> Iterator[Model]:
-    """Yield the models whose tables are in the database that is backed up."""
+    """Yield the models whose tables are in the database of the settings."""
     for model in candidates(settings):
         if lives_in(settings.database, model):
             yield model
+
+
+def backed_up_anywhere(settings: BackupSettings) -> Iterator[Model]:
+    """Yield the models whose tables are in one of the databases that are backed up."""
+    yield from dict.fromkeys(model for each in each_database(settings) for model in backed_up(each))

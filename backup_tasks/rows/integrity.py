@@ -3,6 +3,7 @@
 A foreign key without a constraint in the database (a log table's, say) and a generic foreign key
 may refer to a row that does not exist. That is legitimate, and a restore keeps it (T12). The
 manifest has the number of dangling references, and the restored rows must have the same number.
+References to models of another database are not looked at.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from backup_tasks.rows.databases import lives_in, refers_elsewhere
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.query import Query
 
@@ -72,6 +74,8 @@ def _foreign_keys(connection: BaseDatabaseWrapper, model: Model) -> Iterator[tup
     for field in model._meta.local_concrete_fields:
         if not field.is_relation or _is_enforced(connection, field):
             continue
+        if refers_elsewhere(connection.alias, field):
+            continue
         target = cast(models.ForeignKey[Any, Any], field).target_field
         yield (
             field.name,
@@ -112,6 +116,8 @@ def _generic_key(
     for type_id, app_label, name in in_use:
         rows = f"FROM {table} t WHERE t.{type_column} = %s AND t.{id_column} IS NOT NULL"
         target = _model_named(app_label, name)
+        if target is not None and not lives_in(connection.alias, target):
+            continue
         if target is not None and target._meta.db_table in tables:  # T14: a model may have no table
             rows += f" AND {_has_no_target(connection, target, id_column)}"
         yield _count(connection, f"SELECT count(*) {rows}", [type_id])

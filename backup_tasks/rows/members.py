@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.engines import Engine
 from backup_tasks.package.entries import FieldEntry, ModelEntry
-from backup_tasks.package.names import row_member
+from backup_tasks.package.names import row_folder, row_member
 from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.identities import settled_identities
 from backup_tasks.rows.natural_keys import Model
@@ -38,11 +38,13 @@ def write_members(
     scope: Scope,
     folder: Path,
     *,
+    alias: str,
     natural_keys: Mapping[str, Sequence[str]],
     progress: Count,
 ) -> Members:
     """Write the rows of the included models, in the snapshot that the connection is in, to
-    `folder/database/NNN-app.model.jsonl`.
+    `folder/database/NNN-app.model.jsonl`, or of the further database `alias` to
+    `folder/databases/ALIAS/…`.
 
     `natural_keys` are those that the settings name. Raises DumpFailed if a model can't be read.
     """
@@ -50,9 +52,11 @@ def write_members(
     identities, warnings = settled_identities(connection, models, natural_keys)
     warnings += models_without_table(scope)
     warnings += columns_left_out(connection, models)
-    (folder / "database").mkdir()
+    (folder / row_folder(alias)).mkdir(parents=True)
     codecs = [RowCodec(model, identities, connection) for model in models]
-    members = [row_member(number, codec.label) for number, codec in enumerate(codecs, start=1)]
+    members = [
+        row_member(number, codec.label, alias) for number, codec in enumerate(codecs, start=1)
+    ]
     jobs = [
         Job(codec=codec, member=folder / member)
         for codec, member in zip(codecs, members, strict=True)

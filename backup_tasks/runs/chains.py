@@ -17,6 +17,7 @@ from backup_tasks.merge.policy import MISSING_USERS, ON_CONFLICT
 from backup_tasks.models import Run
 from backup_tasks.restore import undo_points
 from backup_tasks.restore.unapplied import refuse_unapplied
+from backup_tasks.rows.databases import each_database
 
 CHAINS: Mapping[str, tuple[str, ...]] = {
     Run.Kind.BACKUP: ("snapshot", "dump", "pack", "verify", "prune"),
@@ -41,6 +42,9 @@ _STORE_ONLY = frozenset({Run.Kind.VERIFY, Run.Kind.PRUNE})
 
 _READS_LIVE = frozenset({Run.Kind.BACKUP, Run.Kind.RESTORE, Run.Kind.CYCLE, Run.Kind.REINIT})
 """Runs that read the tables of live by the models of this code."""
+
+_REPLACES_LIVE = frozenset({Run.Kind.RESTORE, Run.Kind.DRILL, Run.Kind.CYCLE, Run.Kind.REINIT})
+"""Runs that build staging."""
 
 _MAKES = {
     "type": "full",
@@ -182,10 +186,13 @@ def _start(
     slot: str | None,
 ) -> tuple[Run, bool]:
     _refuse_misfit(kind, params)
-    if kind not in _STORE_ONLY:
-        require_database(backup_settings().database)
-    if kind in _READS_LIVE:
-        refuse_unapplied(backup_settings())
+    databases = each_database(backup_settings())
+    if kind in _REPLACES_LIVE and len(databases) > 1:
+        raise _several_databases(kind)
+    for each in [] if kind in _STORE_ONLY else databases:
+        require_database(each.database)
+        if kind in _READS_LIVE:
+            refuse_unapplied(each)
     asked = {**PARAMS[kind], **params}
     step_names = steps_of(kind, asked)
     return ledger.start(
@@ -197,6 +204,15 @@ def _start(
         on_workers=on_workers,
         slot=slot,
         writes_live=not WRITES_LIVE.isdisjoint(step_names),
+    )
+
+
+def _several_databases(kind: str) -> Misconfigured:
+    return Misconfigured(
+        f"a {kind} of several databases in one run is not possible yet",
+        obj="BACKUP['DATABASES']",
+        hint="Packages of several databases can be made and verified. To restore, let BACKUP name "
+        "one DATABASE, and use a package of that one.",
     )
 
 

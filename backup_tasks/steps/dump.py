@@ -12,6 +12,6 @@ def dump(work: Work) -> dict[str, Any]:
     """Return {"counts": {model: rows}, "warnings": […]} of the snapshot that was dumped."""
     manifest = dump_rows(work.workspace / "out", params=work.params, progress=work.progress)
     return {
-        "counts": {entry.label: entry.count for entry in manifest.models},
+        "counts": manifest.counts,
         "warnings": manifest.told,
     }

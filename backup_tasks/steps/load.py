@@ -77,7 +77,7 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
         models = [codec.model for codec in codecs]
         merging = work.params.get("mode") == "merge"
         carried = (
-            models_referred_to(models)
+            models_referred_to(models, alias)
             if merging  # live keeps its other tables, so staging does not need them
             else models_beside(models, backup_settings())
         )
@@ -107,6 +107,7 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
             work.progress(done, total, "checking foreign keys")
         engine.advance_sequences(models, manifest.counters)
         if keeps_other_files(manifest):
+            referenced_files.begin(folder)
             referenced_files.write(connection, models, folder)
     return done
 

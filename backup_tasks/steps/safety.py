@@ -35,8 +35,8 @@ def safety(work: Work) -> dict[str, Any]:
         "package": name,
         "size": written.size,
         "sha256": written.sha256,
-        "counts": {entry.label: entry.count for entry in manifest.models},
-        "exact": {entry.label: entry.exact for entry in manifest.models},
+        "counts": manifest.counts,
+        "exact": manifest.exact,
         "warnings": [f"safety backup: {missing}"] if missing else [],
         "files": opened.sidecar.totals.files if opened.sidecar else None,
     }

@@ -9,13 +9,19 @@ from django.db import DatabaseError, InterfaceError, connections
 
 from backup_tasks.backup.contents import scope_of
 from backup_tasks.backup.options import PackageOptions, package_options
-from backup_tasks.conf import backup_settings
+from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError, Misconfigured
 from backup_tasks.models import Run
+from backup_tasks.package.names import in_database
 from backup_tasks.restore import publications
-from backup_tasks.rows.databases import left_out
+from backup_tasks.rows.databases import (
+    each_database,
+    further_alias,
+    left_out,
+    refuse_one_database_twice,
+)
 from backup_tasks.rows.dump import count_rows
 from backup_tasks.rows.installed import candidates
 from backup_tasks.rows.scope import full_scope, label
@@ -28,35 +34,50 @@ def snapshot(work: Work) -> dict[str, Any]:
     """Return {"counts": {model: rows}, "files": number, "storages": {alias: files}, "added":
     {model: why}, "warnings"}.
 
-    All models are counted in one snapshot. `added` is what the closure adds to the selection.
-
-    This step comes first, so it also refuses options that contradict each other.
+    All models of a database are counted in one snapshot. `added` is what the closure adds to the
+    selection. This step comes first, so it also refuses options that contradict each other.
     """
     settings = backup_settings()
     if work.kind in (Run.Kind.BACKUP, Run.Kind.CYCLE):
         _refuse_output(package_options(work.params, settings))
-    counts = {}
-    engine = engine_for(settings.database)
-    with engine.snapshot():
-        selection = _selection_of(work)
-        models = selection.scope.included
-        engine.refuse_hidden_rows([model._meta.db_table for model in models])
-        for number, model in enumerate(models, start=1):
-            work.progress(number, len(models), label(model))
-            counts[label(model)] = count_rows(connections[settings.database], model._meta.db_table)
+    refuse_one_database_twice(settings)
+    counts: dict[str, int] = {}
+    added: dict[str, str] = {}
+    warnings: list[str] = []
+    for each in each_database(settings):
+        counted, selection, refusals = _count(work, each)
+        counts |= counted
+        added |= selection.added
+        warnings += refusals
     storages = {tree.alias: sum(1 for _ in tree.names()) for tree in project_trees()}
-    warnings = _restore_refusals(engine, [model._meta.db_table for model in models])
     if work.kind in (Run.Kind.BACKUP, Run.Kind.CYCLE):
-        warnings += left_out(settings.database, [*candidates(settings)])
+        warnings += left_out(settings, [*candidates(settings)])
     if work.kind == Run.Kind.BACKUP:
         warnings += perishable()
     return {
         "counts": counts,
         "files": sum(storages.values()),
         "storages": storages,
-        "added": dict(selection.added),
+        "added": added,
         "warnings": warnings,
     }
+
+
+def _count(work: Work, settings: BackupSettings) -> tuple[dict[str, int], Selection, list[str]]:
+    """Count the rows of one database. Return the counts, the selection, and the warnings."""
+    counts = {}
+    engine = engine_for(settings.database)
+    alias = further_alias(settings)
+    with engine.snapshot():
+        selection = _selection_of(work, settings)
+        models = selection.scope.included
+        engine.refuse_hidden_rows([model._meta.db_table for model in models])
+        for number, model in enumerate(models, start=1):
+            name, table = in_database(alias, label(model)), model._meta.db_table
+            work.progress(number, len(models), name)
+            counts[name] = count_rows(connections[settings.database], table)
+    refusals = _restore_refusals(engine, [model._meta.db_table for model in models])
+    return counts, selection, [in_database(alias, line) for line in refusals]
 
 
 def _restore_refusals(engine: Engine, tables: Sequence[str]) -> list[str]:
@@ -71,9 +92,8 @@ def _restore_refusals(engine: Engine, tables: Sequence[str]) -> list[str]:
     return []
 
 
-def _selection_of(work: Work) -> Selection:
+def _selection_of(work: Work, settings: BackupSettings) -> Selection:
     """Return the selection of a backup, or all models."""
-    settings = backup_settings()
     if work.kind == Run.Kind.BACKUP:
         selection = scope_of(work.params, settings)
         if ModelFilter.by(work.params):

@@ -8,7 +8,7 @@ from pathlib import Path
 from django.conf import settings as django_settings
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
-from backup_tasks.conf import backup_settings, default_store_folder
+from backup_tasks.conf import BackupSettings, backup_settings, default_store_folder
 from backup_tasks.errors import Misconfigured
 from backup_tasks.storage import undo_files
 from backup_tasks.storage.files import Tree
@@ -79,9 +79,7 @@ def misplaced(alias: str) -> str:
             return f"its folder {folder} lies within {name}"
     if base := getattr(django_settings, "BASE_DIR", None):
         others["the project"] = Path(base)
-    database = django_settings.DATABASES[settings.database]
-    if "sqlite" in database["ENGINE"]:
-        others["the database"] = Path(database["NAME"])
+    others |= _database_files(settings)
     for name, other in others.items():
         if other.resolve().is_relative_to(folder):
             return f"its folder {folder} contains {name} ({other})"
@@ -128,9 +126,17 @@ def _folders_in_use(alias: str) -> Iterator[tuple[str, Path]]:
     for other in settings.undo_files:
         if other != alias and (folder := undo_files.folder_for(other)):
             yield f"the folder that UNDO_FILES has for {other}", folder
-    database = django_settings.DATABASES[settings.database]
-    if "sqlite" in database["ENGINE"]:
-        yield "the database", Path(database["NAME"])
+    yield from _database_files(settings).items()
+
+
+def _database_files(settings: BackupSettings) -> dict[str, Path]:
+    found = {}
+    for alias in settings.databases or (settings.database,):
+        database = django_settings.DATABASES[alias]
+        if "sqlite" in database["ENGINE"]:
+            what = "the database" if alias == settings.database else f"the database {alias}"
+            found[what] = Path(database["NAME"])
+    return found
 
 
 def alias_and_folder(storage: Storage) -> tuple[str, str] | None:

@@ -31,7 +31,7 @@ def live(project: Project, django_db_blocker: DjangoDbBlocker) -> Iterator[Proje
 
 
 def found() -> list[str]:
-    return list(left_out("default", [*candidates(backup_settings())]))
+    return list(left_out(backup_settings(), [*candidates(backup_settings())]))
 
 
 @pytest.mark.usefixtures("live")

@@ -9,7 +9,7 @@ from django.conf import settings as django_settings
 from django.db import connections
 from pytest_django import Settings
 
-from backup_tasks.conf import backup_settings
+from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines.aliases import Identity
 from backup_tasks.rows.databases import lives_in, other_aliases
 from edms.audit.models import AuditEntry
@@ -63,7 +63,7 @@ def test_another_alias_of_the_same_server_and_name_is_no_other_database() -> Non
     with alias_with("default_too", dict(django_settings.DATABASES["default"])):
         assert messages() == []
     with alias_with("second", SERVER), alias_with("second_too", {**SERVER, "CONN_MAX_AGE": 9}):
-        assert other_aliases("default") == ["second"]
+        assert other_aliases(backup_settings()) == ["second"]
 
 
 def test_another_path_of_the_same_file_is_no_other_database(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_another_path_of_the_same_file_is_no_other_database(tmp_path: Path) -> N
         alias_with("file", {**sqlite, "NAME": str(tmp_path / "live.sqlite3")}),
         alias_with("link", {**sqlite, "NAME": tmp_path / "link.sqlite3"}),
     ):
-        assert other_aliases("file") == ["default"]
+        assert other_aliases(BackupSettings(database="file")) == ["default"]
 
 
 def test_a_replica_is_no_other_database() -> None:
@@ -83,14 +83,14 @@ def test_a_replica_is_no_other_database() -> None:
 
     with alias_with("replica", replica):
         assert messages() == []
-        assert other_aliases(backup_settings().database) == []
+        assert other_aliases(backup_settings()) == []
 
 
 def test_another_schema_of_the_same_database_is_another_database() -> None:
     tenant = {**SERVER, "OPTIONS": {"options": "-c search_path=tenant"}}
 
     with alias_with("second", SERVER), alias_with("tenant", tenant):
-        assert other_aliases("default") == ["second", "tenant"]
+        assert other_aliases(backup_settings()) == ["second", "tenant"]
 
 
 def test_a_server_tells_its_physical_replicas_from_copies_that_live_on() -> None:
