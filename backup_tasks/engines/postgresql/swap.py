@@ -119,7 +119,7 @@ def swap(
         _set_schema(cursor, live, name, keep)
     plain_views = [view.qualified_name for view in found_views if not view.materialized]
     names = [qualified(live, name) for name in present]
-    _lock(cursor, [*plain_views, *names, *_related_tables(cursor, live, present)])
+    _lock(cursor, plain_views, [*names, *_related_tables(cursor, live, present)])
     live_keys = _drop_keys_across_swap(cursor, live, present, live)
     new_keys = _drop_keys_across_swap(cursor, schema, tables, live)
     for name in present:
@@ -149,13 +149,25 @@ def _related_tables(cursor: Any, schema: str, tables: Sequence[str]) -> list[str
     return [name for (name,) in cursor.fetchall()]
 
 
-def _lock(cursor: Any, names: Sequence[str]) -> None:
+def _lock(cursor: Any, plain_views: Sequence[str], names: Sequence[str]) -> None:
     """Lock all tables that change, in one statement: nothing is waited for after it. Views over
-    them come first, as they do when a client reads one."""
+    them come first, as they do when a client reads one.
+
+    LOCK TABLE of a view locks what it reads too, and asks whether the view's owner may do that. An
+    ALTER that changes nothing locks the view alone.
+    """
     if not names:
         return
+    cursor.execute(
+        "SELECT format('ALTER VIEW %%s OWNER TO %%s;', v.oid::regclass, v.relowner::regrole)"
+        " FROM unnest(%s::text[]) WITH ORDINALITY n(name, number)"
+        " JOIN pg_class v ON v.oid = n.name::regclass ORDER BY n.number",
+        [list(plain_views)],
+    )
+    statements = [statement for (statement,) in cursor.fetchall()]
+    statements.append(f"LOCK TABLE {', '.join(names)} IN ACCESS EXCLUSIVE MODE;")
     cursor.execute(f"SET LOCAL statement_timeout = {LOCK_TIMEOUT_MS}")
-    cursor.execute(f"LOCK TABLE {', '.join(names)} IN ACCESS EXCLUSIVE MODE")
+    cursor.execute(f"DO $backup_tasks$ BEGIN {' '.join(statements)} END $backup_tasks$")
     cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
 
 

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.integration.engines.live_database import TABLES, LiveDatabase
+from tests.integration.engines.rare_objects import RARE
 from tests.services import Project
 
 ROLES = ("inv_reader", "inv_owner")
-PROMOTED = (*TABLES, "event")
+TABLESPACE = "inv_space"
+PROMOTED = (*TABLES, "event", "draft", "outline", "placed", "placed_parts")
 """The tables of models. The partitions of `event` have none."""
 CLONED = (*PROMOTED, "probe")
 
@@ -183,6 +185,7 @@ GRANT SELECT ON shown TO inv_reader;
 SET ROLE inv_reader; GRANT SELECT ON planet TO inv_owner; RESET ROLE;
 """
     + PARTITIONED
+    + RARE
     + """
 GRANT USAGE, CREATE ON SCHEMA public TO inv_owner;
 ALTER TABLE event_2025_ab OWNER TO inv_owner;
@@ -202,12 +205,25 @@ def grown_database(database: LiveDatabase) -> Iterator[LiveDatabase]:
         for role in ROLES:
             admin.execute(f"DROP ROLE IF EXISTS {role}")
             admin.execute(f"CREATE ROLE {role}")
+        admin.execute("SET allow_in_place_tablespaces = on")
+        admin.execute(f"CREATE TABLESPACE {TABLESPACE} LOCATION ''")
         admin.execute(MADE)
     yield database
     with database.client() as admin:
+        admin.execute("DROP EVENT TRIGGER told")
+        admin.execute(_DROP_SCHEMAS)
+        admin.execute(f"DROP TABLESPACE {TABLESPACE}")
         for role in ROLES:
             admin.execute(f"DROP OWNED BY {role} CASCADE")
             admin.execute(f"DROP ROLE {role}")
+
+
+_DROP_SCHEMAS = """
+    DO $$ DECLARE name name; BEGIN
+        FOR name IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)'
+        LOOP EXECUTE format('DROP SCHEMA %I CASCADE', name); END LOOP;
+    END $$
+"""
 
 
 def structure(database: LiveDatabase) -> str:
@@ -242,6 +258,7 @@ def load(database: LiveDatabase, generation: int) -> None:
         write = database.engine.write
         write("planet", ["id", "name", "gen"], [[n, f"planet {n}", generation] for n in (10, 20)])
         write("moon", ["id", "gen", "planet_id"], [[100 + n, generation, 10] for n in range(4)])
+        write("placed", ["id", "name"], [[1, "one"]])
         write("event", ["id", "day", "kind", "amount", "planet_id"], _events(generation))
 
 

@@ -88,6 +88,12 @@ OBSTACLES = {
         "publication sky: it names the table planet and belongs to postgres",
         "GRANT postgres TO inv_us",
     ),
+    # A kind that no version has: a language that depends on a table.
+    "INSERT INTO pg_depend SELECT 'pg_language'::regclass, oid, 0, 'pg_class'::regclass,"
+    " 'planet'::regclass, 0, 'n' FROM pg_language WHERE lanname = 'sql'": (
+        "language sql: it would go on using the old table planet",
+        "Drop it",
+    ),
     "CREATE PUBLICATION sky FOR ALL TABLES": ("publication sky: it publishes all", "REFRESH"),
     "CREATE SUBSCRIPTION sub CONNECTION '' PUBLICATION p WITH (connect = false);"
     "INSERT INTO pg_subscription_rel SELECT oid, 'moon'::regclass, 'r' FROM pg_subscription": (
@@ -164,3 +170,22 @@ def test_what_a_later_server_keeps_about_tables_is_refused(
 
     with pytest.raises(DoesNotFit, match="catalogue pg_policy: it has 1 entries"):
         database.engine.rehearse_promote(TABLES)
+
+
+def test_a_security_label_is_carried_or_the_clone_is_refused_by_its_name(
+    database: LiveDatabase,
+) -> None:
+    """No provider of labels comes with the server's packages: the row is all that there is of one,
+    and the server refuses to make it again."""
+    with database.client() as admin:
+        admin.execute("SET allow_system_table_mods = on")
+        admin.execute(
+            "INSERT INTO pg_seclabel SELECT 'moon'::regclass, 'pg_class'::regclass, 0, 'selinux',"
+            " 'system_u:object_r:sepgsql_table_t:s0'"
+        )
+
+    with pytest.raises(DoesNotFit, match="selinux") as refused:
+        database.engine.clone(database.staging, TABLES)
+
+    assert "security label selinux TABLE" in refused.value.obj
+    assert "was not touched" in refused.value.hint
