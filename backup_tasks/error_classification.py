@@ -60,6 +60,8 @@ Source: PostgreSQL documentation, appendix A."""
 _DISK_FULL_STATE = "53100"
 _QUERY_CANCELED = "57014"
 _IDLE_TOO_LONG = "25P03"
+_NO_PRIVILEGE = "42501"
+_DENIED_BY_MARIADB = (1044, 1045, 1142, 1143, 1227, 1370)
 _OF_MARIADB = {
     **dict.fromkeys((1021, 1114), _DISK_FULL_STATE),
     1146: _NO_TABLE,
@@ -116,6 +118,18 @@ def storage_failed(
     lasting = is_refusal(error) or (isinstance(error, OSError) and error.errno in _LASTING)
     said = (error.strerror if isinstance(error, OSError) else None) or _text(error)
     return (StorageRefused if lasting else StorageUnavailable)(f"{what} ({said})", obj, hint)
+
+
+def is_denial(error: Exception) -> bool:
+    """Whether the role or user lacks a right to do this, and another one may have it."""
+    if isinstance(error, OSError):
+        return error.errno in _DENIED
+    number = error.args[0] if error.args else None
+    return (
+        _state(error) == _NO_PRIVILEGE or number in _DENIED_BY_MARIADB or "readonly" in str(error)
+        if isinstance(error, DatabaseError | InterfaceError)
+        else False
+    )
 
 
 def explain(error: Exception) -> BackupError:

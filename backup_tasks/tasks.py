@@ -67,6 +67,7 @@ snapshot = _task_for("snapshot")
 dump = _task_for("dump")
 pack = _task_for("pack")
 verify = _task_for("verify")
+fit = _task_for("fit")
 prune = _task_for("prune")
 fetch = _task_for("fetch")
 safety = _task_for("safety")
@@ -86,6 +87,7 @@ _STEPS = {
         dump,
         pack,
         verify,
+        fit,
         prune,
         fetch,
         safety,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.db.backends.base.base import BaseDatabaseWrapper
+
 from backup_tasks.engines import Engine
 from backup_tasks.errors import DoesNotFit
 
@@ -37,6 +39,22 @@ def make_like_live(
             obj=f"schema {schema}",
             hint="Live data was not touched. Start the run again.",
         )
+
+
+def all_tables(connection: BaseDatabaseWrapper) -> list[str]:
+    """Return the tables of live that staging has copies of: those of all models."""
+    return connection.introspection.django_table_names(only_existing=True, include_views=False)
+
+
+def can_not_be_cloned(alias: str, unequal: Sequence[str]) -> DoesNotFit:
+    """Return the error for a clone that differs from live."""
+    return DoesNotFit(
+        "the structure of live's tables can't be cloned; what differs in the clone: "
+        + listed(unequal),
+        obj=f"database {alias}",
+        hint="Live data was not touched. --rebuild builds the tables by the migrations instead: "
+        "what somebody added to them by hand, such as indexes and grants, is lost then.",
+    )
 
 
 def listed(differences: Sequence[str]) -> str:

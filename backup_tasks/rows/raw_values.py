@@ -117,12 +117,14 @@ def row_decoders(
 def _decoder(
     field: Field, connection: BaseDatabaseWrapper, line_format: LineFormat
 ) -> Callable[[Any], Any] | None:
-    if (
-        line_format.has_stored_values
-        and value_encoding.is_custom(field)
-        and value_encoding.may_hide(field, connection)
-    ):
-        return None  # the text of the column itself
+    if line_format.has_stored_values:
+        # Without `_raw`, `fields` has the text of the column itself, which the field's own code
+        # might refuse or change.
+        is_same_vendor = line_format.vendor == connection.vendor
+        if is_same_vendor and not value_encoding.is_known(field):
+            return None
+        if value_encoding.is_custom(field) and value_encoding.may_hide(field, connection):
+            return None
     zone = line_format.zone
     if (
         connection.vendor == "postgresql"

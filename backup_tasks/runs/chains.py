@@ -20,7 +20,7 @@ from backup_tasks.restore.unapplied import refuse_unapplied
 from backup_tasks.rows.databases import each_database
 
 CHAINS: Mapping[str, tuple[str, ...]] = {
-    Run.Kind.BACKUP: ("snapshot", "dump", "pack", "verify", "prune"),
+    Run.Kind.BACKUP: ("snapshot", "dump", "pack", "verify", "fit", "prune"),
     Run.Kind.RESTORE: (
         *("fetch", "snapshot", "safety", "reinit", "load", "validate"),
         *("promote", "merge", "rehearse"),  # the run has one of the three, see `steps_of`

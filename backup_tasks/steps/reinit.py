@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.core.management import call_command
@@ -11,7 +10,6 @@ from django.utils.module_loading import import_string
 
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import Engine, engine_for
-from backup_tasks.errors import DoesNotFit
 from backup_tasks.models import Run
 from backup_tasks.restore import migration_compatibility, structure
 from backup_tasks.restore.contents import unpacked_manifest
@@ -59,10 +57,10 @@ def _make(
             work
         ):
             work.progress(0, None, "cloning the structure")
-            unequal = engine.clone(schema, _tables(settings))
-            if not unequal:
-                return structure.CLONE, []
-            raise _can_not_be_cloned(settings, unequal)
+            tables = structure.all_tables(connections[settings.database])
+            if unequal := engine.clone(schema, tables):
+                raise structure.can_not_be_cloned(settings.database, unequal)
+            return structure.CLONE, []
         if migration_compatibility.missing_migrations(manifest):
             work.progress(0, None, "migrating staging to the package's migrations")
             engine.create(schema)
@@ -78,22 +76,6 @@ def _make(
 
 def _is_rebuild(work: Work) -> bool:
     return bool(work.params.get("rebuild"))
-
-
-def _can_not_be_cloned(settings: BackupSettings, unequal: Sequence[str]) -> DoesNotFit:
-    return DoesNotFit(
-        "the structure of live's tables can't be cloned; what differs in the clone: "
-        + structure.listed(unequal),
-        obj=f"database {settings.database}",
-        hint="Live data was not touched. --rebuild builds the tables by the migrations instead: "
-        "what somebody added to them by hand, such as indexes and grants, is lost then.",
-    )
-
-
-def _tables(settings: BackupSettings) -> list[str]:
-    return connections[settings.database].introspection.django_table_names(
-        only_existing=True, include_views=False
-    )
 
 
 def _migrate(settings: BackupSettings) -> None:

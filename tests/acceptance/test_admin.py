@@ -112,7 +112,7 @@ def test_an_operator_backs_up_restores_and_undoes_without_a_terminal(
     assert in_flower is not None
     assert tasks_shown(operator, in_flower) == {
         "backup_tasks.snapshot", "backup_tasks.dump", "backup_tasks.pack",
-        "backup_tasks.verify", "backup_tasks.prune",
+        "backup_tasks.verify", "backup_tasks.fit", "backup_tasks.prune",
     }  # fmt: skip
 
 

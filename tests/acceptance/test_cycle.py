@@ -12,7 +12,7 @@ import pytest
 from tests.acceptance.contents import Contents, Rows, contents, control
 from tests.services import EVERY_ENGINE, Project, Templates
 
-BACKUP = ("snapshot", "dump", "pack", "verify", "prune")
+BACKUP = ("snapshot", "dump", "pack", "verify", "fit", "prune")
 
 SIGN_IN = """
 from django.test import Client

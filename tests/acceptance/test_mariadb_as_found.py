@@ -47,14 +47,15 @@ def test_what_hangs_on_the_tables_is_carried_or_told_before_anything_is_built(
     assert "documents.tag (table documents_tag)" in refused["errors"][0]["what"]
     execute(project, f"ALTER TABLE {TABLE} DROP SYSTEM VERSIONING")
 
-    # What promote would refuse is told by a backup, and refuses the drill.
+    # What promote would refuse fails a backup, whose package is kept, and refuses the drill.
     execute(
         project,
         f"CREATE TRIGGER tag_named BEFORE INSERT ON {TABLE} FOR EACH ROW SET @tag = NEW.name",
     )
     told = project.json("create_backup")
-    assert told["ok"]
-    assert any("a drill or a restore would be refused" in line for line in told["warnings"])
+    assert told["errors"][0]["exit_code"] == 8
+    assert "tag_named (of documents_tag)" in told["errors"][0]["what"]
+    project.succeed("verify_package", told["package"])
     for command in (
         ("drill_restore",),
         ("restore_from_package", "--confirm", "--no-safety-backup"),

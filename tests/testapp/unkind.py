@@ -57,6 +57,16 @@ class Listed(models.TextField):  # type: ignore[type-arg]
         return value.split(",") if value else []
 
 
+class Refusing(models.DateField):  # type: ignore[type-arg]
+    """It reads what it does not take back."""
+
+    def from_db_value(self, value: Any, *_: object) -> Any:
+        return value
+
+    def to_python(self, value: Any) -> Any:
+        raise RuntimeError("no value of this kind")
+
+
 class Strict(models.CharField):  # type: ignore[type-arg]
     """It refuses what it does not like."""
 

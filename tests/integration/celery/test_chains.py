@@ -22,7 +22,7 @@ from tests.integration.celery.stage import (
     until_result,
 )
 
-BACKUP = ["snapshot", "dump", "pack", "verify", "prune"]
+BACKUP = ["snapshot", "dump", "pack", "verify", "fit", "prune"]
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])

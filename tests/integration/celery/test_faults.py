@@ -26,7 +26,7 @@ from tests.integration.celery.stage import (
     until_result,
 )
 
-BACKUP = ["snapshot", "dump", "pack", "verify", "prune"]
+BACKUP = ["snapshot", "dump", "pack", "verify", "fit", "prune"]
 AFTER_A_SECOND = {
     "visibility_timeout": 1,
     "unacked_restore_interval": 0.3,

@@ -22,7 +22,7 @@ from tests.integration.celery.stage import (
 )
 from tests.services import MakeProject, Project, given
 
-BACKUP = ["snapshot", "dump", "pack", "verify", "prune"]
+BACKUP = ["snapshot", "dump", "pack", "verify", "fit", "prune"]
 
 
 ACKNOWLEDGEMENT = timedelta(seconds=8)

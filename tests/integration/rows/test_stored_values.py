@@ -20,7 +20,7 @@ from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.line_format import LineFormat
 from backup_tasks.rows.natural_keys import Identity
 from tests.integration.rows.tables import dumped, made
-from tests.testapp.unkind import unkind_model
+from tests.testapp.unkind import Refusing, unkind_model
 
 SECRET = "the combination is 1234"
 
@@ -130,6 +130,30 @@ def test_a_field_of_the_projects_own_travels_as_what_its_column_stores(
     assert first["_raw"]["secret"] == codecs.encode(SECRET, "rot13")
     assert second["fields"]["strict"] == "plain"
     assert "strict" not in second["_raw"]
+
+
+def test_a_value_that_its_field_would_not_take_back_is_loaded_all_the_same(
+    empty_project: None,
+) -> None:
+    """What was dumped can be loaded into the database that it is of."""
+    with isolate_apps("tests.testapp"):
+
+        class Dated(models.Model):
+            day = Refusing(null=True)
+
+            class Meta:
+                app_label = "testapp"
+
+            def __str__(self) -> str:
+                return str(self.pk)
+
+    model = made(Dated)
+    insert(model, day="2026-11-22")
+    before, (lines, figures) = stored(model), dumped(model)
+
+    load(model, lines)
+
+    assert (stored(model), dumped(model)[1]) == (before, figures)
 
 
 def test_a_field_of_the_projects_own_goes_to_another_kind_of_database(

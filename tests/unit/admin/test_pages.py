@@ -89,7 +89,7 @@ def test_a_running_step_shows_its_progress(read: Read, on_demo_project: Project)
     page = read("run_change", run.pk)
 
     assert 'data-active="yes"' in page
-    assert "At step 1 of 5: snapshot." in page
+    assert "At step 1 of 6: snapshot." in page
     assert '<progress max="4800" value="1200"' in page
     assert "1,200 of 4,800" in page
     assert "the schedule" in page

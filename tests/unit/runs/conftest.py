@@ -86,7 +86,7 @@ def verbs(monkeypatch: pytest.MonkeyPatch) -> Verbs:
 
             return do
 
-        for name in {*STEPS, "verify", "prune", *functions}:
+        for name in {*STEPS, "verify", "fit", "prune", *functions}:
             monkeypatch.setitem(execution.VERBS, name, verb(name))
         return executed
 

@@ -25,7 +25,7 @@ from backup_tasks.runs import chains
 from tests.services import Project
 from tests.unit.runs.conftest import StartRun, Verbs, again, claimed, failing
 
-STEPS = ("snapshot", "dump", "pack", "verify", "prune")
+STEPS = chains.CHAINS["backup"]
 
 
 @pytest.fixture

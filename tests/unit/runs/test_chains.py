@@ -22,7 +22,7 @@ def engine() -> str:
 @pytest.mark.parametrize(
     ("kind", "params", "steps"),
     [
-        ("backup", {}, "snapshot dump pack verify prune"),
+        ("backup", {}, "snapshot dump pack verify fit prune"),
         ("restore", {}, "fetch snapshot safety reinit load validate promote"),
         ("restore", {"safety": False}, "fetch snapshot reinit load validate promote"),
         ("drill", {}, "fetch reinit load validate discard"),
@@ -75,7 +75,7 @@ def test_a_drill_follows_a_scheduled_backup_once(on_project: Project) -> None:
     backup = chains.start_once("nightly-1", "backup", trigger="schedule", params={"then": "drill"})
     assert backup is not None
     assert chains.follow(backup) is None, "not before it has succeeded"
-    for step in ("snapshot", "dump", "pack", "verify", "prune"):
+    for step in chains.CHAINS["backup"]:
         ledger.succeed(claimed(backup, step), {}, report={}, package="p.tar.zst")
 
     drill = chains.follow(again(backup))
@@ -90,7 +90,7 @@ def test_a_drill_follows_a_scheduled_backup_once(on_project: Project) -> None:
 def test_a_drill_whose_start_was_missed_is_caught_up_with_for_a_day(on_project: Project) -> None:
     backup = chains.start_once("nightly-1", "backup", trigger="schedule", params={"then": "drill"})
     assert backup is not None
-    for step in ("snapshot", "dump", "pack", "verify", "prune"):
+    for step in chains.CHAINS["backup"]:
         ledger.succeed(claimed(backup, step), {}, report={}, package="p.tar.zst")
 
     ended = again(backup).finished_at
