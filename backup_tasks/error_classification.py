@@ -38,8 +38,9 @@ _LASTING = (
     _DISK_FULL
     | _DENIED
     | {errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
+    | {errno.EFBIG}  # a file system that takes no file of 4 GB, for one
 )
-"""What does not pass by itself in a storage: space, rights, and folders that are not there."""
+"""What does not pass by itself in a storage: space, rights, folders that are not there, a limit."""
 _MAY_PASS = (408, 409, 423, 425, 429)
 """HTTP status: timeouts, conflicts, too many requests."""
 

@@ -50,7 +50,12 @@ autodoc_typehints_format = "short"
 nitpick_ignore_regex = [("py:.*", ".*")]  # types of other projects, in signatures
 autodoc_preserve_defaults = True
 
-KINDS = {"How-to guides": "how-to", "Reference": "reference", "Explanation": "explanation"}
+KINDS = {
+    "Runbooks": "runbooks",
+    "How-to guides": "how-to",
+    "Reference": "reference",
+    "Explanation": "explanation",
+}
 
 
 def _tree(caption: str, *pages: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from backup_tasks import cleanup, moments
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
-from backup_tasks.errors import AnotherRunActive
+from backup_tasks.errors import AnotherRunActive, StorageRefused, StorageUnavailable
 from backup_tasks.models import Run, UndoPoint
 from backup_tasks.restore import undo_points
 from backup_tasks.restore.run_folder import Ask, held_folders, with_folder
@@ -26,7 +26,7 @@ def prune(work: Work) -> dict[str, Any]:
     warning.
     """
     dry = bool(work.params.get("dry_run"))
-    packages = expiry.expire(run_id=work.run_id, dry=dry, still_mine=work.still_mine)
+    packages = _packages(work, dry=dry)
     expired, warnings = _undo_points(work, dry=dry)
     if not dry:
         with suppress(AnotherRunActive):
@@ -38,6 +38,17 @@ def prune(work: Work) -> dict[str, Any]:
         "left_behind": left.names,
         "warnings": [*packages["warnings"], *warnings, *left.warnings],
     }
+
+
+def _packages(work: Work, *, dry: bool) -> dict[str, Any]:
+    """Return what `expiry.expire` returns. A store that can't be reached is a warning of a backup:
+    its package has been made and verified, and may lie elsewhere."""
+    try:
+        return expiry.expire(run_id=work.run_id, dry=dry, still_mine=work.still_mine)
+    except (StorageUnavailable, StorageRefused) as error:
+        if work.kind != Run.Kind.BACKUP:
+            raise
+        return {"removed": [], "packages": [], "warnings": [f"no package was removed: {error}"]}
 
 
 def _undo_points(work: Work, *, dry: bool) -> tuple[list[str], list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +15,7 @@ DOCS = ROOT / "docs"
 _FENCE = re.compile(r"^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 _INDENTED = re.compile(r"(?:^ {4,}\S.*\n?)+", re.MULTILINE)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+_PROGRAMS = ("python", "mkdir", "age", "zstd", "tar", "docker", "pip", "export")
 _CODE = re.compile(r"`([^`\n]+)`")
 
 
@@ -53,6 +55,13 @@ class Page:
         blocks = [match["text"] for match in _FENCE.finditer(self.text)]
         blocks += _INDENTED.findall(_FENCE.sub("", self.text))
         return [line.strip() for block in blocks for line in block.splitlines()]
+
+    @property
+    def scripts(self) -> list[str]:
+        """The indented code blocks that begin with a program, in their order, as the shell takes
+        them: what a reader types."""
+        blocks = map(textwrap.dedent, _INDENTED.findall(_FENCE.sub("", self.text)))
+        return [block for block in blocks if block.split(maxsplit=1)[0] in _PROGRAMS]
 
     def fenced(self, kind: str) -> list[str]:
         """The code blocks of a kind."""

@@ -1,12 +1,13 @@
 """What an exception means for a step."""
 
 import errno
+import os
 from typing import Any
 
 import pytest
 from django.db import DataError, InterfaceError, InternalError, OperationalError, ProgrammingError
 
-from backup_tasks.error_classification import explain
+from backup_tasks.error_classification import explain, storage_failed
 from backup_tasks.errors import (
     BackupError,
     DatabaseUnavailable,
@@ -14,6 +15,7 @@ from backup_tasks.errors import (
     LockNotGranted,
     Misconfigured,
     Permanent,
+    StorageRefused,
     StorageUnavailable,
 )
 
@@ -79,3 +81,20 @@ def test_an_error_of_this_project_means_itself() -> None:
     error = DumpFailed("a row", obj="a.b")
 
     assert explain(error) is error
+
+
+@pytest.mark.parametrize(
+    ("number", "meaning"),
+    [
+        (errno.ENOSPC, StorageRefused),
+        (errno.EROFS, StorageRefused),
+        (errno.ENOTDIR, StorageRefused),
+        (errno.EFBIG, StorageRefused),
+        (errno.EIO, StorageUnavailable),
+        (errno.ETIMEDOUT, StorageUnavailable),
+    ],
+)
+def test_a_storage_is_tried_again_only_where_that_may_help(number: int, meaning: Any) -> None:
+    error = storage_failed("the store failed", OSError(number, os.strerror(number)), obj="backups")
+    assert type(error) is meaning
+    assert str(error).startswith(f"backups: the store failed ({os.strerror(number)})")
