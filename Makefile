@@ -2,7 +2,7 @@
 #
 #     make demo PYTHON=python3.12        PYTHON is the interpreter .venv is made with
 #     make test TESTS="tests/unit -x"    TESTS is what pytest is given
-#     make matrix MATRIX="--python 3.12" MATRIX is what the matrix is given
+#     make matrix MATRIX="--only python-3.12" MATRIX is what the matrix is given
 #     make bench BENCH="--documents 500" BENCH is what the benchmark is given
 #     make docs DOCS=--all               every release beside this tree
 #     make lock UPGRADE=--upgrade        newer versions, instead of only what pyproject.toml changed
@@ -75,7 +75,7 @@ fuzz: $(STAMP) ## ten minutes of packages, sidecars and stores that nobody would
 third-party: $(STAMP) ## Wagtail and Oscar through the whole cycle, with settings only
 	$(BIN)/python -m pytest -m third_party $(TESTS)
 
-matrix: $(STAMP) ## tests on other versions of Python, Django and Celery; writes docs/reference/versions.md
+matrix: $(STAMP) ## tests on other versions of Python, Django, Celery and servers; writes docs/reference/versions.md
 	@$(BIN)/python -m tests.matrix $(MATRIX)
 
 bench: $(STAMP) ## measure, beside pg_dump, dumpdata and django-dbbackup; writes docs/performance.md

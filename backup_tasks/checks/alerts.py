@@ -40,14 +40,24 @@ def check_alerts(settings: BackupSettings) -> Iterator[CheckMessage]:
             hint="Install it: `pip install apprise`.",
             id="backup_tasks.W011",
         )
-    mailers = getattr(django_settings, "MAILERS", None)
-    timeout: object = django_settings.EMAIL_TIMEOUT
-    if settings.alert_mail and not mailers and timeout is None:
+    if settings.alert_mail and (timeout := _missing_timeout()):
         yield Warning(
             "ALERT_MAIL is set, and a mail server that does not answer is waited for without end",
-            hint="Set EMAIL_TIMEOUT = 30.",
+            hint=f"Set {timeout}.",
             id="backup_tasks.W011",
         )
+
+
+def _missing_timeout() -> str | None:
+    """Return the setting to make if mail has no timeout. Where there is MAILERS (Django 6.1), the
+    other settings of mail can't even be read."""
+    mailers = getattr(django_settings, "MAILERS", None)
+    if mailers is not None:
+        options = mailers.get("default", {}).get("OPTIONS", {})
+        own = "BACKEND" in mailers.get("default", {})
+        return None if own or options.get("timeout") else "timeout in the OPTIONS of MAILERS"
+    timeout: object = django_settings.EMAIL_TIMEOUT
+    return "EMAIL_TIMEOUT = 30" if timeout is None else None
 
 
 def _is_url(url: object) -> bool:

@@ -42,6 +42,19 @@ def test_a_mail_server_that_could_be_waited_for_without_end_is_a_warning(
     assert "EMAIL_TIMEOUT" in str(fired("W011", ALERT_MAIL=["ada@example.com"]).hint)
 
 
+def test_where_there_is_mailers_no_other_setting_of_mail_is_read(
+    fired: Fired, settings: Settings
+) -> None:
+    """Django 6.1 raises AttributeError for them."""
+    del settings.EMAIL_TIMEOUT
+    settings.MAILERS = {"default": {"OPTIONS": {"host": "mail.example.com"}}}
+    assert "MAILERS" in str(fired("W011", ALERT_MAIL=["ada@example.com"]).hint)
+
+    settings.MAILERS = {"default": {"OPTIONS": {"host": "mail.example.com", "timeout": 30}}}
+    settings.BACKUP = {**settings.BACKUP, "ALERT_MAIL": ["ada@example.com"]}
+    assert messages() == []
+
+
 def test_apprise_that_is_not_installed_is_a_warning(
     fired: Fired, monkeypatch: pytest.MonkeyPatch
 ) -> None:
