@@ -71,6 +71,12 @@ class BackupError(Exception):
             self.args = (self.what, self.obj, self.hint)
         return self
 
+    def within(self, where: str) -> Self:
+        """Say in which part of the work it happened. Returns the error."""
+        self.what = f"{printable(where)}: {self.what}"
+        self.args = (self.what, self.obj, self.hint)
+        return self
+
     def record(self) -> ErrorRecord:
         """Return the error as plain JSON values, for the ledger and for `--json`."""
         return {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import platform
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -34,7 +35,9 @@ from backup_tasks.package.certificate import (
 )
 from backup_tasks.package.facts import PackageType
 from backup_tasks.package.manifest import Manifest
+from backup_tasks.package.names import in_database
 from backup_tasks.package.streams import written_whole
+from backup_tasks.rows.databases import each_database, further_alias
 from backup_tasks.storage.file_storages import storage_for
 from backup_tasks.storage.installation import this_installation
 
@@ -82,9 +85,14 @@ def _certificate(run_id: str, manifest: Manifest, results: Results) -> Certifica
     run = ledger.find(run_id)
     fetched, proven = results["fetch"], results["validate"]
     settings = backup_settings()
-    connection = connections[settings.database]
+    here = {further_alias(each): connections[each.database] for each in each_database(settings)}
+    entries = {
+        in_database(alias, entry.label): entry
+        for alias, part in manifest.parts.items()
+        for entry in part.models
+    }
     equal: Mapping[str, bool] = proven["digests_equal"]
-    lacking = [entry.label for entry in manifest.models if equal.get(entry.label) is not True]
+    lacking = [name for name in entries if equal.get(name) is not True]
     if lacking:
         raise PackageDamaged(f"not proven: {', '.join(lacking)}", obj=run_id)
     asked = cast("PackageType", run.params.get("type") or "full")
@@ -106,18 +114,25 @@ def _certificate(run_id: str, manifest: Manifest, results: Results) -> Certifica
             created_at=manifest.created_at,
             signed_by=fetched.get("signed_by") or "",
         ),
-        exactly=manifest.database.get("vendor") == connection.vendor,
+        exactly=all(
+            part.database.get("vendor") == here[alias].vendor
+            for alias, part in manifest.parts.items()
+        ),
         models=tuple(
             ProvenModel(
-                label=entry.label,
-                rows=proven["counts"][entry.label],
+                label=name,
+                rows=proven["counts"][name],
                 digest=entry.digest,
                 exact=entry.exact,
                 dangling=entry.dangling,
             )
-            for entry in manifest.models
+            for name, entry in entries.items()
         ),
-        excluded=manifest.excluded,
+        excluded=tuple(
+            replace(left, label=in_database(alias, left.label))
+            for alias, part in manifest.parts.items()
+            for left in part.excluded
+        ),
         files=ProvenFiles(
             count=restored_files.count,
             total_size=restored_files.total_size,
@@ -129,7 +144,7 @@ def _certificate(run_id: str, manifest: Manifest, results: Results) -> Certifica
             "backup_tasks": backup_tasks.__version__,
             "Python": platform.python_version(),
             "Django": django.get_version(),
-            connection.vendor: _server_version(connection),
+            **{each.vendor: _server_version(each) for each in here.values()},
         },
     )
 

@@ -123,11 +123,11 @@ class Manifest:
     first. Left out where there is none."""
 
     def part(self, alias: str = "") -> Manifest:
-        """Return the manifest of one of the databases alone; "": of the first."""
+        """Return the manifest of one of the databases alone; "": of the first, and the files."""
         if not self.databases:
             return self
         alone = replace(self, databases={})
-        return replace(alone, **self.databases[alias]) if alias else alone
+        return replace(alone, **self.databases[alias], files=None) if alias else alone
 
     @property
     def parts(self) -> dict[str, Manifest]:

@@ -26,7 +26,7 @@ from backup_tasks.package.index import FileEntry, read_index
 from backup_tasks.package.manifest import Manifest
 from backup_tasks.package.names import INDEX, MANIFEST
 from backup_tasks.rows.codec import RowCodec
-from backup_tasks.rows.databases import lives_in
+from backup_tasks.rows.databases import each_database, further_alias, lives_in
 from backup_tasks.rows.identities import identity_in
 from backup_tasks.rows.line_format import LineFormat, project_zone
 from backup_tasks.rows.natural_keys import Identity, Model
@@ -42,11 +42,12 @@ from backup_tasks.storage.on_disk import Access
 
 def require_room(folder: Path, manifest: Manifest) -> None:
     """Raise StorageRefused if there is no room for staging, the undo schema or the staged files."""
-    rows = sum(entry.size for entry in manifest.models)
-    tables = (
-        engine_for(backup_settings().database).disk_space_needed(rows) if manifest.models else None
-    )
-    needs = [tables] if tables else []
+    needs = []
+    for each in each_database(backup_settings()):
+        part = manifest.part(further_alias(each))
+        rows = sum(entry.size for entry in part.models)
+        if part.models and (tables := engine_for(each.database).disk_space_needed(rows)):
+            needs.append(tables)
     for tree in project_trees() if expected_files(manifest) is not None else ():
         if schema := tree.folder:
             size = sum(entry.size for entry in entries_of(folder, manifest, tree.alias))

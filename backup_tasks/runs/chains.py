@@ -43,8 +43,8 @@ _STORE_ONLY = frozenset({Run.Kind.VERIFY, Run.Kind.PRUNE})
 _READS_LIVE = frozenset({Run.Kind.BACKUP, Run.Kind.RESTORE, Run.Kind.CYCLE, Run.Kind.REINIT})
 """Runs that read the tables of live by the models of this code."""
 
-_REPLACES_LIVE = frozenset({Run.Kind.RESTORE, Run.Kind.DRILL, Run.Kind.CYCLE, Run.Kind.REINIT})
-"""Runs that build staging."""
+_REPLACES_LIVE = frozenset({Run.Kind.RESTORE, Run.Kind.CYCLE, Run.Kind.REINIT})
+"""Runs that may replace live's tables."""
 
 _MAKES = {
     "type": "full",
@@ -211,8 +211,8 @@ def _several_databases(kind: str) -> Misconfigured:
     return Misconfigured(
         f"a {kind} of several databases in one run is not possible yet",
         obj="BACKUP['DATABASES']",
-        hint="Packages of several databases can be made and verified. To restore, let BACKUP name "
-        "one DATABASE, and use a package of that one.",
+        hint="Packages of several databases can be made, verified and drilled. To restore, let "
+        "BACKUP name one DATABASE, and use a package of that one.",
     )
 
 

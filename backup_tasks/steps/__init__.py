@@ -4,14 +4,26 @@ tables or other steps. It gets a `Work`, and returns what later steps need.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import Engine
+from backup_tasks.errors import BackupError
+from backup_tasks.ledger.report import Results
+from backup_tasks.models import Run
+from backup_tasks.package.manifest import Manifest
+from backup_tasks.package.names import in_database
 from backup_tasks.progress import Progress
 from backup_tasks.restore import undo_points
+from backup_tasks.restore.contents import unpacked_manifest
+from backup_tasks.restore.rehearsal import replaced_models
+from backup_tasks.rows.databases import each_database, further_alias
+from backup_tasks.rows.natural_keys import Model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +55,43 @@ class Work:
     reads: Callable[[str, str], None]
     """Records the name and SHA-256 ("" if unknown) of the package that the run reads. Call it as
     soon as they are known, so that the ledger has them if the step fails."""
+    settings: BackupSettings = field(default_factory=backup_settings)
+    """The project's; `database` is the one that this part of the step works on."""
     recorded: bool = True
     """Whether the run is in the ledger. A verification also runs without one."""
+
+    @property
+    def alias(self) -> str:
+        """The alias of a further database that this part of the step works on; "" for the first."""
+        return further_alias(self.settings)
+
+    def each_database(self) -> list[Work]:
+        """Return the parts of the step, one for each database that is backed up, the ledger's
+        first. Each has the results of its own database."""
+        return [
+            replace(self, settings=each, results=_results_of(further_alias(each), self.results))
+            for each in each_database(self.settings)
+        ]
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Let errors name the database, if it is a further one."""
+        try:
+            yield
+        except BackupError as error:
+            if self.alias:
+                error.within(f"database {self.alias}")
+            raise
+
+    def manifest(self) -> Manifest:
+        """Return what the unpacked package says of this part's database, reduced to what is
+        restored. Raises what `contents.unpacked_manifest` raises."""
+        return unpacked_manifest(self.workspace / "in", self.params).part(self.alias)
+
+    def replaced_models(self) -> list[Model]:
+        """Return the models whose tables a promote replaces in this part's database."""
+        manifest = None if self.kind == Run.Kind.REINIT else self.manifest()
+        return replaced_models(manifest, self.settings)
 
     def may_write_files(self) -> None:
         """Raise LeaseLost, Cancelled or Permanent unless this attempt holds the step and no later
@@ -60,3 +107,39 @@ class Work:
         """
         self.still_mine()  # waits for the end of the transaction that called it before
         undo_points.refuse_changed(engine, self.run_id)
+
+
+def in_each_database(verb: Callable[[Work], dict[str, Any]]) -> Callable[[Work], dict[str, Any]]:
+    """Make a step do its work in each database. Its result is that of the first, with the figures
+    and warnings of the others, and under `databases` the whole result of each of these."""
+
+    @wraps(verb)
+    def in_each(work: Work) -> dict[str, Any]:
+        done = []
+        for part in work.each_database():
+            with part.named():
+                done.append((part, verb(part)))
+        first, *others = done
+        result = dict(first[1])
+        for part, found in others:
+            for key in ("counts", "digests_equal"):
+                if key in result:
+                    named = {
+                        in_database(part.alias, name): each for name, each in found[key].items()
+                    }
+                    result[key] = {**result[key], **named}
+            told = [in_database(part.alias, line) for line in found["warnings"]]
+            result["warnings"] = [*result["warnings"], *told]
+        if others:
+            result["databases"] = {part.alias: found for part, found in others}
+        return result
+
+    return in_each
+
+
+def _results_of(alias: str, results: Results) -> Results:
+    if not alias:
+        return results
+    return {
+        step: result.get("databases", {}).get(alias, result) for step, result in results.items()
+    }

@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from backup_tasks.conf import backup_settings
-from backup_tasks.engines import Engine, engine_for
+from backup_tasks.engines import engine_for
 from backup_tasks.errors import DoesNotFit
 from backup_tasks.evidence import certificates
 from backup_tasks.models import Run
+from backup_tasks.package.names import in_database
 from backup_tasks.restore import after_commit, recorded_verdicts, structure
 from backup_tasks.restore.contents import unpacked_manifest
-from backup_tasks.restore.rehearsal import rehearse, replaced_models
+from backup_tasks.restore.rehearsal import rehearse
 from backup_tasks.restore.run_folder import Ask, held_folders, with_folder
 from backup_tasks.steps import Work
 from backup_tasks.storage.file_storages import project_trees
@@ -24,12 +24,16 @@ def discard(work: Work) -> dict[str, Any]:
     A promote is rehearsed first. What it would refuse fails the run, which can be resumed; the
     package stays proven. What can't be removed is a warning.
     """
-    engine = engine_for(backup_settings().database)
-    schema = engine.schema_name("staging", work.run_id)
     warnings: list[str] = []
-    if schema in engine.schemas():  # an earlier attempt may have removed it
-        warnings += _rehearse(work, engine, schema)
-    warnings += engine.discard(schema)
+    parts = work.each_database()
+    for part in parts:
+        warnings += [in_database(part.alias, line) for line in _rehearse(part)]
+    for part in parts:
+        engine = engine_for(part.settings.database)
+        left = engine.discard(engine.schema_name("staging", work.run_id))
+        warnings += [in_database(part.alias, line) for line in left]
+    engine = engine_for(work.settings.database)
+    schema = engine.schema_name("staging", work.run_id)
     after_commit.or_warning(
         "removing the staged files", partial(_remove_files, work), None, warnings, done=_done(work)
     )
@@ -41,13 +45,17 @@ def discard(work: Work) -> dict[str, Any]:
     return done
 
 
-def _rehearse(work: Work, engine: Engine, schema: str) -> list[str]:
-    package = work.workspace / "in"
-    tables = [m._meta.db_table for m in replaced_models(work.kind, package, work.params)]
+def _rehearse(work: Work) -> list[str]:
+    engine = engine_for(work.settings.database)
+    schema = engine.schema_name("staging", work.run_id)
+    if schema not in engine.schemas():  # an earlier attempt has removed it
+        return []
+    models = work.replaced_models()
+    tables = [model._meta.db_table for model in models]
     work.progress(0, None, "rehearsing the promote")
     try:
         structure.make_like_live(engine, schema, tables, work.results)
-        return rehearse(work.run_id, work.kind, package, work.params)
+        return rehearse(work.run_id, models, work.params, work.settings)
     except DoesNotFit as error:
         told = f"{error.hint} A restore would be refused like this; {_done(work)}."
         raise DoesNotFit(error.what, obj=error.obj, hint=told) from error

@@ -11,7 +11,6 @@ from typing import Any, BinaryIO, cast
 from django.db import IntegrityError, connections
 
 from backup_tasks.backup import referenced_files
-from backup_tasks.conf import backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import DoesNotFit, ValidationFailed
 from backup_tasks.merge.referenced_keys import is_named, keys_of
@@ -31,7 +30,6 @@ from backup_tasks.restore.contents import (
     keeps_other_files,
     models_beside,
     models_referred_to,
-    unpacked_manifest,
     unpacked_selection,
 )
 from backup_tasks.restore.run_folder import Ask
@@ -50,12 +48,10 @@ def load(work: Work) -> dict[str, Any]:
     Raises LoadFailed, ValidationFailed, HandoverChanged, DoesNotFit.
     """
     folder = work.workspace / "in"
-    manifest = unpacked_manifest(folder, work.params)
-    engine = engine_for(backup_settings().database)
-    rows = _load_rows(work, engine, manifest, folder) if manifest.models else 0
-    if structure.is_clone(work.results) and work.params.get("mode") != "merge":
-        tables = [entry.table for entry in manifest.models]
-        engine.complete(engine.schema_name("staging", work.run_id), tables)
+    manifest = work.manifest()
+    if keeps_other_files(manifest):
+        referenced_files.begin(folder)
+    rows = sum(map(_load_database, work.each_database()))
     trees = project_trees() if manifest.files is not None else []
     files = sum(_stage_files(work, manifest, folder, tree) for tree in trees)
     expected = expected_files(manifest, folder)
@@ -68,18 +64,29 @@ def load(work: Work) -> dict[str, Any]:
     return {"rows": rows, "files": files}
 
 
+def _load_database(work: Work) -> int:
+    manifest = work.manifest()
+    engine = engine_for(work.settings.database)
+    with work.named():
+        rows = _load_rows(work, engine, manifest, work.workspace / "in") if manifest.models else 0
+        if structure.is_clone(work.results) and work.params.get("mode") != "merge":
+            tables = [entry.table for entry in manifest.models]
+            engine.complete(engine.schema_name("staging", work.run_id), tables)
+    return rows
+
+
 def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> int:
     alias, schema = engine.alias, engine.schema_name("staging", work.run_id)
     with engine.at(schema):
         connection = connections[alias]
-        models_then = migration_compatibility.apps_of(manifest, backup_settings())
+        models_then = migration_compatibility.apps_of(manifest, work.settings)
         codecs = codecs_of(manifest, models_then, connection)
         models = [codec.model for codec in codecs]
         merging = work.params.get("mode") == "merge"
         carried = (
             models_referred_to(models, alias)
             if merging  # live keeps its other tables, so staging does not need them
-            else models_beside(models, backup_settings())
+            else models_beside(models, work.settings)
         )
         tables = [model._meta.db_table for model in (*models, *carried)]
         engine.refuse_hidden_rows(tables)
@@ -107,7 +114,6 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
             work.progress(done, total, "checking foreign keys")
         engine.advance_sequences(models, manifest.counters)
         if keeps_other_files(manifest):
-            referenced_files.begin(folder)
             referenced_files.write(connection, models, folder)
     return done
 

@@ -21,7 +21,6 @@ from backup_tasks.restore import (
 )
 from backup_tasks.restore.concurrent_writes import concurrent_writes_warning, written_since_backup
 from backup_tasks.restore.contents import entries_of, keeps_other_files, unpacked_manifest
-from backup_tasks.restore.rehearsal import replaced_models
 from backup_tasks.restore.run_folder import Ask, RunFolder, held_folders
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.steps import Work
@@ -97,7 +96,7 @@ def _prepared(work: Work) -> tuple[list[Tree], list[Model], Callable[[RunFolder]
     """Return the storages whose files are replaced, the models whose tables are replaced, and the
     function that writes the plan of a storage's files."""
     package = work.workspace / "in"
-    models = replaced_models(work.kind, package, work.params)
+    models = work.replaced_models()
     if work.kind == Run.Kind.REINIT:
         return project_trees(), models, lambda folder: file_swap.make_plan(folder, ())
     manifest = unpacked_manifest(package, work.params)

@@ -8,17 +8,17 @@ from django.core.management import call_command
 from django.db import connections
 from django.utils.module_loading import import_string
 
-from backup_tasks.conf import BackupSettings, backup_settings
+from backup_tasks.conf import BackupSettings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.models import Run
 from backup_tasks.restore import migration_compatibility, structure
-from backup_tasks.restore.contents import unpacked_manifest
 from backup_tasks.restore.rehearsal import refuse_unfit
 from backup_tasks.rows.dump import count_rows
 from backup_tasks.rows.scope import full_scope, label
-from backup_tasks.steps import Work
+from backup_tasks.steps import Work, in_each_database
 
 
+@in_each_database
 def reinit(work: Work) -> dict[str, Any]:
     """Return {"counts": {model: rows}, "files": 0, "schema", "made_by", "warnings"}.
 
@@ -29,10 +29,10 @@ def reinit(work: Work) -> dict[str, Any]:
     run, also for a reset and a cycle, which need the rows that migrations create. What an earlier
     attempt left is dropped first.
     """
-    settings = backup_settings()
+    settings = work.settings
     engine = engine_for(settings.database)
     schema = engine.schema_name("staging", work.run_id)
-    refuse_unfit(work.kind, work.workspace / "in", work.params)
+    refuse_unfit(work.replaced_models(), work.params, settings)
     made_by, warnings = _make(work, settings, engine, schema)
     with engine.at(schema):
         counts = {
@@ -52,7 +52,7 @@ def _make(
     work: Work, settings: BackupSettings, engine: Engine, schema: str
 ) -> tuple[str, list[str]]:
     if work.kind in (Run.Kind.RESTORE, Run.Kind.DRILL):
-        manifest = unpacked_manifest(work.workspace / "in", work.params)
+        manifest = work.manifest()
         if migration_compatibility.has_live_migrations(manifest, settings) and not _is_rebuild(
             work
         ):

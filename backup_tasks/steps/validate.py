@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from django.db import connections, transaction
 from django.utils.module_loading import import_string
 
-from backup_tasks.conf import BackupSettings, backup_settings
+from backup_tasks.conf import BackupSettings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import ValidationFailed
 from backup_tasks.models import Run
@@ -25,7 +26,6 @@ from backup_tasks.restore import (
 from backup_tasks.restore.contents import (
     codecs_of,
     entries_of,
-    unpacked_manifest,
     unpacked_selection,
 )
 from backup_tasks.restore.file_swap import staged
@@ -34,7 +34,7 @@ from backup_tasks.rows.dump import Dumped, count_rows
 from backup_tasks.rows.integrity import dangling, taken_over
 from backup_tasks.rows.parallel_dump import DumpedModel, Job, dump_all
 from backup_tasks.rows.scope import full_scope, label, refers_to
-from backup_tasks.steps import Work
+from backup_tasks.steps import Work, in_each_database
 from backup_tasks.storage.file_storages import project_trees
 
 _NAMED = 3
@@ -44,6 +44,7 @@ _NAMED_THINGS = 10
 
 
 @recorded_verdicts.records_verdict("restore", proves=True)
+@in_each_database
 def validate(work: Work) -> dict[str, Any]:
     """Return {"counts": {model: rows}, "digests_equal": {model: bool}, "second_look", "files",
     "files_equal", "like_live", "warnings"}; `second_look`: how many models' own sums of the
@@ -54,7 +55,7 @@ def validate(work: Work) -> dict[str, Any]:
     that differs with both figures, each dangling reference, each file, and what the project's
     checks say. A package of older migrations is validated at those, and then migrated forward.
     """
-    settings = backup_settings()
+    settings = work.settings
     engine = engine_for(settings.database)
     schema = engine.schema_name("staging", work.run_id)
     warnings: list[str] = []
@@ -69,10 +70,10 @@ def validate(work: Work) -> dict[str, Any]:
             like_live = False
         else:
             folder = work.workspace / "in"
-            selected = unpacked_selection(folder, work.params)
-            manifest = selected.manifest
+            manifest = work.manifest()
+            selected = replace(unpacked_selection(folder, work.params), manifest=manifest)
             reads = _read_rows(work, manifest, engine, schema)
-            counts, equal, problems = _compared(manifest, reads)
+            counts, equal, problems = _compared(manifest, reads, settings)
             look, unlike = _second_look(manifest, reads)
             problems += unlike
             files, lost = _validate_files(work, manifest, folder)
@@ -112,7 +113,7 @@ def _lost_structure(work: Work, engine: Engine, schema: str) -> list[str]:
     """Return a warning that names what a promote would remove from live's tables."""
     if structure.is_clone(work.results):
         return []
-    tables = [model._meta.db_table for model in full_scope(backup_settings()).included]
+    tables = [model._meta.db_table for model in full_scope(work.settings).included]
     if missing := engine.missing_in(schema, tables):
         names = ", ".join(missing[:_NAMED_THINGS])
         more = f" and {len(missing) - _NAMED_THINGS} more" if missing[_NAMED_THINGS:] else ""
@@ -124,7 +125,7 @@ def _lost_structure(work: Work, engine: Engine, schema: str) -> list[str]:
 
 
 def _read_rows(work: Work, manifest: Manifest, engine: Engine, schema: str) -> list[DumpedModel]:
-    settings = backup_settings()
+    settings = work.settings
     connection = connections[settings.database]
     migration_compatibility.refuse_migrated_forward(manifest, settings)
     codecs = codecs_of(manifest, migration_compatibility.apps_of(manifest, settings), connection)
@@ -138,9 +139,9 @@ def _read_rows(work: Work, manifest: Manifest, engine: Engine, schema: str) -> l
 
 
 def _compared(
-    manifest: Manifest, reads: Sequence[DumpedModel]
+    manifest: Manifest, reads: Sequence[DumpedModel], settings: BackupSettings
 ) -> tuple[dict[str, int], dict[str, bool], list[str]]:
-    vendor = connections[backup_settings().database].vendor
+    vendor = connections[settings.database].vendor
     same_vendor = manifest.database.get("vendor") == vendor
     counts: dict[str, int] = {}
     equal: dict[str, bool] = {}
@@ -184,8 +185,8 @@ def _second_look(
 def _taken_over(work: Work, engine: Engine, schema: str) -> Iterator[str]:
     """For a partial package: yield rows that would get the primary key of another row to which
     live's other tables refer."""
-    settings = backup_settings()
-    manifest = unpacked_manifest(work.workspace / "in", work.params)
+    settings = work.settings
+    manifest = work.manifest()
     if manifest.type != "partial":
         return
     entries = {entry.label: entry for entry in manifest.models}
