@@ -240,7 +240,8 @@ def _of_sqlite(
     quote = connection.ops.quote_name
     connection.connection.create_function(_SQLITE_HASH, -1, _row_hash, deterministic=True)
     cursor.execute(f"PRAGMA table_xinfo({quote(table)})")
-    types = {name: kind.lower() for _, name, kind, *_ in cursor.fetchall()}
+    types = dict.fromkeys(columns, "")  # of a column that is not described, such as rowid
+    types |= {name: kind.lower() for _, name, kind, *_ in cursor.fetchall()}
     cursor.execute("PRAGMA encoding")
     (encoding,) = cursor.fetchone()
     values = [_SQLITE_VALUE.format(quote(name)) for name in columns]
