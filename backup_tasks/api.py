@@ -103,7 +103,7 @@ def wait(run_id: str, *, timeout: float | None = None) -> Run:
 def resume(run_id: str) -> Run:
     """Let the workers go on with a failed or abandoned run; return it. Raises what `start` raises,
     and Permanent where there is nothing to resume."""
-    run = chains.resume(run_id, on_workers=True)
+    run = chains.resume(run_id, on_workers=True, trigger="code")
     _hand_over(run)
     return run
 
@@ -111,7 +111,7 @@ def resume(run_id: str) -> Run:
 def cancel(run_id: str, *, requested_by: str = "") -> Run:
     """Cancel an active run; a step at work stops within seconds. Raises Permanent where the run has
     ended, or has replaced live's rows: then it can only be finished."""
-    return chains.cancel(run_id, requested_by=requested_by)
+    return chains.cancel(run_id, trigger="code", requested_by=requested_by)
 
 
 def _hand_over(run: Run) -> None:

@@ -237,6 +237,28 @@ class Installation(_LedgerRow):
         return self.code
 
 
+class AuditEntry(_LedgerRow):
+    """What somebody did, in a chain of hashes. Written by `evidence.audit` only, and never
+    changed."""
+
+    position = models.PositiveBigIntegerField(primary_key=True, help_text="1, 2, 3, …")
+    at = MomentField()
+    what = models.CharField(max_length=32, help_text="started, confirmed, cancelled, deleted, …")
+    by = models.CharField(max_length=150, blank=True, help_text="A user name; empty: the system.")
+    through = models.CharField(max_length=16, help_text="command, admin, schedule, code or run.")
+    obj = models.CharField(max_length=255, blank=True, help_text="A run, a package, a host.")
+    details = models.JSONField(default=dict)
+    previous = models.CharField(max_length=64, help_text="Hash of the entry before it.")
+    hash = models.CharField(max_length=64)
+
+    class Meta:
+        ordering: ClassVar = ["-position"]
+        verbose_name_plural = "audit trail"
+
+    def __str__(self) -> str:
+        return f"{self.position} {self.what} {self.obj}"
+
+
 class UndoPoint(_LedgerRow):
     """The state that a promote replaced. Its row is written in the promote's own transaction, so
     it exists exactly when the promote happened; on MariaDB right after it, see

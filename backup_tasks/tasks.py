@@ -22,6 +22,7 @@ from backup_tasks import cleanup, ledger, moments
 from backup_tasks.alerts.watch import watch
 from backup_tasks.conf import backup_settings
 from backup_tasks.errors import Transient
+from backup_tasks.evidence import audit
 from backup_tasks.models import Run, Step
 from backup_tasks.runs import chains, execution, nights
 
@@ -225,6 +226,7 @@ def reconcile(self: Task[Any, Any]) -> dict[str, list[str]]:
 
 
 def _reconcile(self: Task[Any, Any]) -> dict[str, list[str]]:
+    audit.settings_seen("worker")
     again = ledger.abandoned()
     for run in again:
         logger.warning("nobody works on %s: its remaining steps are enqueued again", run.pk)

@@ -26,6 +26,7 @@ from backup_tasks.admin.runs import active_writer
 from backup_tasks.conf import backup_settings
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError
+from backup_tasks.evidence import audit
 from backup_tasks.models import Package, Run
 from backup_tasks.restore import publications
 from backup_tasks.restore.plan import rows_at_stake
@@ -199,7 +200,10 @@ class PackageAdmin(ReadOnlyAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         package = self._package(request, pk)
-        verdicts.set_pin(package.sha256, pinned=pinned, by=request.user.get_username())
+        by = request.user.get_username()
+        verdicts.set_pin(package.sha256, pinned=pinned, by=by)
+        what, details = "pinned" if pinned else "unpinned", {"sha256": package.sha256}
+        audit.record(what, package.name, through="admin", by=by, details=details)
         state = "is pinned: no prune removes it" if pinned else "is no longer pinned"
         messages.success(request, f"{package.name} {state}.")
         return redirect("admin:backup_tasks_package_change", pk)
@@ -230,7 +234,9 @@ class PackageAdmin(ReadOnlyAdmin):
         if request.method == "POST" and form.is_valid():
             here = reverse("admin:backup_tasks_package_restore", args=[pk])
             params = {"package": package.name, **form.params()}
-            return starting.start_on_workers(request, Run.Kind.RESTORE, params, back=here)
+            return starting.start_on_workers(
+                request, Run.Kind.RESTORE, params, back=here, confirmed=f"typed {package.name}"
+            )
         try:
             then = content.rows_of(package)
             now = content.live()

@@ -183,7 +183,9 @@ class RunAdmin(ReadOnlyAdmin):
             publications=publications.of_live(),
         )
         if request.method == "POST" and form.is_valid():
-            return starting.start_on_workers(request, Run.Kind.REINIT, form.params(), back=here)
+            return starting.start_on_workers(
+                request, Run.Kind.REINIT, form.params(), back=here, confirmed=f"typed {project}"
+            )
         try:
             changes = content.changes(content.live(), None)
         except (BackupError, DatabaseError, InterfaceError) as raised:
@@ -210,7 +212,12 @@ class RunAdmin(ReadOnlyAdmin):
                 f"Nothing was changed. Start the broker, then press Resume again; without it, use "
                 f"the command line: manage.py resume_run {run_id}."
             )
-            run = chains.resume(run_id, on_workers=True)
+            run = chains.resume(
+                run_id,
+                on_workers=True,
+                trigger="admin",
+                requested_by=request.user.get_username(),
+            )
         except (BackupError, DatabaseError, InterfaceError) as raised:
             starting.tell_error(request, explain(raised))
         else:
@@ -226,7 +233,7 @@ class RunAdmin(ReadOnlyAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         try:
-            chains.cancel(run_id, requested_by=request.user.get_username())
+            chains.cancel(run_id, trigger="admin", requested_by=request.user.get_username())
         except (BackupError, DatabaseError, InterfaceError) as raised:
             starting.tell_error(request, explain(raised))
         else:

@@ -46,10 +46,11 @@ def run_link(run: Run) -> SafeString:
 
 
 def start_on_workers(
-    request: HttpRequest, kind: str, params: Mapping[str, Any], *, back: str
+    request: HttpRequest, kind: str, params: Mapping[str, Any], *, back: str, confirmed: str = ""
 ) -> HttpResponseRedirect:
-    """Start a run and go to its page; where it can't be started, say why and go `back`."""
-    run = start(request, kind, params)
+    """Start a run and go to its page; where it can't be started, say why and go `back`.
+    `confirmed`: what was typed to confirm it."""
+    run = start(request, kind, params, confirmed=confirmed)
     if run is None:
         return redirect(back)
     if run.state != Run.State.FAILED:
@@ -57,7 +58,9 @@ def start_on_workers(
     return redirect(run_url(run.pk))
 
 
-def start(request: HttpRequest, kind: str, params: Mapping[str, Any]) -> Run | None:
+def start(
+    request: HttpRequest, kind: str, params: Mapping[str, Any], *, confirmed: str = ""
+) -> Run | None:
     """Start a run on the workers, and return it. Where it can't be started, say why in a message
     and return None.
 
@@ -74,6 +77,7 @@ def start(request: HttpRequest, kind: str, params: Mapping[str, Any]) -> Run | N
             requested_by=request.user.get_username(),
             on_workers=True,
             params=params,
+            confirmed=confirmed,
         )
     except (BackupError, DatabaseError, InterfaceError) as raised:
         tell_error(request, explain(raised))

@@ -107,7 +107,9 @@ class UndoPointAdmin(ReadOnlyAdmin):
         )
         if point and request.method == "POST" and form.is_valid():
             here = reverse("admin:backup_tasks_undopoint_undo")
-            return starting.start_on_workers(request, Run.Kind.UNDO, form.params(), back=here)
+            return starting.start_on_workers(
+                request, Run.Kind.UNDO, form.params(), back=here, confirmed=f"typed {expected}"
+            )
         page = self.page_context(
             request,
             "Undo the last restore or reset?",

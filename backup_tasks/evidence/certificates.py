@@ -23,6 +23,7 @@ from backup_tasks import ledger, moments
 from backup_tasks.conf import backup_settings
 from backup_tasks.error_classification import STORAGE_HINT, storage_failed, vendor_errors
 from backup_tasks.errors import BackupError, PackageDamaged
+from backup_tasks.evidence import audit
 from backup_tasks.evidence.certificate_page import page
 from backup_tasks.models import Package
 from backup_tasks.package import keys
@@ -96,6 +97,7 @@ def _certificate(run_id: str, manifest: Manifest, results: Results) -> Certifica
     if lacking:
         raise PackageDamaged(f"not proven: {', '.join(lacking)}", obj=run_id)
     asked = cast("PackageType", run.params.get("type") or "full")
+    last = audit.anchor()
     restored_files = manifest.files if proven["files"] is not None else None
     return Certificate(
         run=run_id,
@@ -146,6 +148,8 @@ def _certificate(run_id: str, manifest: Manifest, results: Results) -> Certifica
             "Django": django.get_version(),
             **{each.vendor: _server_version(each) for each in here.values()},
         },
+        audit_position=last.position if last else 0,
+        audit_hash=last.hash if last else "",
     )
 
 

@@ -113,6 +113,7 @@ class RunCommand(Command):
             trigger="command",
             on_workers=options["enqueue"],
             params=self.params(options),
+            confirmed="--confirm" if options.get("confirm") else "",
         )
         self.go_on(run)
 

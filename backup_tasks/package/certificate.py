@@ -105,6 +105,11 @@ class Certificate:
     """None where the package has none, or they were not restored."""
 
     versions: Mapping[str, str]
+    audit_position: int
+    audit_hash: str
+    """The last entry of the audit trail then: the entries up to it are what they were, if it still
+    has that hash. 0 and empty where there was none."""
+
     signed_by: str = ""
     signature: str = ""
 
@@ -204,6 +209,8 @@ def _read(record: strict.Record) -> Certificate:
         excluded=tuple(_exclusion(each) for each in record.records("excluded")),
         files=None if record.is_null("files") else _files(record.record("files")),
         versions=record.text_map("versions"),
+        audit_position=record.count("audit_position"),
+        audit_hash=record.text("audit_hash"),
         signed_by=record.line("signed_by", _LINE),
         signature=record.line("signature", _LINE),
     )

@@ -13,6 +13,7 @@ from backup_tasks import cleanup, ledger, moments
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for, require_database
 from backup_tasks.errors import Misconfigured
+from backup_tasks.evidence import audit
 from backup_tasks.merge.policy import MISSING_USERS, ON_CONFLICT
 from backup_tasks.models import Run
 from backup_tasks.restore import undo_points
@@ -152,14 +153,19 @@ def start(
     requested_by: str = "",
     on_workers: bool = False,
     params: Mapping[str, Any] | None = None,
+    confirmed: str = "",
 ) -> Run:
     """Write a new run to the ledger. `PARAMS` documents the parameters of each kind.
 
-    `trigger` is command, admin, schedule, code or run. Raises Misconfigured for a kind, a parameter
+    `trigger` is command, admin, schedule, code or run. `confirmed` says how somebody confirmed that
+    live may be replaced, for the audit trail. Raises Misconfigured for a kind, a parameter
     or a value that makes no sense, and where there is no database to work on; AnotherRunActive
     where the run would write to live and another one does.
     """
     run, _ = _start(kind, trigger, requested_by, on_workers, params or {}, slot=None)
+    if confirmed:
+        details = {"confirmed": confirmed}
+        audit.record("confirmed", run.pk, through=trigger, by=requested_by, details=details)
     return run
 
 
@@ -195,7 +201,7 @@ def _start(
             refuse_unapplied(each)
     asked = {**PARAMS[kind], **params}
     step_names = steps_of(kind, asked)
-    return ledger.start(
+    run, created = ledger.start(
         kind,
         params=asked,
         step_names=step_names,
@@ -205,6 +211,12 @@ def _start(
         slot=slot,
         writes_live=not WRITES_LIVE.isdisjoint(step_names),
     )
+    if created:
+        if trigger == "command" and not on_workers:
+            audit.settings_seen("command")
+        details = {"kind": kind, "params": asked}
+        audit.record("started", run.pk, through=trigger, by=requested_by, details=details)
+    return run, created
 
 
 def _several_databases(kind: str) -> Misconfigured:
@@ -266,21 +278,26 @@ def follow_all() -> list[Run]:
     return [follower for run in recent if (follower := follow(run))]
 
 
-def resume(run_id: str, *, on_workers: bool) -> Run:
+def resume(
+    run_id: str, *, on_workers: bool, trigger: str = "command", requested_by: str = ""
+) -> Run:
     """Make a failed or abandoned run pending again, from its first unfinished step. Raises what
     `ledger.resume` raises."""
     run = ledger.find(run_id)
     writes_live = not WRITES_LIVE.isdisjoint(steps_of(run.kind, run.params))
-    return ledger.resume(run_id, on_workers=on_workers, writes_live=writes_live)
+    resumed = ledger.resume(run_id, on_workers=on_workers, writes_live=writes_live)
+    audit.record("resumed", run_id, through=trigger, by=requested_by)
+    return resumed
 
 
-def cancel(run_id: str, *, requested_by: str = "") -> Run:
+def cancel(run_id: str, *, trigger: str = "command", requested_by: str = "") -> Run:
     """Cancel an active run; a step that is being worked on stops within seconds. What the run
     has made is removed at once, or when that step has stopped. Raises what `ledger.cancel` raises.
     """
     if run_id in undo_points.runs_in_doubt(engine_for(backup_settings().database)):
         raise ledger.too_late_to_cancel(run_id)
     run = ledger.cancel(run_id, requested_by=requested_by)
+    audit.record("cancelled", run_id, through=trigger, by=requested_by)
     if not ledger.is_at_work(run):
         cleanup.remove_orphans_of(run_id)
     return run

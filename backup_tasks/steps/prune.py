@@ -10,12 +10,14 @@ from backup_tasks import cleanup, moments
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import AnotherRunActive, StorageRefused, StorageUnavailable
+from backup_tasks.evidence import audit
 from backup_tasks.models import Run, UndoPoint
 from backup_tasks.restore import undo_points
 from backup_tasks.restore.run_folder import Ask, held_folders, with_folder
 from backup_tasks.steps import Work
 from backup_tasks.storage import expiry
 from backup_tasks.storage.file_storages import project_trees
+from backup_tasks.storage.last_good import Candidate
 
 
 def prune(work: Work) -> dict[str, Any]:
@@ -44,11 +46,21 @@ def _packages(work: Work, *, dry: bool) -> dict[str, Any]:
     """Return what `expiry.expire` returns. A store that can't be reached is a warning of a backup:
     its package has been made and verified, and may lie elsewhere."""
     try:
-        return expiry.expire(run_id=work.run_id, dry=dry, still_mine=work.still_mine)
+        return expiry.expire(
+            run_id=work.run_id,
+            dry=dry,
+            still_mine=work.still_mine,
+            deleting=partial(_write_down, work.run_id),
+        )
     except (StorageUnavailable, StorageRefused) as error:
         if work.kind != Run.Kind.BACKUP:
             raise
         return {"removed": [], "packages": [], "warnings": [f"no package was removed: {error}"]}
+
+
+def _write_down(run_id: str, package: Candidate) -> None:
+    details = {"run": run_id, "store": package.store, "sha256": package.sha256}
+    audit.record("deleted", package.name, through="run", details=details)
 
 
 def _undo_points(work: Work, *, dry: bool) -> tuple[list[str], list[str]]:

@@ -21,15 +21,19 @@ _NAMED = 5
 
 
 def expire(
-    *, run_id: str, dry: bool, still_mine: Callable[[], None] = lambda: None
+    *,
+    run_id: str,
+    dry: bool,
+    still_mine: Callable[[], None] = lambda: None,
+    deleting: Callable[[Candidate], None] = lambda candidate: None,
 ) -> dict[str, Any]:
     """Return {"removed": [name], "packages": [{"name", "store", "label", "kept", "why"}],
     "warnings": [text]}; with `dry` nothing is removed.
 
     Weighed are packages of this project and installation that a trusted key signed, where keys are
     trusted, and that are not dated in the future: all others stay. Packages are weighed by store,
-    label and type. `still_mine` is asked before each removal. After it, ledger and stores know the
-    same of each package.
+    label and type. `still_mine` is asked before each removal, then `deleting` is told. After it,
+    ledger and stores know the same of each package.
     """
     found = catalogue.refresh()
     candidates = last_good.known(found)
@@ -46,7 +50,7 @@ def expire(
         whys |= told
         warnings += warning
     if not dry:
-        gone, kept = _remove(gone, run_id, still_mine)
+        gone, kept = _remove(gone, run_id, still_mine, deleting)
         left = {(each.store, each.name) for each in gone}
         rest = [each for each in found if (each.store, each.sidecar.name) not in left]
         warnings += [*kept, *verdicts.synchronize(rest, write=True).problems]
@@ -84,7 +88,10 @@ def _weigh(
 
 
 def _remove(
-    going: Sequence[Candidate], run_id: str, still_mine: Callable[[], None]
+    going: Sequence[Candidate],
+    run_id: str,
+    still_mine: Callable[[], None],
+    deleting: Callable[[Candidate], None],
 ) -> tuple[list[Candidate], list[str]]:
     """Remove packages but those that a run has named since; return which were removed, and what
     became of the others."""
@@ -95,6 +102,7 @@ def _remove(
         if named := _named([each], run_id):
             kept.append(f"{each.name} stays after all: {named[each.name]}")
             continue
+        deleting(each)
         verdicts.remove_copy(each.store, each.name)
         stores[each.store].delete(each.name)
         _forget(each)

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from backup_tasks.evidence import audit
 from backup_tasks.management.base import Command as Base
 from backup_tasks.management.base import outcome, said
 from backup_tasks.storage import installation
@@ -26,6 +27,7 @@ class Command(Base):
     def perform(self, options: Mapping[str, Any]) -> None:
         code = options["installation"]
         installation.adopt(code)
+        audit.record("adopted", f"installation {code}", through="command")
         own = sorted(installation.own_installations())
         text = f"Packages of installation {code} count as this system's own."
         self.tell({**outcome(None), "installations": own}, text)

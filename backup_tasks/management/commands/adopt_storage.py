@@ -9,6 +9,7 @@ from django.core.management.base import CommandParser
 
 from backup_tasks.backup import storage_ids
 from backup_tasks.errors import Misconfigured
+from backup_tasks.evidence import audit
 from backup_tasks.management.base import Command as BackupCommand
 from backup_tasks.management.base import said
 
@@ -30,6 +31,7 @@ class Command(BackupCommand):
                 hint="BACKUP['FILE_STORAGES'] has the aliases of the storages.",
             )
         row, given_up = storage_ids.adopt(alias)
+        audit.record("adopted", row.name, through="command", details={"id": row.value})
         lost = f" Can't be undone any more: {', '.join(given_up)}." if given_up else ""
         self.tell(
             {"name": row.name, "id": row.value, "host": row.host, "given_up": given_up},

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping
 from typing import Any
 
 from django.core.management.base import CommandParser
 
+from backup_tasks.evidence import audit
 from backup_tasks.management.base import Command as Base
 from backup_tasks.management.base import outcome, said
 from backup_tasks.storage import catalogue, verdicts
@@ -26,16 +26,15 @@ class Command(Base):
         verdicts.set_pin(
             sidecar.sha256,
             pinned=self.pinned,
-            by=_user(),
+            by=audit.os_user(),
             reason=options.get("reason") or "",
+        )
+        audit.record(
+            "pinned" if self.pinned else "unpinned",
+            sidecar.name,
+            through="command",
+            details={"sha256": sidecar.sha256, "reason": options.get("reason") or ""},
         )
         record = {"package": sidecar.name, "pinned": self.pinned}
         state = "pinned: no prune removes it" if self.pinned else "no longer pinned"
         self.tell({**outcome(None), **record}, f"{sidecar.name} is {state}.")
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # no name belongs to the user id, as in many containers
-        return ""

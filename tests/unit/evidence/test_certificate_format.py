@@ -40,6 +40,8 @@ CERTIFICATE = Certificate(
     excluded=(Exclusion(label="c.d", reason="of the ledger"),),
     files=ProvenFiles(count=2, total_size=9, index_sha256="b" * 64),
     versions={"Python": "3.11.2"},
+    audit_position=7,
+    audit_hash="c" * 64,
 ).signed(SECRET)
 
 

@@ -1,0 +1,5 @@
+"""The fixtures of tests/unit/evidence."""
+
+from tests.integration.standing.conftest import change, signing
+
+__all__ = ["change", "signing"]
