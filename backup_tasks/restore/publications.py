@@ -30,8 +30,8 @@ def refuse_unless_asked(engine: Engine, tables: Sequence[str], params: Mapping[s
         return
     if found := engine.publications(tables):
         raise DoesNotFit(
-            f"tables are replaced that are published: {_listed(found)}. Subscribers would not get "
-            "the new rows",
+            "tables would be replaced that publications name, and subscribers would not get the "
+            f"new rows: {', '.join(found)}",
             obj=f"publication {found[0]}",
             hint="Live data was not touched. With --republish the publication names the new "
             "tables, and the run says what each subscriber has to do then.",
@@ -42,7 +42,7 @@ def to_refresh(engine: Engine, tables: Sequence[str]) -> list[str]:
     """Return a warning that says what subscribers have to do after a promote of the tables."""
     if not (found := engine.publications(tables)):
         return []
-    return [f"publications name the new tables: {_listed(found)}. {_ON_SUBSCRIBERS}"]
+    return [f"publications name the new tables: {', '.join(found)}. {_ON_SUBSCRIBERS}"]
 
 
 def of_live() -> list[str]:
@@ -53,7 +53,3 @@ def of_live() -> list[str]:
         return engine_for(settings.database).publications(tables)
     except (BackupError, DatabaseError, InterfaceError):
         return []  # the run says why
-
-
-def _listed(publications: Sequence[str]) -> str:
-    return ", ".join(publications)

@@ -47,7 +47,9 @@ class StandIn:
         self._cursor = cursor
         present = table_definitions.tables_in(cursor, self._live, self._tables)
         copied = [*present, "django_migrations"]
-        table_definitions.copy(cursor, self._live, self.schema, copied)
+        table_definitions.copy(
+            cursor, self._live, self.schema, copied, without=("security label", "tablespace")
+        )
         columns.copy_rows(cursor, self._live, self.schema, "django_migrations")
         columns.copy_sequence(cursor, self._live, self.schema, "django_migrations", "id")
         self._make_foreign_keys(present, staging)

@@ -27,7 +27,6 @@ from backup_tasks.errors import DoesNotFit
 
 Key = tuple[str, str, str]
 """Table, kind and name of an object."""
-
 _BEFORE_ATTACHED = ("constraint", "index")
 
 _SCRATCH = "backup_tasks_scratch"
@@ -86,11 +85,15 @@ def clone(cursor: Any, source: str, target: str, tables: Sequence[str]) -> list[
     return differences(cursor, source, target, tables)
 
 
-def copy(cursor: Any, source: str, target: str, tables: Sequence[str]) -> None:
-    """Make empty copies of the tables in the schema `target`, with all that hangs on them. Inside a
-    transaction, whose search path is live's. Raises DoesNotFit for what can't be made."""
+def copy(
+    cursor: Any, source: str, target: str, tables: Sequence[str], *, without: Collection[str] = ()
+) -> None:
+    """Make empty copies of the tables in the schema `target`, with all that hangs on them but the
+    kinds in `without`. Inside a transaction, whose search path is live's. Raises DoesNotFit."""
     create_tables(cursor, source, target, tables)
-    complete(cursor, source, target, tables)
+    names = with_partitions(cursor, source, tables)
+    wanted = definitions(cursor, source, names, told_for=target)
+    _make(cursor, source, target, names, [made for made in wanted if made.kind not in without])
 
 
 def create_tables(cursor: Any, source: str, target: str, tables: Sequence[str]) -> None:
@@ -182,7 +185,8 @@ def missing_in(cursor: Any, source: str, target: str, tables: Sequence[str]) -> 
     their owners and privileges, which a promote gives to whatever tables."""
     names = _of_both(cursor, source, target, tables)
     theirs, _ = _different(cursor, source, target, names)
-    return sorted(_described(each) for each in theirs if not _is_of_table_s_roles(each))
+    found = sorted(_described(each) for each in theirs if not _is_of_table_s_roles(each))
+    return [each.replace(f"{quoted(target)}.", "") for each in found]
 
 
 def _different(
