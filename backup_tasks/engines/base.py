@@ -19,9 +19,10 @@ from django.db.models import AutoField, Model
 from backup_tasks.errors import DoesNotFit, StillReferenced
 from backup_tasks.storage.disk_space import Need
 
-PURPOSES = ("staging", "rehearsal", "rehearsed", "undo")
-"""Of the schemas of a run: where a restore is built; the clone of live against which its promote is
-rehearsed, and where the rehearsal keeps its tables; live's old tables."""
+PURPOSES = ("staging", "migrated", "rehearsal", "rehearsed", "undo")
+"""Of the schemas of a run: where a restore is built; where migrations run whose rows staging takes
+over; the clone of live against which its promote is rehearsed, and where the rehearsal keeps its
+tables; live's old tables."""
 _ROWS_AT_ONCE = 1000
 
 
@@ -44,6 +45,9 @@ class Engine(ABC):
 
     isolation: ClassVar[str]
     """Isolation of the snapshot, for the manifest."""
+    keeps_live_tables: ClassVar[bool] = False
+    """Whether a promote replaces the rows of live's tables, and not the tables, where live and
+    staging have the same migrations."""
 
     def __init__(self, alias: str) -> None:
         self.alias = alias
@@ -174,6 +178,14 @@ class Engine(ABC):
     def copy_from_live(self, tables: Sequence[str]) -> None:
         """Inside `loading`: fill the tables with live's rows, all of one snapshot, so that loaded
         rows can refer to them. These tables are not promoted."""
+
+    @abstractmethod
+    def copy_from_schema(self, schema: str, tables: Sequence[str]) -> None:
+        """Inside `loading`: fill the tables, which are clones of live's, with the rows of those
+        that migrations built in another schema. Columns that only live's have get their defaults.
+
+        Raises DoesNotFit if a clone lacks a column, django.db errors for rows that it refuses.
+        """
 
     def last_numbers(self, models: Iterable[type[Model]]) -> dict[str, int]:
         """Return, by table, the highest primary key that the database has given, also to a row that

@@ -12,6 +12,13 @@ from backup_tasks.rows.scope import full_scope
 _NAMED = 5
 
 
+def unapplied_migrations(settings: BackupSettings) -> list[str]:
+    """Return the migrations of this code that are not applied to live, as `app.name`."""
+    executor = MigrationExecutor(connections[settings.database])
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
+
+
 def refuse_unapplied(settings: BackupSettings) -> None:
     """Raise Misconfigured if live's tables lack columns that the models of this code have, and name
     the migrations that are not applied. Such tables can be neither backed up nor replaced.
@@ -19,9 +26,7 @@ def refuse_unapplied(settings: BackupSettings) -> None:
     Unapplied migrations that add no column are accepted.
     """
     connection = connections[settings.database]
-    executor = MigrationExecutor(connection)
-    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    unapplied = [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
+    unapplied = unapplied_migrations(settings)
     if not unapplied:
         return
     apps = {name.partition(".")[0] for name in unapplied}

@@ -82,8 +82,15 @@ PARAMS: Mapping[str, Mapping[str, Any]] = {
         "promote": False,
         "rebuild": False,
     },
-    Run.Kind.CYCLE: {**_MAKES, **_READS, "mode": "exact", "promote": False, "republish": False},
-    Run.Kind.REINIT: {"safety": True, "promote": True, "republish": False},
+    Run.Kind.CYCLE: {
+        **_MAKES,
+        **_READS,
+        "mode": "exact",
+        "promote": False,
+        "rebuild": False,
+        "republish": False,
+    },
+    Run.Kind.REINIT: {"safety": True, "promote": True, "rebuild": False, "republish": False},
     Run.Kind.VERIFY: _READS,
     Run.Kind.PRUNE: {"dry_run": False},
     Run.Kind.UNDO: {"accept_missing_files": False, "republish": False},
@@ -106,7 +113,7 @@ package         name in the store or absolute path; "" for the newest
 identity        path of a file with an age identity; never a key
 allow_unsigned  accept a package whose signature is missing
 mode            exact: live becomes the package; merge: the package's rows go into live's tables
-rebuild         the tables are built by the migrations, where live's structure can't be cloned
+rebuild         the tables are built by the migrations, and lose what was added to live's by hand
 republish       publications name the new tables, and subscribers have to copy them again
 on_conflict     a merge: package or target, whose row is taken; "" refuses
 map_users       a merge: {user of the package: user of the target}, by natural key

@@ -54,7 +54,7 @@ def _rehearse(work: Work) -> list[str]:
     tables = [model._meta.db_table for model in models]
     work.progress(0, None, "rehearsing the promote")
     try:
-        structure.make_like_live(engine, schema, tables, work.results)
+        structure.make_like_live(engine, schema, tables, work.results, work.params)
         return rehearse(work.run_id, models, work.params, work.settings)
     except DoesNotFit as error:
         told = f"{error.hint} A restore would be refused like this; {_done(work)}."

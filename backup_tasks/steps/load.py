@@ -69,14 +69,14 @@ def _load_database(work: Work) -> int:
     engine = engine_for(work.settings.database)
     with work.named():
         rows = _load_rows(work, engine, manifest, work.workspace / "in") if manifest.models else 0
-        if structure.is_clone(work.results) and work.params.get("mode") != "merge":
+        if structure.is_like_live(work.results) and work.params.get("mode") != "merge":
             tables = [entry.table for entry in manifest.models]
             engine.complete(engine.schema_name("staging", work.run_id), tables)
     return rows
 
 
 def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> int:
-    alias, schema = engine.alias, engine.schema_name("staging", work.run_id)
+    alias, schema = engine.alias, structure.loaded_schema(work.results)
     with engine.at(schema):
         connection = connections[alias]
         models_then = migration_compatibility.apps_of(manifest, work.settings)

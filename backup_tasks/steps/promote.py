@@ -48,7 +48,7 @@ def promote(work: Work) -> dict[str, Any]:
     tables = sorted(model._meta.db_table for model in models)
     if point is None:
         publications.refuse_unless_asked(engine, tables, work.params)
-        structure.make_like_live(engine, schema, tables, work.results)
+        structure.make_like_live(engine, schema, tables, work.results, work.params)
     with held_folders(trees, work.run_id, ask) as folders:
         if point is not None:
             undo_plan.with_plan(folders, point)  # the first plan alone knows what live had

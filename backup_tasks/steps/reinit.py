@@ -20,62 +20,67 @@ from backup_tasks.steps import Work, in_each_database
 
 @in_each_database
 def reinit(work: Work) -> dict[str, Any]:
-    """Return {"counts": {model: rows}, "files": 0, "schema", "made_by", "warnings"}.
+    """Return {"counts": {model: rows}, "files": 0, "schema", "made_by", "like_live", "warnings"};
+    `schema`: where a package is loaded; `like_live`: whether it has the structure of live.
 
-    A promote is rehearsed before anything is built.
+    What of live would refuse a promote is found before anything is built.
 
     If the package has live's migrations, live's tables are cloned, with what an administrator added
     to them; this takes seconds. If it is older, its own migrations run. Otherwise all migrations
-    run, also for a reset and a cycle, which need the rows that migrations create. What an earlier
-    attempt left is dropped first.
+    run, also for a reset and a cycle, which need the rows that migrations and the seed make; a
+    clone of live's tables takes the rows over. What an earlier attempt left is dropped first.
     """
     settings = work.settings
     engine = engine_for(settings.database)
-    schema = engine.schema_name("staging", work.run_id)
     refuse_unfit(work.replaced_models(), work.params, settings)
-    made_by, warnings = _make(work, settings, engine, schema)
-    with engine.at(schema):
+    made = _make(work, settings, engine)
+    with engine.at(structure.loaded_schema({"reinit": made})):
         counts = {
             label(model): count_rows(connections[settings.database], model._meta.db_table)
             for model in full_scope(settings).included
         }
+    return {"counts": counts, "files": 0, "warnings": [], **made}
+
+
+def _make(work: Work, settings: BackupSettings, engine: Engine) -> dict[str, Any]:
+    staging = engine.schema_name("staging", work.run_id)
+    reads_package = work.kind in (Run.Kind.RESTORE, Run.Kind.DRILL)
+    manifest = work.manifest() if reads_package else None
+    if (
+        manifest is not None
+        and migration_compatibility.has_live_migrations(manifest, settings)
+        and not work.params.get("rebuild")
+    ):
+        work.progress(0, None, "cloning the structure")
+        structure.clone(engine, staging, structure.all_tables(connections[settings.database]))
+        return {"schema": staging, "made_by": "clone", "like_live": True}
+    taken_over = structure.is_taken_over(engine, work.params, settings)
+    built = engine.schema_name("migrated", work.run_id) if taken_over else staging
+    engine.create(built)
+    if manifest is not None and migration_compatibility.missing_migrations(manifest):
+        work.progress(0, None, "migrating staging to the package's migrations")
+        with engine.at(built):
+            migration_compatibility.build(manifest, settings)
+        return {"schema": built, "made_by": "migrations of the package", "like_live": False}
+    work.progress(0, None, "migrating staging")
+    with engine.at(built):
+        _migrate(settings)
+    warnings: list[str] = []
+    if taken_over:
+        work.progress(0, None, "taking over the structure of live")
+        warnings = structure.take_over(
+            engine,
+            built,
+            staging,
+            tables=structure.all_tables(connections[settings.database]),
+            models=full_scope(settings).included,
+        )
     return {
-        "counts": counts,
-        "files": 0,
-        "schema": schema,
-        "made_by": made_by,
+        "schema": staging,
+        "made_by": "migrations",
+        "like_live": taken_over,
         "warnings": warnings,
     }
-
-
-def _make(
-    work: Work, settings: BackupSettings, engine: Engine, schema: str
-) -> tuple[str, list[str]]:
-    if work.kind in (Run.Kind.RESTORE, Run.Kind.DRILL):
-        manifest = work.manifest()
-        if migration_compatibility.has_live_migrations(manifest, settings) and not _is_rebuild(
-            work
-        ):
-            work.progress(0, None, "cloning the structure")
-            tables = structure.all_tables(connections[settings.database])
-            if unequal := engine.clone(schema, tables):
-                raise structure.can_not_be_cloned(settings.database, unequal)
-            return structure.CLONE, []
-        if migration_compatibility.missing_migrations(manifest):
-            work.progress(0, None, "migrating staging to the package's migrations")
-            engine.create(schema)
-            with engine.at(schema):
-                migration_compatibility.build(manifest, settings)
-            return "migrations of the package", []
-    work.progress(0, None, "migrating staging")
-    engine.create(schema)
-    with engine.at(schema):
-        _migrate(settings)
-    return "migrations", []
-
-
-def _is_rebuild(work: Work) -> bool:
-    return bool(work.params.get("rebuild"))
 
 
 def _migrate(settings: BackupSettings) -> None:

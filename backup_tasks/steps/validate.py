@@ -39,8 +39,6 @@ from backup_tasks.storage.file_storages import project_trees
 
 _NAMED = 3
 """How many examples of a problem a message names."""
-_NAMED_THINGS = 10
-"""Columns, indexes and checks that are named in one warning."""
 
 
 @recorded_verdicts.records_verdict("restore", proves=True)
@@ -53,11 +51,13 @@ def validate(work: Work) -> dict[str, Any]:
 
     Staging is read with the code that dumps live. Raises ValidationFailed, which names each model
     that differs with both figures, each dangling reference, each file, and what the project's
-    checks say. A package of older migrations is validated at those, and then migrated forward.
+    checks say. A package of older migrations is validated at those, and then migrated forward; a
+    clone of live's tables takes its rows over.
     """
     settings = work.settings
     engine = engine_for(settings.database)
-    schema = engine.schema_name("staging", work.run_id)
+    schema = structure.loaded_schema(work.results)
+    like_live = structure.is_like_live(work.results)
     warnings: list[str] = []
     hint = "Keep the package; try another one."
     with engine.at(schema):
@@ -67,7 +67,6 @@ def validate(work: Work) -> dict[str, Any]:
             equal: dict[str, bool] = {}
             look = None
             files: int | None = 0
-            like_live = False
         else:
             folder = work.workspace / "in"
             manifest = work.manifest()
@@ -75,11 +74,10 @@ def validate(work: Work) -> dict[str, Any]:
             reads = _read_rows(work, manifest, engine, schema)
             counts, equal, problems = _compared(manifest, reads, settings)
             look, unlike = _second_look(manifest, reads)
-            problems += unlike
             files, lost = _validate_files(work, manifest, folder)
-            problems += lost
+            problems += [*unlike, *lost]
             since = migration_compatibility.missing_migrations(manifest)
-            like_live = structure.is_clone(work.results) and not since
+            like_live = like_live and not since
             if since and not problems:
                 work.progress(0, len(since), "migrating forward")
                 migration_compatibility.migrate_forward(settings)
@@ -97,30 +95,34 @@ def validate(work: Work) -> dict[str, Any]:
             obj=f"run {work.run_id}",
             hint=f"Live data was not touched. {hint}",
         )
-    proven = None if files is None else True
+    taken_over = schema != engine.schema_name("staging", work.run_id)
+    warnings += _take_over(work, engine, schema) if taken_over else _lost(work, engine, schema)
     return {
         "counts": counts,
         "digests_equal": equal,
         "second_look": look,
         "files": files,
-        "files_equal": proven,
-        "like_live": like_live,
-        "warnings": [*warnings, *_lost_structure(work, engine, schema)],
+        "files_equal": None if files is None else True,
+        "like_live": like_live or taken_over,
+        "warnings": warnings,
     }
 
 
-def _lost_structure(work: Work, engine: Engine, schema: str) -> list[str]:
-    """Return a warning that names what a promote would remove from live's tables."""
-    if structure.is_clone(work.results):
-        return []
-    tables = [model._meta.db_table for model in full_scope(work.settings).included]
-    if missing := engine.missing_in(schema, tables):
-        names = ", ".join(missing[:_NAMED_THINGS])
-        more = f" and {len(missing) - _NAMED_THINGS} more" if missing[_NAMED_THINGS:] else ""
-        told = (
-            f"live's tables have what no migration makes, and the promoted ones have not: {names}"
-        )
-        return [f"{told}{more}. Write a migration for it, or make it again after a promote"]
+def _take_over(work: Work, engine: Engine, schema: str) -> list[str]:
+    """Give staging the structure of live, and the rows that were loaded elsewhere."""
+    work.progress(0, None, "taking over the structure of live")
+    return structure.take_over(
+        engine,
+        schema,
+        engine.schema_name("staging", work.run_id),
+        tables=structure.all_tables(connections[engine.alias]),
+        models=full_scope(work.settings).included,
+    )
+
+
+def _lost(work: Work, engine: Engine, schema: str) -> list[str]:
+    if work.params.get("rebuild"):
+        return structure.lost_by_rebuild(engine, schema, work.settings)
     return []
 
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from django.db import connections
+from pytest_django import DjangoDbBlocker
 
 from tests.acceptance.contents import contents
 from tests.acceptance.crafting import Craft
 from tests.acceptance.later_code import LaterCode
-from tests.services import ENGINES, MakeProject, Project, Templates
+from tests.services import ENGINES, MakeProject, Project, Templates, as_default_database
 
 KEPT = Path(__file__).parent / "data" / "edms-0.1.tar.zst"
 TITLES = "list(Department.objects.order_by('code').values_list('code', 'title'))"
@@ -55,6 +57,17 @@ def spoil(later: LaterCode) -> None:
     )
 
 
+def add_index(project: Project) -> None:
+    with as_default_database(project), connections["default"].cursor() as cursor:
+        cursor.execute("CREATE INDEX IF NOT EXISTS by_hand ON users_department (title)")
+
+
+def has_index(project: Project) -> bool:
+    with as_default_database(project), connections["default"].cursor() as cursor:
+        found = connections["default"].introspection.get_constraints(cursor, "users_department")
+        return "by_hand" in found
+
+
 def test_an_old_package_is_merged_in_the_shape_of_today(upgraded: Upgraded) -> None:
     later = upgraded.later
     later.succeed("restore_from_package", upgraded.package, "--no-safety-backup", "--confirm")
@@ -71,11 +84,13 @@ def test_an_old_package_is_merged_in_the_shape_of_today(upgraded: Upgraded) -> N
 
 
 def test_an_old_package_is_proven_at_its_own_migrations_and_then_brought_forward(
-    upgraded: Upgraded,
+    upgraded: Upgraded, django_db_blocker: DjangoDbBlocker
 ) -> None:
-    # Given live data that has moved on since
+    # Given live data that has moved on since, and an index that somebody added
     later = upgraded.later
     spoil(later)
+    with django_db_blocker.unblock():
+        add_index(upgraded.project)
     # When the package from before the upgrade is restored
     answer = json.loads(
         later.succeed(
@@ -87,6 +102,9 @@ def test_an_old_package_is_proven_at_its_own_migrations_and_then_brought_forward
     assert later.evaluate(TITLES) == upgraded.names
     assert later.evaluate(MOTTOS) == [[code, f"We are {name}."] for code, name in upgraded.names]
     assert answer["counts"]["users.department"]["after"] == len(upgraded.names)
+    # and so is the index: the tables have the structure of live's
+    with django_db_blocker.unblock():
+        assert has_index(upgraded.project)
 
 
 def test_a_package_kept_from_the_first_schema_is_restored_by_later_code(

@@ -212,6 +212,11 @@ class MariaDB(Engine):
                     with self._ddl_cursor() as committed:
                         merging.refuse_new_dangling_rows(cursor, committed, self._database, writing)
 
+    def copy_from_schema(self, schema: str, tables: Sequence[str]) -> None:
+        with connections[self.alias].cursor() as cursor:
+            for table in tables:
+                structure.copy_migrated_rows(cursor, schema, table)
+
     def in_doubt(self, schema: str) -> bool:
         with self.live.cursor() as cursor:
             return bool(tables_in(cursor, schema, [MIGRATIONS_TABLE]))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from backup_tasks.engines.live_structure import lacks_columns
 from backup_tasks.engines.mariadb.foreign_keys import qualified, quoted
 
 _KINDS = {
@@ -66,3 +67,24 @@ def stored_columns(cursor: Any, database: str, table: str) -> list[str]:
         [database, table],
     )
     return [quoted(name) for (name,) in cursor.fetchall()]
+
+
+def copy_migrated_rows(cursor: Any, source: str, table: str) -> None:
+    """Insert the rows of a table that migrations built in another database into the clone of live's
+    table in this one. Raises DoesNotFit if the clone lacks a column."""
+    cursor.execute("SELECT DATABASE()")
+    (target,) = cursor.fetchone()
+    cursor.execute(
+        "SELECT column_name FROM information_schema.columns"
+        " WHERE table_schema = %s AND table_name = %s",
+        [target, table],
+    )
+    there = {quoted(name) for (name,) in cursor.fetchall()}
+    stored = set(stored_columns(cursor, target, table))
+    columns = stored_columns(cursor, source, table)
+    if lost := [name for name in columns if name not in there]:
+        raise lacks_columns(table, lost)
+    listed = ", ".join(name for name in columns if name in stored)
+    cursor.execute(
+        f"INSERT INTO {quoted(table)} ({listed}) SELECT {listed} FROM {qualified(source, table)}"
+    )

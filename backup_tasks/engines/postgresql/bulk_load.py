@@ -125,6 +125,16 @@ class BulkLoad:
                     copy.write_row(row)
             return int(cursor.rowcount)
 
+    def copy(
+        self, tables: Sequence[str], copy: Callable[[Any, str, str, str], None], source: str
+    ) -> None:
+        """Fill tables with rows of those in another schema: `copy` is called with a cursor, the two
+        schemas and each table. Raises what `filling` raises."""
+        if tables:
+            with self.filling(tables) as cursor:
+                for table in tables:
+                    copy(cursor, source, self._schema, table)
+
     def end(self, tables: Sequence[str], connect: Connect) -> None:
         """Add the foreign keys and check them. Raises LeaseLost, IntegrityError."""
         with self._fenced_transaction() as cursor:

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.engines.base import qualified, quoted
+from backup_tasks.engines.live_structure import lacks_columns
 
 
 def writable_columns(cursor: Any, schema: str, table: str) -> str:
@@ -40,6 +41,34 @@ def copy_sequence(cursor: Any, source: str, target: str, table: str, column: str
     before, sequence = cursor.fetchone()
     if before and sequence:  # read like a table: pg_sequence_last_value would lock it
         cursor.execute(f"SELECT setval(%s, last_value, is_called) FROM {before}", [sequence])
+
+
+def copy_migrated_rows(cursor: Any, source: str, target: str, table: str) -> None:
+    """Insert the rows of a table that migrations built into the clone of live's table. Values of
+    types that migrations made are written as text, since live has types of its own of these names.
+
+    Raises DoesNotFit if the clone lacks a column.
+    """
+    cursor.execute(
+        "SELECT s.attname, t.attname IS NOT NULL AND t.attgenerated = '', t.attgenerated,"
+        " s.atttypid <> t.atttypid AND %s::regnamespace IN (y.typnamespace, e.typnamespace),"
+        " format_type(t.atttypid, t.atttypmod)"
+        " FROM pg_attribute s LEFT JOIN pg_attribute t ON t.attrelid = %s::regclass"
+        "  AND t.attname = s.attname AND NOT t.attisdropped"
+        " JOIN pg_type y ON y.oid = s.atttypid LEFT JOIN pg_type e ON e.oid = y.typelem"
+        " WHERE s.attrelid = %s::regclass AND s.attnum > 0 AND NOT s.attisdropped"
+        "  AND s.attgenerated = '' ORDER BY s.attnum",
+        [quoted(source), qualified(target, table), qualified(source, table)],
+    )
+    found = cursor.fetchall()
+    if lost := [name for name, _, generated, *_ in found if generated is None]:
+        raise lacks_columns(table, lost)
+    kept = [(quoted(name), kind if own else "") for name, kept, _, own, kind in found if kept]
+    values = ", ".join(f"{name}::text::{kind}" if kind else name for name, kind in kept)
+    cursor.execute(
+        f"INSERT INTO {qualified(target, table)} ({', '.join(name for name, _ in kept)})"
+        f" OVERRIDING SYSTEM VALUE SELECT {values} FROM {qualified(source, table)}"
+    )
 
 
 def drop_not_null(cursor: Any, schema: str, table: str, keep: Sequence[str]) -> None:

@@ -250,11 +250,10 @@ class PostgreSQL(Engine):
         return self._load.write(table, columns, rows)
 
     def copy_from_live(self, tables: Sequence[str]) -> None:
-        if not tables:
-            return
-        with self._load.filling(tables) as cursor:
-            for table in tables:
-                columns.copy_rows(cursor, self._live_schema, self._current_schema, table)
+        self._load.copy(tables, columns.copy_rows, self._live_schema)
+
+    def copy_from_schema(self, schema: str, tables: Sequence[str]) -> None:
+        self._load.copy(tables, columns.copy_migrated_rows, schema)
 
     def load_keys(self, table: str, known: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         with connections[self.alias].cursor() as cursor:

@@ -22,10 +22,11 @@ from backup_tasks.engines.base import (
     insert,
     quoted,
 )
+from backup_tasks.engines.live_structure import lacks_columns
 from backup_tasks.engines.sqlite import counters
 from backup_tasks.engines.sqlite.connections import StagingConnection, connection_to, file_uri
 from backup_tasks.engines.sqlite.rows import emptied
-from backup_tasks.engines.sqlite.schema import columns, objects
+from backup_tasks.engines.sqlite.schema import columns, missing_in, objects
 from backup_tasks.engines.sqlite.swap import Swap, refuse_virtual_tables
 from backup_tasks.engines.sqlite.virtual_tables import VirtualTables
 from backup_tasks.errors import DoesNotFit, LockNotGranted
@@ -38,6 +39,7 @@ class SQLite(Engine):
     """Promote copies the tables within one transaction of the live file."""
 
     isolation: ClassVar[str] = "one read transaction"
+    keeps_live_tables: ClassVar[bool] = True
 
     def __init__(self, alias: str) -> None:
         super().__init__(alias)
@@ -117,6 +119,10 @@ class SQLite(Engine):
             made = objects(cursor, "main")
         return [f"made otherwise: {each.sql}" for each in wanted if each not in made]
 
+    def missing_in(self, schema: str, tables: Sequence[str]) -> list[str]:
+        with self._reading(self._live, schema, "query_only = ON") as cursor:
+            return missing_in(cursor, "source", tables)
+
     @contextmanager
     def at(self, schema: str) -> Iterator[None]:
         # A resumed run continues with the staging file, and promote takes indexes from it. So a
@@ -159,11 +165,23 @@ class SQLite(Engine):
         return insert(connections[self.alias], quoted(table), map(quoted, columns), rows)
 
     def copy_from_live(self, tables: Sequence[str]) -> None:
+        self._copy_from(self._live, tables)
+
+    def copy_from_schema(self, schema: str, tables: Sequence[str]) -> None:
+        self._copy_from(schema, tables)
+
+    def _copy_from(self, file: str | Path, tables: Sequence[str]) -> None:
         # Not ATTACH: a table name that staging lacks would then mean live's table.
-        with self._connection(self._live, "query_only = ON") as live, live.cursor() as cursor:
+        with (
+            self._connection(file, "query_only = ON") as source,
+            source.cursor() as cursor,
+            connections[self.alias].cursor() as staging,
+        ):
             cursor.execute("BEGIN")  # one snapshot
             for table in tables:
                 names = columns(cursor, table)
+                if lost := [name for name in names if name not in columns(staging, table)]:
+                    raise lacks_columns(table, lost)
                 listed = ", ".join(map(quoted, names))
                 cursor.execute(f"SELECT {listed} FROM {quoted(table)}")
                 self.write(table, names, cursor)

@@ -32,6 +32,12 @@ _SHADOWS = {
 """By module, the suffixes of a virtual table's shadow tables, which hold its content. Source:
 SQLite's documentation of each module."""
 
+_OPTIONS = {
+    "STRICT": re.compile(r"\)[^)]*\bSTRICT\b[^)]*$", re.IGNORECASE),
+    "WITHOUT ROWID": re.compile(r"\)[^)]*\bWITHOUT\s+ROWID\b[^)]*$", re.IGNORECASE),
+    "AUTOINCREMENT": re.compile(r"\bPRIMARY\s+KEY\b[^,]*\bAUTOINCREMENT\b", re.IGNORECASE),
+}
+
 _AFFINITIES = {
     "integer": ("INT",),
     "text": ("CHAR", "CLOB", "TEXT"),
@@ -91,6 +97,11 @@ class SchemaObject:
         return self.holds_rows and self.content is None and self.module != "geopoly"
 
     @property
+    def options(self) -> set[str]:
+        """Options of a table that its columns don't show."""
+        return {name for name, option in _OPTIONS.items() if option.search(self.sql)}
+
+    @property
     def shadows(self) -> list[str]:
         """The names of the shadow tables that a virtual table may have."""
         endings = _SHADOWS.get(self.module, ())
@@ -122,6 +133,33 @@ def objects(cursor: Any, schema: str = "main") -> list[SchemaObject]:
 def of_tables(found: Sequence[SchemaObject], tables: Collection[str]) -> list[SchemaObject]:
     """Return the tables, with their indexes and triggers."""
     return [each for each in found if each.table in tables and each.kind != "view"]
+
+
+def missing_in(cursor: Any, schema: str, tables: Collection[str]) -> list[str]:
+    """Return what live's tables have and those of the other schema have not, in words: indexes,
+    triggers, columns, options of the table. Nothing if both have the same migrations: the tables
+    stay then, and only their rows are replaced."""
+    before, after = _migrations(cursor, "main"), _migrations(cursor, schema)
+    apps = {app for app, _ in before} & {app for app, _ in after}
+    if not any(app in apps for app, _ in before ^ after):
+        return []
+    made = {each.name: each for each in objects(cursor, schema)}
+    found = []
+    for each in of_tables(objects(cursor), tables):
+        if each.kind != "table":
+            found += [] if each.name in made else [f"{each.kind} {each.name} of {each.table}"]
+        elif each.name in made and not each.module:
+            lost = [*columns(cursor, each.name)]
+            there = columns(cursor, each.name, schema)
+            found += [f"column {name} of {each.name}" for name in lost if name not in there]
+            options = each.options - made[each.name].options
+            found += [f"{option} of {each.name}" for option in sorted(options)]
+    return sorted(found)
+
+
+def _migrations(cursor: Any, schema: str) -> set[tuple[str, str]]:
+    cursor.execute(f"SELECT app, name FROM {schema}.django_migrations")
+    return set(cursor.fetchall())
 
 
 def columns(cursor: Any, table: str, schema: str = "main") -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backup_tasks.management.base import RunCommand
-from backup_tasks.management.packages import add_republish_option
+from backup_tasks.management.packages import add_rebuild_option, add_republish_option
 from backup_tasks.models import Run
 
 
@@ -22,7 +22,8 @@ class Command(RunCommand):
             action="store_true",
             help="Put the restored system in live's place. Without it, it is discarded.",
         )
+        add_rebuild_option(parser)
         add_republish_option(parser)
 
     def params(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        return {"promote": options["promote"], "republish": options["republish"]}
+        return {name: options[name] for name in ("promote", "rebuild", "republish")}

@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 
 from backup_tasks.management.base import RunCommand
 from backup_tasks.management.dry_run import tell_plan
-from backup_tasks.management.packages import add_republish_option
+from backup_tasks.management.packages import add_rebuild_option, add_republish_option
 from backup_tasks.models import Run
 
 
@@ -25,6 +25,7 @@ class Command(RunCommand):
         parser.add_argument(
             "--no-safety-backup", action="store_true", help="Do not back up live first."
         )
+        add_rebuild_option(parser)
         add_republish_option(parser)
 
     def perform(self, options: Mapping[str, Any]) -> None:
@@ -36,5 +37,6 @@ class Command(RunCommand):
     def params(self, options: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "safety": not options["no_safety_backup"],
+            "rebuild": options["rebuild"],
             "republish": options["republish"],
         }
