@@ -10,9 +10,16 @@ from pytest_django import DjangoDbBlocker
 from tests.acceptance.merging import working_on
 from tests.commonapps.installed import installed, make_tables
 from tests.integration.rows.transfer import run
-from tests.services import MakeProject
+from tests.services import EVERY_ENGINE, MakeProject
 
 OnProject = Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture(params=EVERY_ENGINE)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Runs a test once per engine that there is."""
+    name: str = request.param
+    return name
 
 
 @pytest.fixture(scope="module", autouse=True)

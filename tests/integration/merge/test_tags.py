@@ -10,6 +10,7 @@ from tests.acceptance.merging import changes, merge
 from tests.commonapps.models import Article, Mark, Stock, Tag, TaggedItem
 from tests.integration.merge.conftest import OnProject
 
+on_sqlite = pytest.mark.parametrize("engine", ["sqlite"])
 Packed = Callable[[Callable[[], None]], Path]
 
 
@@ -44,6 +45,7 @@ def test_tags_stay_with_what_they_belong_to(packed: Packed, on_new_project: OnPr
         assert changes(merge(package).report["merge"]) == {}
 
 
+@on_sqlite
 def test_a_tag_of_a_row_that_is_gone_is_given_to_no_other_row(
     packed: Packed, on_new_project: OnProject
 ) -> None:
@@ -66,6 +68,7 @@ def test_a_tag_of_a_row_that_is_gone_is_given_to_no_other_row(
         assert "commonapps.article that no row of the package has: 1." in warning
 
 
+@on_sqlite
 def test_a_natural_key_that_leads_back_to_its_own_model_is_refused_by_name(
     packed: Packed, on_new_project: OnProject
 ) -> None:
@@ -113,6 +116,7 @@ def test_generic_keys_that_are_uuids_follow_rows_that_have_another_uuid(
         assert Stock.objects.count() == 2
 
 
+@on_sqlite
 def test_a_row_that_is_marked_at_the_same_place_is_a_conflict(
     packed: Packed, on_new_project: OnProject
 ) -> None:
