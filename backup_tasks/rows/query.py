@@ -88,6 +88,8 @@ class Query:
     def _postgresql_column(self, sql: str, alias: str, field: Field) -> Column:
         if value_encoding.is_json(field):
             return Column(sql=sql, field=field, read=None, selected=f"{sql}::text")
+        if self.line_format.has_stored_values and value_encoding.is_opaque(field):
+            return Column(sql=sql, field=field, read=None, selected=_postgresql_text(sql))
         if self._reads_local_time(field):
             zone = self._zone or "UTC"
             offset = "" if self._zone else "+00:00"
@@ -116,8 +118,7 @@ class Query:
     def add_text(self, alias: str, field: Field) -> int:
         """Read PostgreSQL's text of a column's value; return its index in the row."""
         sql = f"{alias}.{self._quote(field.column)}"
-        # A cast to text would add a netmask to an address, and take the spaces from a char(n).
-        text = f"CASE WHEN {sql} IS NOT NULL THEN concat({sql}) END"
+        text = _postgresql_text(sql)
         self.columns.append(Column(sql=sql, field=field, read=None, selected=text))
         return len(self.columns) - 1
 
@@ -212,6 +213,13 @@ class Query:
         """Return the statement. JSON is read as text, since parsing loses some of it."""
         columns = [column.selected for column in self.columns]
         return f"SELECT {', '.join(columns)} FROM {self.source}{self.filter_join}"
+
+
+def _postgresql_text(sql: str) -> str:
+    """Return the SQL of the text that a client is sent. A cast to text would add a netmask to an
+    address, and take the spaces from a char(n). A row of NULLs and one with a NULL are values, too:
+    IS NULL and IS NOT NULL speak of what is in them."""
+    return f"CASE WHEN num_nulls({sql}) = 0 THEN concat({sql}) END"
 
 
 def key_query(

@@ -24,7 +24,7 @@ class StoredTexts:
         if query.connection.vendor != "postgresql":
             return
         for field in written:
-            if value_encoding.is_json(field):
+            if value_encoding.is_json(field) or (stores_values and value_encoding.is_opaque(field)):
                 continue
             known = value_encoding.needs_stored_text(field)
             custom = value_encoding.is_custom(field)

@@ -11,8 +11,10 @@ bytes on every database:
     UUID                    canonical string
     binary                  base64
     JSON                    JSON itself, keys sorted; the line has the stored text too, in `_raw`,
-    if that says more anything else           what the field's `value_to_string` returns; for
-    arrays, ranges and the like the line has PostgreSQL's text too, in `_raw`
+                            if that says more
+    anything else           what the field's `value_to_string` returns; for arrays, ranges and the
+                            like the line has PostgreSQL's text too, in `_raw`. A field that
+                            converts nothing: PostgreSQL's text
 """
 
 from __future__ import annotations
@@ -95,6 +97,23 @@ def is_known(field: models.Field[Any, Any]) -> bool:
     return not is_custom(field) and (encode is None or encode in _ENCODES)
 
 
+_CONVERSIONS = (
+    *("to_python", "value_to_string"),
+    *("get_prep_value", "get_db_prep_value", "get_db_prep_save"),
+)
+
+
+def is_opaque(field: models.Field[Any, Any]) -> bool:
+    """Whether the field gives its column a type that is not known here, and converts nothing: its
+    value is PostgreSQL's own text of it."""
+    own = type(plain_field(field))
+    return (
+        not is_known(field)
+        and not is_custom(field)
+        and all(getattr(own, name) is getattr(models.Field, name) for name in _CONVERSIONS)
+    )
+
+
 def json_value(value: Any) -> Any:
     """Return a value that JSON has; None for any other."""
     return value if isinstance(value, str | int | float) else None
@@ -136,6 +155,8 @@ def decoder(field: models.Field[Any, Any], connection: BaseDatabaseWrapper) -> D
     if not is_custom(field):
         encode = encoder(field)
         if encode is None or is_json(field):
+            return None
+        if connection.vendor == "postgresql" and is_opaque(field):
             return None
         if encode is encode_base64:
             return base64.b64decode

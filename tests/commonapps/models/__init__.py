@@ -1,5 +1,6 @@
 """One file per kind of app."""
 
+from tests.commonapps.models.fields import Event, Parcel
 from tests.commonapps.models.history import AuditTrail, HistoricalArticle
 from tests.commonapps.models.tags import Article, Mark, Stock, Tag, TaggedItem
 from tests.commonapps.models.trees import Book, Category, Chapter, Link, Page, Song
@@ -10,10 +11,12 @@ __all__ = [
     "Book",
     "Category",
     "Chapter",
+    "Event",
     "HistoricalArticle",
     "Link",
     "Mark",
     "Page",
+    "Parcel",
     "Song",
     "Stock",
     "Tag",

@@ -11,7 +11,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.contrib.postgres import fields
 from django.contrib.postgres.operations import CITextExtension, HStoreExtension
-from django.contrib.postgres.search import SearchVectorField
+from django.contrib.postgres.search import SearchQueryField, SearchVectorField
 from django.db import connection, models, transaction
 from django.db.migrations.state import ProjectState
 from django.test import override_settings
@@ -73,6 +73,7 @@ class Holder(Ours):
     days = fields.DateRangeField(null=True)
     span = fields.DateTimeRangeField(null=True)
     vector = SearchVectorField(null=True)
+    query = SearchQueryField(null=True)
     stay = models.DurationField(null=True)
     stays = fields.ArrayField(models.DurationField(), null=True)
     nets = fields.ArrayField(models.GenericIPAddressField(), null=True)
@@ -105,6 +106,7 @@ SQL = """
         (12, '{NULL,"null",1.10,123456789012345678901234567890.5}', '{1 mon,30 days}');
     INSERT INTO fields_holder (id, decimals, nets, stay) VALUES
         (13, '[1.50,NaN)', '{10.0.0.0/8,::1}', '1 year 1 mon -00:00:00.000001');
+    INSERT INTO fields_holder (id, query) VALUES (14, $$'it''s' & !('b':*A <-> 'c')$$);
 """
 """What Django does not write, others do."""
 
