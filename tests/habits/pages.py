@@ -15,7 +15,7 @@ DOCS = ROOT / "docs"
 _FENCE = re.compile(r"^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 _INDENTED = re.compile(r"(?:^ {4,}\S.*\n?)+", re.MULTILINE)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
-_PROGRAMS = ("python", "mkdir", "age", "zstd", "tar", "docker", "pip", "export")
+_PROGRAMS = (".", "python", "make", "mkdir", "age", "zstd", "docker", "pip", "export", "(umask")
 _CODE = re.compile(r"`([^`\n]+)`")
 
 
