@@ -68,6 +68,21 @@ def test_what_hangs_on_the_tables_is_carried_or_told_before_anything_is_built(
     pattern = f"{project.database_name}\\_%"
     assert execute(project, f"SHOW DATABASES LIKE '{pattern}'") == []
     execute(project, "DROP TRIGGER tag_named")
+    other = f"{project.database_name}x"
+    execute(
+        project,
+        f"CREATE DATABASE {other}",
+        f"CREATE TABLE {other}.favourite (tag bigint, CONSTRAINT of_tag FOREIGN KEY (tag)"
+        f" REFERENCES {project.database_name}.{TABLE} (id))",
+    )
+    try:
+        (warning,) = project.json("create_backup")["warnings"]
+        done = project.json("drill_restore")
+        assert (done["ok"], done["errors"][0]["exit_code"]) == (False, 8)
+        for told in (warning, done["errors"][0]["what"]):
+            assert f"of_tag of {other}.favourite" in told
+    finally:
+        execute(project, f"DROP DATABASE {other}")
 
     # The rest is there as before.
     user = f"u{project.database_name[-12:]}"
