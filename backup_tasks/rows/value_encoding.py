@@ -275,9 +275,9 @@ def _has_default_conversion(field: models.Field[Any, Any]) -> bool:
     """Whether the field has no conversion of its own, so that the Python value is what is
     stored."""
     own = type(field)
-    return (
-        not hasattr(own, "from_db_value") and own.get_db_prep_save is models.Field.get_db_prep_save
-    )
+    # Not that of `Field` itself: Django 6.1 gives AutoField another one.
+    of_django = own.get_db_prep_save.__module__ == models.Field.__module__
+    return of_django and not hasattr(own, "from_db_value")
 
 
 def _field_encoder(field: models.Field[Any, Any]) -> Encode:
