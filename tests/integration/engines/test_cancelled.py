@@ -5,10 +5,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from contextvars import copy_context
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection, connections
+from django.db.backends.signals import connection_created
+from pytest_django import Settings
 
 from backup_tasks import ledger
 from backup_tasks.engines import Engine, engine_for
@@ -267,32 +270,45 @@ def test_a_helper_that_is_stopped_leaves_no_statement_at_its_server(demo: Projec
     until(lambda: not at_work(), "the server has ended the statement", timeout=SECONDS)
 
 
-def count(heartbeat: ledger.heartbeat.Heartbeat) -> Callable[[], int]:
-    """Call what it returns for how often the heartbeat has looked since."""
-    seen: list[None] = []
-    look = heartbeat._look
+@pytest.fixture
+def beats() -> Iterator[list[str]]:
+    """The extensions of a lease that heartbeats send, as the database gets them."""
+    sent: list[str] = []
 
-    def counted() -> None:
-        look()
-        seen.append(None)
+    def seen(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if threading.current_thread().name.startswith("lease-") and sql.startswith("UPDATE"):
+            sent.append(sql)
+        return execute(sql, params, many, context)
 
-    heartbeat._look = counted  # type: ignore[method-assign]  # of this one only
-    return lambda: len(seen)
+    def watch(connection: Any, **_: Any) -> None:
+        connection.execute_wrappers.append(seen)
+
+    connection_created.connect(watch)
+    yield sent
+    connection_created.disconnect(watch)
 
 
 @pytest.mark.parametrize("engine", ["sqlite"])
 def test_a_heartbeat_warns_of_nothing_in_a_run_that_is_well(
-    on_project: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    on_project: Project,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    beats: list[str],
 ) -> None:
-    """Its look at the row may come when the step has written how it ended."""
-    monkeypatch.setattr(ledger.heartbeat, "LOOK_EVERY", 0.001)
+    """It beats on for a moment when the step has written how it ended."""
+    settings.BACKUP = {**settings.BACKUP, "LEASE": timedelta(seconds=0.2)}
     monkeypatch.setitem(execution.VERBS, "verify", lambda work: {})
     run = chains.start("verify", trigger="command")
     stop = ledger.heartbeat.Heartbeat.stop
 
     def stop_late(heartbeat: ledger.heartbeat.Heartbeat) -> None:
-        looks = count(heartbeat)
-        until(lambda: looks() > 3, "it has looked at the row of a step that has ended")
+        assert Step.objects.get(run=run).state == Step.State.SUCCEEDED
+        before = len(beats)
+        until(
+            lambda: len(beats) > before + 2 or not heartbeat._thread.is_alive(),
+            "it has beaten for a step that has ended",
+        )
         stop(heartbeat)
 
     monkeypatch.setattr(ledger.heartbeat.Heartbeat, "stop", stop_late)
