@@ -239,6 +239,14 @@ class Engine(ABC):
         Raises DoesNotFit, HandoverChanged, Misconfigured, django.db errors.
         """
 
+    def structure_changes(self, schema: str, tables: Sequence[str]) -> list[str]:
+        """Return, in words, what has changed in the structure of live's tables since the staging or
+        undo schema was made, and a promote of the schema would lose. PostgreSQL compares."""
+        return []
+
+    def accept_structure(self, schema: str) -> None:  # noqa: B027 - others do not compare
+        """Let a promote of the schema go on with what `structure_changes` tells."""
+
     def publications(self, tables: Sequence[str]) -> list[str]:
         """Return the names of publications that name the tables of live, or their schema. They name
         the new ones after a promote, but subscribers don't get their rows by that."""

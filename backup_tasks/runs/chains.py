@@ -93,7 +93,11 @@ PARAMS: Mapping[str, Mapping[str, Any]] = {
     Run.Kind.REINIT: {"safety": True, "promote": True, "rebuild": False, "republish": False},
     Run.Kind.VERIFY: _READS,
     Run.Kind.PRUNE: {"dry_run": False},
-    Run.Kind.UNDO: {"accept_missing_files": False, "republish": False},
+    Run.Kind.UNDO: {
+        "accept_missing_files": False,
+        "accept_lost_structure": False,
+        "republish": False,
+    },
 }
 """What can be asked for, by kind of run, with the defaults.
 
@@ -108,6 +112,7 @@ replace_referenced  with include: models that the rows only refer to are replace
 include_users   False leaves users and what hangs on them out
 accept_missing_files  a package that lacks files which it should hold is no failure; an undo brings
                 back the rows where files that were kept for it are gone
+accept_lost_structure  an undo goes on though live's tables have been changed in structure since
 then            "drill": a backup that succeeded is followed by a drill of what it made
 package         name in the store or absolute path; "" for the newest
 identity        path of a file with an age identity; never a key

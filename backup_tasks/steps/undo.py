@@ -9,9 +9,16 @@ from typing import Any
 from backup_tasks import cleanup, moments
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import Engine, engine_for
-from backup_tasks.errors import NothingToUndo
+from backup_tasks.errors import DoesNotFit, NothingToUndo
 from backup_tasks.models import UndoPoint
-from backup_tasks.restore import after_commit, file_swap, publications, undo_plan, undo_points
+from backup_tasks.restore import (
+    after_commit,
+    file_swap,
+    publications,
+    structure,
+    undo_plan,
+    undo_points,
+)
 from backup_tasks.restore.run_folder import Ask, RunFolder, held_folders, with_folder
 from backup_tasks.steps import Work
 from backup_tasks.storage.file_storages import project_trees
@@ -22,7 +29,8 @@ def undo(work: Work) -> dict[str, Any]:
     """Return {"undone": run, "lock_seconds": …, "warnings"}.
 
     An undo promotes the kept tables and files, and writes an UndoPoint, so it can be undone too.
-    Raises NothingToUndo; HandoverChanged if files that were kept are gone.
+    Raises NothingToUndo; HandoverChanged if files that were kept are gone; DoesNotFit if the
+    structure of live's tables has changed.
     """
     settings = backup_settings()
     engine = engine_for(settings.database)
@@ -37,6 +45,7 @@ def undo(work: Work) -> dict[str, Any]:
     with held_folders(trees, work.run_id, ask) as folders:
         if mine is None:
             publications.refuse_unless_asked(engine, undone.tables, work.params)
+            warnings += _lost_structure(work, engine, undone)
             mine = UndoPoint(
                 run_id=work.run_id,
                 schema=engine.schema_name("undo", work.run_id),
@@ -115,6 +124,22 @@ def _undone_by(work: Work) -> UndoPoint:
     return UndoPoint.objects.get(pk=UndoPoint.objects.get(pk=work.run_id).undoes)
 
 
+def _lost_structure(work: Work, engine: Engine, undone: UndoPoint) -> list[str]:
+    """Return a warning of what the undo takes away. Raises DoesNotFit unless that was asked for."""
+    changed = engine.structure_changes(undone.schema, undone.tables)
+    if not changed:
+        return []
+    what = f"the structure of live's tables has changed since {undone.pk}"
+    if not work.params.get("accept_lost_structure"):
+        raise DoesNotFit(
+            f"{what}, and an undo would bring the old one back: {structure.listed(changed)}",
+            obj=undone.pk,
+            hint="Live was not changed. With --accept-lost-structure the undo goes on; make anew "
+            "what you need afterwards.",
+        )
+    return [f"{what}, and the undo has brought the old one back: {structure.listed(changed)}"]
+
+
 def _swap(work: Work, undone: UndoPoint, mine: UndoPoint, folders: Sequence[RunFolder]) -> float:
     database = backup_settings().database
     engine = engine_for(database)
@@ -126,6 +151,8 @@ def _swap(work: Work, undone: UndoPoint, mine: UndoPoint, folders: Sequence[RunF
         mine.save(using=database, force_insert=True)
         UndoPoint.objects.filter(pk=undone.pk).update(undone_at=moments.now())
 
+    if work.params.get("accept_lost_structure"):
+        engine.accept_structure(undone.schema)
     certain = partial(work.certainly_changed_no_rows, engine)
     with file_swap.adding_files(undo_plan.with_plan(folders, mine), certain):
         return engine.promote(

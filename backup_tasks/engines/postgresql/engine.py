@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar, TypeVar
 
 import psycopg
 import psycopg.errors
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.engines.base import (
@@ -28,6 +28,7 @@ from backup_tasks.engines.postgresql import (
     lock_table,
     privileges,
     publications,
+    recorded_structure,
     row_security,
     sequences,
     snapshots,
@@ -156,16 +157,10 @@ class PostgreSQL(Engine):
 
     def schemas(self) -> list[str]:
         with self.live.cursor() as cursor:
-            cursor.execute(
-                "SELECT nspname FROM pg_namespace"
-                " WHERE obj_description(oid, 'pg_namespace') = %s ORDER BY nspname",
-                [self._schema_comment()],
-            )
-            return [name for (name,) in cursor.fetchall()]
+            return swap.schemas(cursor, self._schema_comment())
 
     def _schema_comment(self) -> str:
-        """The comment on staging and undo schemas. It tells them from all other schemas, also from
-        those of another project in the same database (P2)."""
+        """The comment that tells staging and undo schemas from others, another project's too."""
         return f"place of backup_tasks for schema {self._live_schema}"
 
     def create(self, schema: str) -> None:
@@ -178,6 +173,7 @@ class PostgreSQL(Engine):
         self._retry_lock(attempt)
         with transaction.atomic(self.alias), self.live.cursor() as cursor:
             swap.create_schema(cursor, schema, self._schema_comment())
+            recorded_structure.record(cursor, self._live_schema, schema)
             self._created_oids[schema] = schema_oid(cursor, schema)
 
     def clone(self, schema: str, tables: Sequence[str]) -> list[str]:
@@ -193,6 +189,7 @@ class PostgreSQL(Engine):
 
     def complete(self, schema: str, tables: Sequence[str]) -> None:
         with self._bounded_transaction() as cursor:
+            recorded_structure.record(cursor, self._live_schema, schema)
             table_definitions.complete(cursor, self._live_schema, schema, tables)
 
     def missing_in(self, schema: str, tables: Sequence[str]) -> list[str]:
@@ -313,6 +310,14 @@ class PostgreSQL(Engine):
             left = self.discard(stand_in)
         return left
 
+    def structure_changes(self, schema: str, tables: Sequence[str]) -> list[str]:
+        with self._bounded_transaction() as cursor:
+            return recorded_structure.changes(cursor, self._live_schema, schema, tables)
+
+    def accept_structure(self, schema: str) -> None:
+        with self._bounded_transaction() as cursor:
+            recorded_structure.forget(cursor, schema)
+
     def publications(self, tables: Sequence[str]) -> list[str]:
         return publications.names(self.alias, self._live_schema, tables)
 
@@ -328,20 +333,17 @@ class PostgreSQL(Engine):
         with self._bounded_transaction() as cursor:
             swap.refuse_unfit(cursor, self._live_schema, schema, tables)
             swap.prepare(self.alias, cursor, self._live_schema, schema, tables)
-        return self._retry_lock(lambda: self._swap(schema, tables, apps, keep, record))
 
-    def _swap(
-        self,
-        schema: str,
-        tables: Sequence[str],
-        apps: Sequence[str],
-        keep: str,
-        record: Callable[[], None],
-    ) -> float:
-        with self._bounded_transaction() as cursor:
-            swap.refuse_what_does_not_fit(cursor, self._live_schema, schema, tables)
-            record()
-            began = time.monotonic()
-            swap.create_schema(cursor, keep, self._schema_comment())
-            swap.swap(cursor, self._live_schema, schema, tables, apps=apps, keep=keep)
-        return time.monotonic() - began
+        def attempt() -> float:
+            with self._bounded_transaction() as cursor:
+                swap.refuse_what_does_not_fit(cursor, self._live_schema, schema, tables)
+                record()
+                began = time.monotonic()
+                swap.create_schema(cursor, keep, self._schema_comment())
+                swap.replace_live(cursor, self._live_schema, schema, tables, apps=apps, keep=keep)
+            return time.monotonic() - began
+
+        seconds = self._retry_lock(attempt)
+        with suppress(DatabaseError), self._bounded_transaction() as cursor:
+            recorded_structure.record_marked(cursor, self._live_schema, keep)
+        return seconds

@@ -50,7 +50,15 @@ class Rehearsal:
             with self._transaction() as cursor:
                 swap.create_schema(cursor, keep, comment)
                 stand_in = self._stand_in.schema
-                swap.swap(cursor, stand_in, self._schema, self._tables, apps=apps, keep=keep)
+                swap.swap(
+                    cursor,
+                    stand_in,
+                    self._schema,
+                    self._tables,
+                    apps=apps,
+                    keep=keep,
+                    when_locked=lambda: None,  # nobody knows of the stand-in
+                )
                 transaction.set_rollback(True, self._alias)
 
     @contextmanager

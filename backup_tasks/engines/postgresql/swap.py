@@ -7,7 +7,8 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from django.db import transaction
@@ -21,6 +22,7 @@ from backup_tasks.engines.postgresql import (
     inventory,
     partitions,
     publications,
+    recorded_structure,
     schema_objects,
     table_definitions,
     views,
@@ -49,6 +51,16 @@ def create_schema(cursor: Any, schema: str, comment: str) -> None:
     cursor.execute(f"COMMENT ON SCHEMA {quoted(schema)} IS '{text}'")
 
 
+def schemas(cursor: Any, comment: str) -> list[str]:
+    """Return the names of the schemas that have this comment."""
+    cursor.execute(
+        "SELECT nspname FROM pg_namespace"
+        " WHERE obj_description(oid, 'pg_namespace') = %s ORDER BY nspname",
+        [comment],
+    )
+    return [name for (name,) in cursor.fetchall()]
+
+
 def refuse_unfit(cursor: Any, live: str, schema: str, tables: Sequence[str]) -> None:
     """Raise what a promote of the tables would refuse before it locks anything."""
     refuse_what_does_not_fit(cursor, live, schema, tables)
@@ -57,7 +69,10 @@ def refuse_unfit(cursor: Any, live: str, schema: str, tables: Sequence[str]) -> 
 
 
 def prepare(alias: str, cursor: Any, live: str, schema: str, tables: Sequence[str]) -> None:
-    """Give staging what it takes over from live before a swap, while nothing is locked."""
+    """Give staging what it takes over from live before a swap, while nothing is locked. Live's
+    structure is compared and recorded first: what changes from now on is noticed by the swap."""
+    recorded_structure.refuse_changed(cursor, live, schema, tables, carried=True)
+    recorded_structure.record(cursor, live, schema)
     table_definitions.give_to_same_roles(cursor, live, schema, tables)
     views.build_materialized(alias, cursor, live, schema, tables)
 
@@ -94,7 +109,7 @@ def refuse_what_does_not_fit(cursor: Any, live: str, schema: str, tables: Sequen
     partitions.refuse_without(cursor, live, schema, tables)
 
 
-def swap(
+def replace_live(
     cursor: Any,
     live: str,
     schema: str,
@@ -103,8 +118,25 @@ def swap(
     apps: Sequence[str],
     keep: str,
 ) -> None:
+    """Swap, unless the structure of live's tables has changed since `prepare`. That of the tables
+    which replace them is marked in `keep`."""
+    unchanged = partial(recorded_structure.refuse_changed, cursor, live, schema, tables)
+    swap(cursor, live, schema, tables, apps=apps, keep=keep, when_locked=unchanged)
+    recorded_structure.mark(cursor, live, keep)
+
+
+def swap(
+    cursor: Any,
+    live: str,
+    schema: str,
+    tables: Sequence[str],
+    *,
+    apps: Sequence[str],
+    keep: str,
+    when_locked: Callable[[], None],
+) -> None:
     """Replace live's tables with those of the staging schema. Live's go to the empty schema
-    `keep`. Call it in a transaction."""
+    `keep`. Call it in a transaction. `when_locked` may raise to cancel."""
     tables = partitions.with_partitions(cursor, schema, tables)
     present = partitions.with_partitions(
         cursor, live, table_definitions.tables_in(cursor, live, tables)
@@ -120,6 +152,7 @@ def swap(
     plain_views = [view.qualified_name for view in found_views if not view.materialized]
     names = [qualified(live, name) for name in present]
     _lock(cursor, plain_views, [*names, *_related_tables(cursor, live, present)])
+    when_locked()
     live_keys = _drop_keys_across_swap(cursor, live, present, live)
     new_keys = _drop_keys_across_swap(cursor, schema, tables, live)
     for name in present:

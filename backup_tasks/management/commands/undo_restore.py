@@ -23,10 +23,13 @@ class Command(RunCommand):
             action="store_true",
             help="Go on if files that were kept for the undo are gone: live's files stay there.",
         )
+        parser.add_argument(
+            "--accept-lost-structure",
+            action="store_true",
+            help="Go on if live's tables got columns, indexes or the like since: they are lost.",
+        )
         add_republish_option(parser)
 
     def params(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            "accept_missing_files": options["accept_missing_files"],
-            "republish": options["republish"],
-        }
+        names = ("accept_missing_files", "accept_lost_structure", "republish")
+        return {name: options[name] for name in names}
