@@ -178,6 +178,9 @@ class BackupSettings:
     """How old the newest package may be that a restore or a drill proved, before `backup_status`
     warns."""
 
+    recovery_time: timedelta | None = None
+    """How long a restore may take: the target that reports measure drills by. None: no target."""
+
     alert_mail: Sequence[str] = ()
     """Addresses that get a mail when an incident begins and when it is over."""
 

@@ -34,7 +34,7 @@ _LISTS = (
 
 _TIMES = (
     *("undo_for", "lease", "retry_night_after"),
-    *("warn_after", "critical_after", "proof_within"),
+    *("warn_after", "critical_after", "proof_within", "recovery_time"),
 )
 
 Check = Callable[..., list[CheckMessage]]
@@ -117,7 +117,7 @@ def _is_paths_by_alias(value: object) -> bool:
 def _wrong_times_and_numbers(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
     for name in _TIMES:
         value = getattr(settings, name)
-        if name == "retry_night_after" and value is None:
+        if name in ("retry_night_after", "recovery_time") and value is None:
             continue
         if not isinstance(value, timedelta) or value <= timedelta(0):
             yield name, f"is not a positive timedelta but {value!r}", "Write timedelta(days=7)."

@@ -27,6 +27,7 @@ WITHOUT_A_DATABASE = {
 LIVE = {
     "adopt_installation": ("0" * 16,),
     "adopt_storage": ("default",),
+    "backup_report": ("--month", "2026-11"),
     "backup_cycle": (),
     "cancel_run": ("RUN",),
     "create_backup": (),
