@@ -21,7 +21,13 @@ from backup_tasks.admin.confirmation import RestoreConfirmation
 from backup_tasks.admin.display import KINDS, ago, standing
 from backup_tasks.admin.package_history import history_of
 from backup_tasks.admin.protection import protection
-from backup_tasks.admin.read_only import START_BACKUP, START_RESTORE, ReadOnlyAdmin, require
+from backup_tasks.admin.read_only import (
+    START_BACKUP,
+    START_RESTORE,
+    ReadOnlyAdmin,
+    back_to,
+    require,
+)
 from backup_tasks.admin.runs import active_writer
 from backup_tasks.conf import backup_settings
 from backup_tasks.error_classification import explain
@@ -159,8 +165,8 @@ class PackageAdmin(ReadOnlyAdmin):
         """Read the stores and make the index say what is there."""
         if not self.has_view_permission(request):
             require(request, START_BACKUP)
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+        if (page := back_to(request, "admin:backup_tasks_package_changelist")) is not None:
+            return page
         try:
             contents = catalogue.read()
             catalogue.index(contents)
@@ -197,8 +203,8 @@ class PackageAdmin(ReadOnlyAdmin):
 
     def _pin(self, request: HttpRequest, pk: int, *, pinned: bool) -> HttpResponse:
         require(request, START_BACKUP)
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+        if (page := back_to(request, "admin:backup_tasks_package_change", pk)) is not None:
+            return page
         package = self._package(request, pk)
         by = request.user.get_username()
         verdicts.set_pin(package.sha256, pinned=pinned, by=by)
@@ -210,8 +216,8 @@ class PackageAdmin(ReadOnlyAdmin):
 
     def _start(self, request: HttpRequest, kind: str, pk: int) -> HttpResponse:
         require(request, START_BACKUP)
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+        if (page := back_to(request, "admin:backup_tasks_package_change", pk)) is not None:
+            return page
         package = self._package(request, pk)
         back = reverse("admin:backup_tasks_package_change", args=[pk])
         return starting.start_on_workers(request, kind, {"package": package.name}, back=back)

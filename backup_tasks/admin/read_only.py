@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -98,6 +99,16 @@ def may_see_all(user: Any) -> bool:
     return bool(
         user.has_perm("backup_tasks.view_run") and user.has_perm("backup_tasks.view_package")
     )
+
+
+def back_to(request: HttpRequest, page: str, *args: Any) -> HttpResponse | None:
+    """Return None for a POST. Whoever comes to the address of a button in another way is sent to
+    the page that has the button: with a session that had expired, Django's page to sign in leads
+    here."""
+    if request.method == "POST":
+        return None
+    messages.warning(request, "Nothing was done. If you meant to, press the button again.")
+    return redirect(page, *args)
 
 
 def require(request: HttpRequest, permission: str) -> None:

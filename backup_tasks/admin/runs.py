@@ -20,7 +20,13 @@ from backup_tasks.admin.confirmation import PromoteConfirmation
 from backup_tasks.admin.display import KINDS, badge, duration, kind_of, moment
 from backup_tasks.admin.flower import run_in_flower
 from backup_tasks.admin.protection import protection
-from backup_tasks.admin.read_only import START_BACKUP, START_RESTORE, ReadOnlyAdmin, require
+from backup_tasks.admin.read_only import (
+    START_BACKUP,
+    START_RESTORE,
+    ReadOnlyAdmin,
+    back_to,
+    require,
+)
 from backup_tasks.admin.summary import permission_for, summary_of
 from backup_tasks.conf import backup_settings
 from backup_tasks.error_classification import explain
@@ -148,6 +154,7 @@ class RunAdmin(ReadOnlyAdmin):
             active=active or at_work,
             timeline=timeline.timeline_of(run, steps),
             table=timeline.table_of(run.report),
+            not_compared=timeline.not_compared(run, steps),
             took=duration(run.started_at, run.finished_at),
             started_by=_STARTED_BY.get(run.trigger, run.trigger),
             asked_for=list(timeline.asked_for(run)),
@@ -165,8 +172,8 @@ class RunAdmin(ReadOnlyAdmin):
     def back_up(self, request: HttpRequest) -> HttpResponse:
         """Start a backup of everything."""
         require(request, START_BACKUP)
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+        if (page := back_to(request, "admin:backup_tasks_run_changelist")) is not None:
+            return page
         back = reverse("admin:backup_tasks_run_changelist")
         return starting.start_on_workers(request, Run.Kind.BACKUP, {}, back=back)
 
@@ -205,8 +212,8 @@ class RunAdmin(ReadOnlyAdmin):
     def resume(self, request: HttpRequest, run_id: str) -> HttpResponse:
         """Hand a failed or abandoned run to the workers, from its first unfinished step."""
         self._find(request, run_id)
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+        if (page := back_to(request, "admin:backup_tasks_run_change", run_id)) is not None:
+            return page
         try:
             starting.must_reach_workers(
                 f"Nothing was changed. Start the broker, then press Resume again; without it, use "
@@ -230,8 +237,8 @@ class RunAdmin(ReadOnlyAdmin):
     def cancel(self, request: HttpRequest, run_id: str) -> HttpResponse:
         """End an active run."""
         self._find(request, run_id)
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+        if (page := back_to(request, "admin:backup_tasks_run_change", run_id)) is not None:
+            return page
         try:
             chains.cancel(run_id, trigger="admin", requested_by=request.user.get_username())
         except (BackupError, DatabaseError, InterfaceError) as raised:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -159,6 +159,16 @@ def table_of(report: Mapping[str, Any]) -> Table:
         empty=[row for row in rows if row.is_empty and row.name != "files"],
         compared=any(row.equal is not None for row in rows),
     )
+
+
+def not_compared(run: Run, steps: Sequence[Step]) -> str:
+    """Return why nothing is compared yet, or at all, in a sentence."""
+    step = next((each for each in steps if each.name == "validate"), None)
+    if step is None:
+        return "Nothing was restored by this run, so nothing is compared."
+    if run.state in Run.ACTIVE:
+        return "Compared at step validate, which has not ended yet."
+    return "The run ended before step validate, so nothing was compared."
 
 
 def _row(name: str, entry: Mapping[str, Any], moments: list[str]) -> Row:

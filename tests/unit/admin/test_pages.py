@@ -12,6 +12,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from backup_tasks import ledger
+from backup_tasks.admin.timeline import not_compared
 from backup_tasks.errors import Cancelled, DatabaseUnavailable
 from backup_tasks.models import Package, Run, Step
 from backup_tasks.runs import chains
@@ -270,3 +271,12 @@ def test_what_is_not_there_is_not_found(signed_in: SignedIn) -> None:
     for name, key in (("run", "x"), ("step", "0"), ("package", "0"), ("package", "x")):
         page = reverse(f"admin:backup_tasks_{name}_change", args=[key])
         assert client.get(page).status_code == 404
+
+
+def test_a_run_says_when_or_why_not_it_is_compared() -> None:
+    drill = [Step(name=name, state="pending") for name in ("fetch", "validate", "discard")]
+
+    assert "which has not ended yet" in not_compared(Run(kind="drill", state="running"), drill)
+    assert "ended before" in not_compared(Run(kind="drill", state="failed"), drill)
+    backup = [Step(name="dump"), Step(name="prune")]
+    assert "Nothing was restored" in not_compared(Run(kind="backup", state="running"), backup)

@@ -87,7 +87,7 @@ def test_a_package_is_pinned_and_unpinned_at_a_press_by_who_may_back_up(
     client: Client, read: Read, package: Package, signed_in: SignedIn
 ) -> None:
     pin = reverse("admin:backup_tasks_package_pin", args=[package.pk])
-    assert client.get(pin).status_code == 405
+    assert client.get(pin).status_code == 302
     assert signed_in("view_package").post(pin).status_code == 403
     assert not PackagePin.objects.exists()
 
