@@ -24,7 +24,7 @@ _SHOWN = 20
 class AuditEntryAdmin(ReadOnlyAdmin):
     """The list of entries, and a page for each."""
 
-    list_display = ["position", "when", "what", "obj", "who", "through"]
+    list_display = ["position", "when", "what", "subject", "who", "through"]
     list_filter = ["what", "through"]
     search_fields = ["obj", "by"]
     list_per_page = 100
@@ -39,6 +39,11 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     def who(self, entry: AuditEntry) -> str:
         """The user, or the system itself."""
         return entry.by or "the system"
+
+    @admin.display(description="object", ordering="obj")
+    def subject(self, entry: AuditEntry) -> str:
+        """The run, the package, the storage or the host."""
+        return entry.obj
 
     def get_urls(self) -> list[URLPattern]:
         """Add the address of the verification."""

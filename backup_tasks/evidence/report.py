@@ -3,6 +3,7 @@ started and confirmed it, and were the targets met. All of it is what the ledger
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -147,8 +148,9 @@ def report_of(text: str) -> Report:
     in_month = Run.objects.filter(created_at__gte=month.begin, created_at__lt=month.end)
     runs = list(in_month.defer("report").order_by("created_at"))
     told = _Told(runs)
-    gap, since = _longest_gap(month)
-    days = _days(month, runs, told)
+    begin = _begin(month)
+    gap, since = _longest_gap(month, begin)
+    days = _days(month, begin, runs, told)
     took = [run.took for day in days for run in day.drills if run.took and run.state == "succeeded"]
     trail = AuditEntry.objects.filter(at__gte=month.begin, at__lt=month.end).order_by("position")
     entries = list(trail[:_ENTRIES])
@@ -198,7 +200,7 @@ class _Told:
             state=run.state,
             package=run.package,
             at=run.created_at,
-            took=run.finished_at - run.started_at if run.finished_at and run.started_at else None,
+            took=_length(run),
             why=str((run.error or {}).get("what", "")),
             started_by=f"{by or 'the system'} ({run.trigger})",
             confirmed=f"{confirmed.by}: {confirmed.details.get('confirmed', '')}"
@@ -208,9 +210,15 @@ class _Told:
         )
 
 
-def _days(month: Month, runs: Sequence[Run], told: _Told) -> list[Day]:
+def _begin(month: Month) -> datetime:
+    """Return the begin of the month, or of the ledger where that is later."""
+    first = Run.objects.order_by("created_at").values_list("created_at", flat=True).first()
+    return max(month.begin, first) if first and first < month.end else month.begin
+
+
+def _days(month: Month, begin: datetime, runs: Sequence[Run], told: _Told) -> list[Day]:
     found: list[Day] = []
-    day = month.first
+    day = begin.astimezone(UTC).date()
     while datetime(day.year, day.month, day.day, tzinfo=UTC) < month.until:
         here = [run for run in runs if run.created_at.astimezone(UTC).date() == day]
         found.append(
@@ -222,6 +230,17 @@ def _days(month: Month, runs: Sequence[Run], told: _Told) -> list[Day]:
         )
         day += timedelta(days=1)
     return found
+
+
+def _length(run: Run) -> timedelta | None:
+    """Return how long it took, to the second above."""
+    if not (run.finished_at and run.started_at):
+        return None
+    return _whole(run.finished_at - run.started_at)
+
+
+def _whole(length: timedelta) -> timedelta:
+    return timedelta(seconds=math.ceil(length.total_seconds()))
 
 
 def _is_backup(run: Run) -> bool:
@@ -240,9 +259,9 @@ def _promoted(run: Run) -> bool:
     return run.kind == Run.Kind.CYCLE and bool(run.params.get("promote"))
 
 
-def _longest_gap(month: Month) -> tuple[timedelta | None, datetime | None]:
-    """Return the longest time within the month without a good backup, and when it began. A backup
-    of before counts until the next one."""
+def _longest_gap(month: Month, begin: datetime) -> tuple[timedelta | None, datetime | None]:
+    """Return the longest time without a good backup, and when it began. A backup of before the
+    month counts until the next one; where there was none, so does the time from `begin` on."""
     good = Run.objects.filter(
         Q(kind=Run.Kind.BACKUP) | Q(kind=Run.Kind.CYCLE), state=Run.State.SUCCEEDED
     ).defer("report")
@@ -250,9 +269,8 @@ def _longest_gap(month: Month) -> tuple[timedelta | None, datetime | None]:
     last = next((run.started_at for run in before if _is_backup(run)), None)
     within = good.filter(started_at__gte=month.begin, started_at__lt=month.end)
     made = [run.started_at for run in within.order_by("started_at") if _is_backup(run)]
-    found = [each for each in (last, *made) if each is not None]
-    if not found:
+    if last is None and not made:
         return None, None
-    ends = [*found, month.until]
+    ends = [last or begin, *[each for each in made if each is not None], month.until]
     gap, since = max((later - earlier, earlier) for earlier, later in pairwise(ends))
-    return gap, since
+    return _whole(gap), since

@@ -97,7 +97,19 @@ def test_the_time_after_the_last_backup_counts() -> None:
     report = report_of(MONTH)
 
     assert report.longest_gap == at(28, 24) - at(1)
-    assert len(report.missed) == 27
+    assert [day.day for day in report.missed] == list(range(2, 29))
+
+
+def test_the_time_before_the_first_backup_counts_from_the_first_run_on() -> None:
+    """A system that runs for weeks before it makes a backup has not met its target."""
+    ran("prune", at(4, 0))
+    ran("backup", at(20, 0))
+    ran("backup", at(21, 0))
+
+    report = report_of(MONTH)
+
+    assert (report.longest_gap, report.gap_from) == (timedelta(days=16), at(4, 0))
+    assert report.days[0].day == at(4).date()
 
 
 def test_a_month_without_a_backup_has_met_nothing() -> None:
@@ -134,7 +146,7 @@ def test_the_present_month_ends_now() -> None:
 
     report = report_of(f"{now:%Y-%m}")
 
-    assert len(report.days) == now.day
+    assert report.days[-1].day == now.date()
     assert "the month has not ended" in report.html()
 
 
