@@ -15,6 +15,7 @@ from django.db import DatabaseError, transaction
 
 from backup_tasks.engines.base import qualified, quoted
 from backup_tasks.engines.postgresql import columns
+from backup_tasks.engines.postgresql.create_statements import SEQUENCES, TABLES
 from backup_tasks.engines.postgresql.object_definitions import (
     COMPARED,
     DEFINITIONS,
@@ -31,40 +32,6 @@ _BEFORE_ATTACHED = ("constraint", "index")
 
 _SCRATCH = "backup_tasks_scratch"
 """A schema that no other connection ever sees."""
-
-_TABLES = """
-    SELECT c.relname, format('CREATE %%s TABLE %%s.%%I (LIKE %%I.%%I INCLUDING DEFAULTS'
-           ' INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION)%%s%%s',
-           CASE c.relpersistence WHEN 'u' THEN 'UNLOGGED' END, %(schema)s, c.relname,
-           n.nspname, c.relname, ' PARTITION BY ' || pg_get_partkeydef(c.oid),
-           ' USING ' || quote_ident(m.amname))
-      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-      LEFT JOIN pg_am m ON m.oid = c.relam
-     WHERE c.oid = ANY(%(oids)s) AND c.relkind IN ('r', 'p') ORDER BY c.relname
-"""
-
-# The sequences of the columns, under their names, and the defaults that draw from one of them.
-_SEQUENCES = (
-    """
-    SELECT r.relname, CASE a.attidentity WHEN '' THEN
-           format('CREATE %%s SEQUENCE %%s OWNED BY %%s.%%I',
-                  CASE s.relpersistence WHEN 'u' THEN 'UNLOGGED' END, s.here, r.here, a.attname)
-           ELSE format('ALTER TABLE %%s ALTER COLUMN %%I ADD GENERATED %%s AS IDENTITY'
-                  ' (SEQUENCE NAME %%s)', r.here, a.attname,
-                  CASE a.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, s.here) END
-      FROM sequences s JOIN r ON r.oid = s.owner
-      JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum = s.attnum
-    """,
-    """
-    SELECT r.relname, format('ALTER TABLE ONLY %%s ALTER COLUMN %%I SET DEFAULT %%s', r.here,
-           a.attname, pg_get_expr(d.adbin, d.adrelid))
-      FROM r JOIN pg_attrdef d ON d.adrelid = r.oid
-      JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum = d.adnum AND a.attgenerated = ''
-     WHERE EXISTS (SELECT 1 FROM pg_depend p JOIN sequences s ON s.oid = p.refobjid
-                    WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid
-                      AND p.refclassid = 'pg_class'::regclass)
-    """,
-)
 
 
 def tables_in(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
@@ -250,7 +217,7 @@ def _creating(
     their sequences and the defaults that draw from one of the tables', each with its table."""
     asked = {"oids": [*_oids(cursor, source, tables)], "schema": quoted(target)}
     found = []
-    for query in (_TABLES, *(RELATIONS + query for query in _SEQUENCES)):
+    for query in (TABLES, *(RELATIONS + query for query in SEQUENCES)):
         cursor.execute(query, asked)
         found.append([made for made in cursor.fetchall() if made[0] in missing])
     create, *sequences = found
@@ -289,12 +256,12 @@ def _let_roles_in(cursor: Any, source: str, target: str, tables: Sequence[str]) 
 
 
 def _worth_parsing(found: set[Definition]) -> set[Key]:
-    """Return the objects with an expression; a foreign key has none, and would lock what it leads
-    to."""
+    """Return the objects with an expression. A foreign key has none, and would lock what it leads
+    to; NOT NULL has none, and would be what LIKE has made."""
     return {
         (table, kind, name)
         for table, kind, name, text in found
-        if kind in NAMED and " FOREIGN KEY " not in text
+        if kind in NAMED and " FOREIGN KEY " not in text and " NOT NULL " not in text
     }
 
 
