@@ -121,6 +121,7 @@ class _Dump:
             excluded=tuple(Exclusion(label=name, reason=why) for name, why in scope.excluded),
             counters=engine.last_numbers(scope.included),
             sums=members.sums,
+            sequences=tuple(engine.sequences([model._meta.db_table for model in scope.included])),
         )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 from django.contrib.contenttypes.models import ContentType
 from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import AutoField, Model
 
+from backup_tasks.engines.counting import Counters
 from backup_tasks.errors import DoesNotFit, StillReferenced
 from backup_tasks.storage.disk_space import Need
 
@@ -35,7 +35,7 @@ class ExportedSnapshot:
     """Size of each table's rows, in bytes."""
 
 
-class Engine(ABC):
+class Engine(Counters):
     """The adapter for one kind of database.
 
     A *schema* is a staging or undo schema: a copy of live's tables. On SQLite it is a file, on
@@ -52,7 +52,7 @@ class Engine(ABC):
     def __init__(self, alias: str) -> None:
         self.alias = alias
 
-    @classmethod  # noqa: B027 - few are refused
+    @classmethod
     def refuse_backend(cls, connection: BaseDatabaseWrapper) -> None:
         """Raise Misconfigured for a backend of the project's that can't be served. No query."""
 
@@ -78,7 +78,7 @@ class Engine(ABC):
         The tables are also protected from TRUNCATE and rewrites, which a snapshot does not hide.
         """
 
-    def refuse_hidden_rows(self, tables: Sequence[str]) -> None:  # noqa: B027 - elsewhere all are seen
+    def refuse_hidden_rows(self, tables: Sequence[str]) -> None:
         """Raise Misconfigured if the role sees only some of the rows of one of the tables."""
 
     def export_snapshot(self, tables: Sequence[str], *, least: int) -> ExportedSnapshot | None:
@@ -121,7 +121,7 @@ class Engine(ABC):
         promote would remove it. Nothing if a promote keeps live's structure."""
         return []
 
-    def complete(self, schema: str, tables: Sequence[str]) -> None:  # noqa: B027 - a load is exact
+    def complete(self, schema: str, tables: Sequence[str]) -> None:
         """Add to a clone what live's tables have and it lacks: a load leaves some of it out, and
         more may have been added to live. Raises DoesNotFit for what can't be added."""
 
@@ -187,37 +187,6 @@ class Engine(ABC):
         Raises DoesNotFit if a clone lacks a column, django.db errors for rows that it refuses.
         """
 
-    def last_numbers(self, models: Iterable[type[Model]]) -> dict[str, int]:
-        """Return, by table, the highest primary key that the database has given, also to a row that
-        is gone. Tables without one are left out."""
-        given = {
-            model._meta.db_table: self._last_number(model._meta.db_table, pk.column)
-            for model in models
-            if isinstance(pk := model._meta.pk, AutoField)
-        }
-        return {table: number for table, number in given.items() if number and number > 0}
-
-    @abstractmethod
-    def _last_number(self, table: str, column: str) -> int | None:
-        """Return that of one table."""
-
-    def advance_sequences(
-        self, models: Iterable[type[Model]], given: Mapping[str, int] | None = None
-    ) -> None:
-        """Let the next primary key that the database gives be above all that there are, and above
-        those in `given`, by table; a counter that is above them already stays (T9).
-
-        Outside of `loading`: MariaDB would end its transaction.
-        """
-        for model in models:
-            if isinstance(pk := model._meta.pk, AutoField):
-                table = model._meta.db_table
-                self._advance_sequence(table, pk.column, (given or {}).get(table, 0))
-
-    @abstractmethod
-    def _advance_sequence(self, table: str, column: str, given: int) -> None:
-        """Advance the counter of one table."""
-
     @abstractmethod
     def rehearse_promote(self, tables: Sequence[str]) -> None:
         """Raise what a promote of the tables would refuse because of live: a role that lacks a
@@ -244,7 +213,7 @@ class Engine(ABC):
         undo schema was made, and a promote of the schema would lose. PostgreSQL compares."""
         return []
 
-    def accept_structure(self, schema: str) -> None:  # noqa: B027 - others do not compare
+    def accept_structure(self, schema: str) -> None:
         """Let a promote of the schema go on with what `structure_changes` tells."""
 
     def publications(self, tables: Sequence[str]) -> list[str]:

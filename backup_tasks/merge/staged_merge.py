@@ -98,6 +98,7 @@ class StagedMerge:
             _refuse([*refusals(plan), *_file_refusals(files)], self._manifest)
             merge.write()
             self._engine.advance_sequences(self._models)
+            self._engine.advance_free_sequences("", self._manifest.sequences)
             result = {**plan, "files": files, "refused": []}
             result["digests_equal"] = self._prove(merge, before)
             record(result)

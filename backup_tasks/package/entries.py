@@ -69,6 +69,31 @@ class Exclusion:
     reason: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class SequenceEntry:
+    """A sequence of the database: how far it has counted."""
+
+    name: str
+    table: str
+    column: str
+    """The column that owns it; both empty where none does."""
+
+    last: int
+    called: bool
+    """Whether `last` was given; else it is the next number to be given."""
+
+    increment: int
+    """Below 0 where it counts down."""
+
+    cache: int
+    cycle: bool
+
+    @property
+    def given(self) -> int:
+        """The last number that was given, or would have been before the first."""
+        return self.last if self.called else self.last - self.increment
+
+
 def read_model(record: strict.Record, alias: str = "") -> ModelEntry:
     """Take all keys of a model of the database `alias`, the first for "". Raises PackageDamaged."""
     entry = ModelEntry(
@@ -93,6 +118,24 @@ def read_model(record: strict.Record, alias: str = "") -> ModelEntry:
         raise record.wrong("member", f"a member of {entry.label}")
     elif not strict.is_sha256(entry.sha256):
         raise record.wrong("sha256", "a SHA-256 of 64 hexadecimal digits")
+    return entry
+
+
+def read_sequence(record: strict.Record) -> SequenceEntry:
+    """Take all keys of a sequence. Raises PackageDamaged."""
+    entry = SequenceEntry(
+        name=record.text("name"),
+        table=record.text("table"),
+        column=record.text("column"),
+        last=record.number("last"),
+        called=record.flag("called"),
+        increment=record.number("increment"),
+        cache=record.count("cache"),
+        cycle=record.flag("cycle"),
+    )
+    record.done()
+    if not entry.increment:
+        raise record.wrong("increment", "a number other than 0")
     return entry
 
 

@@ -16,7 +16,14 @@ from typing import TypedDict
 
 from backup_tasks.package import names, strict
 from backup_tasks.package.damage import damaged
-from backup_tasks.package.entries import Exclusion, ModelEntry, read_exclusion, read_model
+from backup_tasks.package.entries import (
+    Exclusion,
+    ModelEntry,
+    SequenceEntry,
+    read_exclusion,
+    read_model,
+    read_sequence,
+)
 from backup_tasks.package.facts import (
     FORMAT,
     PackageType,
@@ -65,9 +72,10 @@ class Contents(TypedDict):
     excluded: tuple[Exclusion, ...]
     counters: Mapping[str, int]
     sums: Mapping[str, str]
+    sequences: tuple[SequenceEntry, ...]
 
 
-_OPTIONAL = ("counters", "sums")
+_OPTIONAL = ("counters", "sums", "sequences")
 """Of these, what is left out where it is empty."""
 
 
@@ -117,6 +125,9 @@ class Manifest:
     sums: Mapping[str, str] = member_of(default_factory=dict)
     """Label → the sums of `rows.second_look`, of models that have rows. Left out where there is
     none."""
+
+    sequences: tuple[SequenceEntry, ...] = ()
+    """Those of the tables' columns, and those that no column owns. Left out where there is none."""
 
     databases: Mapping[str, Contents] = member_of(default_factory=dict)
     """By alias, the further databases of a package that holds several; the keys above are of the
@@ -241,6 +252,9 @@ def _contents(record: strict.Record, alias: str = "") -> Contents:
         excluded=tuple(read_exclusion(entry) for entry in record.records("excluded")),
         counters={} if record.lacks("counters") else record.count_map("counters"),
         sums={} if record.lacks("sums") else record.text_map("sums"),
+        sequences=()
+        if record.lacks("sequences")
+        else tuple(map(read_sequence, record.records("sequences"))),
     )
 
 

@@ -136,6 +136,13 @@ class Record:
             raise self.wrong(key, kind)
         return value
 
+    def number(self, key: str) -> int:
+        kind = f"a whole number from {-LARGEST - 1} to {LARGEST}"
+        value = self._take(key, int, kind)
+        if not -LARGEST <= value + 1 <= LARGEST + 1:
+            raise self.wrong(key, kind)
+        return value
+
     def flag(self, key: str) -> bool:
         return self._take(key, bool, "true or false")
 

@@ -112,7 +112,7 @@ def _load_rows(work: Work, engine: Engine, manifest: Manifest, folder: Path) -> 
                 token=token,
             )
             work.progress(done, total, "checking foreign keys")
-        engine.advance_sequences(models, manifest.counters)
+        engine.advance_sequences(models, manifest.counters, manifest.sequences)
         if keeps_other_files(manifest):
             referenced_files.write(connection, models, folder)
     return done

@@ -11,6 +11,7 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.ledger.report import Written
 from backup_tasks.models import Run, UndoPoint
+from backup_tasks.package.entries import SequenceEntry
 from backup_tasks.restore import (
     after_commit,
     file_swap,
@@ -110,6 +111,12 @@ def _prepared(work: Work) -> tuple[list[Tree], list[Model], Callable[[RunFolder]
     return trees, models, plan
 
 
+def _sequences(work: Work) -> Sequence[SequenceEntry]:
+    if work.kind == Run.Kind.REINIT:
+        return ()
+    return unpacked_manifest(work.workspace / "in", work.params).sequences
+
+
 def _swap(work: Work, schema: str, point: UndoPoint, folders: Sequence[RunFolder]) -> float:
     database = backup_settings().database
     engine = engine_for(database)
@@ -119,6 +126,7 @@ def _swap(work: Work, schema: str, point: UndoPoint, folders: Sequence[RunFolder
         undo_points.supersede_unfinished(engine, work.run_id)
         point.save(using=database, force_insert=True)
 
+    engine.advance_free_sequences(schema, _sequences(work))  # not taken back by a failure: gaps
     with file_swap.adding_files(folders, partial(work.certainly_changed_no_rows, engine)):
         return engine.promote(
             schema, tables=point.tables, apps=point.apps, keep=point.schema, record=record

@@ -30,6 +30,7 @@ from backup_tasks.engines.mariadb.rename_swap import (
     tables_in,
 )
 from backup_tasks.engines.stopped_client import bounded_transaction
+from backup_tasks.package.entries import SequenceEntry
 
 _OLDEST = (10, 6)
 _NAME_LENGTH = 64
@@ -225,10 +226,20 @@ class MariaDB(Engine):
         with self.live.cursor() as cursor:
             return counters.last_number(cursor, table)
 
-    def _advance_sequence(self, table: str, column: str, given: int) -> None:
+    def _advance(
+        self, table: str, column: str, given: int, sequences: Sequence[SequenceEntry]
+    ) -> None:
         if given:  # after the highest number that was inserted, MariaDB continues by itself
             with self.live.cursor() as cursor:
                 counters.advance(cursor, quoted(table), given)
+
+    def sequences(self, tables: Sequence[str]) -> list[SequenceEntry]:
+        with self.live.cursor() as cursor:
+            return counters.sequences(cursor)
+
+    def advance_free_sequences(self, schema: str, sequences: Sequence[SequenceEntry]) -> None:
+        with self._ddl_cursor() as cursor:
+            counters.advance_sequences(cursor, self._database, schema, sequences)
 
     def rehearse_promote(self, tables: Sequence[str]) -> None:
         with self._ddl_cursor() as cursor:

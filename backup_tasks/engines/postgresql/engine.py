@@ -13,7 +13,6 @@ from django.db import DatabaseError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.engines.base import (
-    Engine,
     ExportedSnapshot,
     connection_replaced,
     identifier,
@@ -36,6 +35,7 @@ from backup_tasks.engines.postgresql import (
     table_definitions,
     tenant_schemas,
 )
+from backup_tasks.engines.postgresql.counting_engine import CountingEngine
 from backup_tasks.engines.postgresql.location import (
     ExpectedLocation,
     find_live_schema,
@@ -60,7 +60,7 @@ _LOCK_ERRORS = (
 T = TypeVar("T")
 
 
-class PostgreSQL(Engine):
+class PostgreSQL(CountingEngine):
     """The engine for PostgreSQL. The time of a promote does not depend on the number of rows."""
 
     isolation: ClassVar[str] = "repeatable read, read only"
@@ -284,12 +284,6 @@ class PostgreSQL(Engine):
             alias=self.alias,
             transactions="pg_stat_activity",
         )
-
-    def _last_number(self, table: str, column: str) -> int | None:
-        return columns.last_number(self.live, self._current_schema, table, column)
-
-    def _advance_sequence(self, table: str, column: str, given: int) -> None:
-        columns.advance_sequence(self.live, self._current_schema, table, column, given)
 
     def rehearse_promote(self, tables: Sequence[str]) -> None:
         self._probe()

@@ -16,7 +16,7 @@ from django.db import transaction
 from backup_tasks.engines.base import qualified, quoted
 from backup_tasks.engines.postgresql import (
     bulk_load,
-    columns,
+    counters,
     foreign_keys,
     functions,
     inventory,
@@ -159,7 +159,7 @@ def swap(
         _set_schema(cursor, live, name, keep)
     for name in (*tables, *materialized):
         _set_schema(cursor, schema, name, live)
-    columns.keep_sequences_going(cursor, keep, live, present)
+    counters.keep_going(cursor, keep, live, present)
     replaced = schema_objects.swap(cursor, live, schema, keep)
     cursor.execute("SELECT set_config('search_path', %s, true)", [quoted(live)])
     foreign_keys.add(cursor, _keys_to_add(live_keys, new_keys), live)

@@ -30,6 +30,7 @@ from backup_tasks.engines.sqlite.schema import columns, missing_in, objects
 from backup_tasks.engines.sqlite.swap import Swap, refuse_virtual_tables
 from backup_tasks.engines.sqlite.virtual_tables import VirtualTables
 from backup_tasks.errors import DoesNotFit, LockNotGranted
+from backup_tasks.package.entries import SequenceEntry
 from backup_tasks.storage.disk_space import Need
 
 _SIDE_FILES = ("", "-wal", "-shm", "-journal")
@@ -227,7 +228,9 @@ class SQLite(Engine):
         with self.live.cursor() as cursor:
             return counters.last_number(cursor, table)
 
-    def _advance_sequence(self, table: str, column: str, given: int) -> None:
+    def _advance(
+        self, table: str, column: str, given: int, sequences: Sequence[SequenceEntry]
+    ) -> None:
         with self.live.cursor() as cursor:
             counters.advance(cursor, table, given)
 
