@@ -19,9 +19,10 @@ from backup_tasks.errors import Misconfigured
 
 @dataclass(frozen=True, kw_only=True)
 class Retention:
-    """How many packages to keep: the newest of each day, week and month, and never fewer than
+    """How many packages to keep: the newest of each hour, day, week and month, and never fewer than
     `minimum` in all. At most the `share` of a store's packages goes at a time."""
 
+    hourly: int = 0
     daily: int = 7
     weekly: int = 4
     monthly: int = 12
@@ -30,37 +31,50 @@ class Retention:
 
     def problem(self) -> str:
         """Return what is wrong with it, nothing where it can be used."""
-        for rule in ("daily", "weekly", "monthly", "minimum"):
+        for rule in ("hourly", "daily", "weekly", "monthly", "minimum"):
             number = getattr(self, rule)
             if isinstance(number, bool) or not isinstance(number, int) or number < 0:
                 return f"{rule} is not a whole number from 0 up but {number!r}"
         share: object = self.share
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
             return f"share is not a number above 0 and up to 1 but {share!r}"
-        if not (self.daily or self.weekly or self.monthly or self.minimum):
+        if not (self.hourly or self.daily or self.weekly or self.monthly or self.minimum):
             return "it keeps nothing: all of its numbers are 0"
         return ""
 
     @classmethod
-    def of(cls, value: object) -> Retention:
+    def of(cls, value: object, *, setting: str = "RETENTION") -> Retention:
         """Return the retention that a project set: one of these, or a mapping with some of the
-        fields. Raises Misconfigured."""
+        fields. Raises Misconfigured, which names the setting."""
         if isinstance(value, Mapping):
             rules = [rule.name for rule in fields(cls)]
             if unknown := [repr(key) for key in value if key not in rules]:
-                raise _no_retention(f"unknown key {', '.join(unknown)}", setting="")
+                raise _no_retention(f"unknown key {', '.join(unknown)}", setting, kind=False)
             value = cls(**value)
         if not isinstance(value, Retention):
-            raise _no_retention(f"it does not say how many to keep: {value!r}")
+            raise _no_retention(f"it does not say how many to keep: {value!r}", setting)
         if problem := value.problem():
-            raise _no_retention(problem)
+            raise _no_retention(problem, setting)
         return value
 
 
-def _no_retention(problem: str, *, setting: str = "RETENTION") -> Misconfigured:
+def _by_label(value: object) -> dict[str, Retention]:
+    """Return the retention of each label. The share is that of a store, so no label has its own."""
+    name = "RETENTION_BY_LABEL"
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) and key for key in value):
+        raise _no_retention(f"it does not name labels: {value!r}", name)
+    found = {label: Retention.of(each, setting=name) for label, each in value.items()}
+    for label, each in found.items():
+        if each.share != Retention.share:
+            raise _no_retention(f"{label!r} has a share; RETENTION has it for all labels", name)
+    return found
+
+
+def _no_retention(problem: str, setting: str, *, kind: bool = True) -> Misconfigured:
+    """`kind`: the setting can be read, and has a value of the wrong kind."""
     return Misconfigured(
-        f"BACKUP['RETENTION'] can't be used: {problem}",
-        obj=setting,
+        f"BACKUP[{setting!r}] can't be used: {problem}",
+        obj=setting if kind else "",
         hint='Write {"daily": 7, "weekly": 4, "monthly": 12, "minimum": 3}, or leave it out.',
     )
 
@@ -153,6 +167,9 @@ class BackupSettings:
 
     retention: Retention = Retention()
     """What `prune` keeps."""
+
+    retention_by_label: Mapping[str, Retention] = field(default_factory=dict)
+    """What it keeps of packages with these labels, instead."""
 
     regular_labels: Sequence[str] = ()
     """Labels of regular backups. A full package with one of these, or with none, can be the newest
@@ -251,6 +268,8 @@ def backup_settings() -> BackupSettings:
     given.setdefault("project", module.split(".")[0])
     if "retention" in given:
         given["retention"] = Retention.of(given["retention"])
+    if "retention_by_label" in given:
+        given["retention_by_label"] = _by_label(given["retention_by_label"])
     if "default" not in django_settings.STORAGES:
         given.setdefault("file_storages", ())
     alias = given["database"] = _first_database(given)

@@ -122,11 +122,16 @@ def _decisions(candidates: Sequence[Candidate], held: Mapping[str, str]) -> list
                 fault="it failed a test" if failure else "it is incomplete",
             )
         )
-    policy, now = backup_settings().retention, moments.now()
+    settings, now = backup_settings(), moments.now()
     return [
         decision
-        for group in groups.values()
-        for decision in plan(group, policy, now=now, held=held)
+        for (label, _), group in groups.items()
+        for decision in plan(
+            group,
+            settings.retention_by_label.get(label, settings.retention),
+            now=now,
+            held=held,
+        )
     ]
 
 

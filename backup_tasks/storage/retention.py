@@ -36,12 +36,13 @@ class Decision:
 def keep_reasons(packages: Sequence[DatedPackage], policy: Retention) -> dict[str, str]:
     """Return the names of the packages that the policy keeps, each with the rule that keeps it.
 
-    Kept are the newest package of each of the last `daily` days, `weekly` ISO weeks and `monthly`
-    months that have packages at all, and the `minimum` newest. Days are UTC. Call it with packages
-    of one project and one label: others' packages are never weighed against these (P2).
+    Kept are the newest package of each of the last `hourly` hours, `daily` days, `weekly` ISO weeks
+    and `monthly` months that have packages at all, and the `minimum` newest. Days are UTC. Call it
+    with packages of one project and one label: others' are never weighed against these (P2).
     """
     newest_first = _newest_first(packages)
     rules: list[tuple[int, Callable[[datetime], str], str]] = [
+        (policy.hourly, lambda moment: f"{moment:%Y-%m-%d %H}:00", "hour"),
         (policy.daily, lambda moment: f"{moment:%Y-%m-%d}", "day"),
         (policy.weekly, _week, "week"),
         (policy.monthly, lambda moment: f"{moment:%Y-%m}", "month"),
@@ -80,7 +81,7 @@ def plan(
         if reason := held.get(package.name) or kept.get(package.name):
             return Decision(package=package, keep=True, why=reason)
         if failed_at is None:
-            why = "no day, week or month of the retention needs it"
+            why = "no rule of the retention needs it"
             return Decision(package=package, keep=False, why=why)
         until = failed_at + FAILED_FOR
         if until > now:

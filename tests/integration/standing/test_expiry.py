@@ -65,7 +65,7 @@ def test_pinned_proven_and_named_packages_are_never_removed_and_each_is_explaine
 
     assert {name: (each["kept"], each["why"]) for name, each in told.items()} == {
         package: (True, "the last good backup"),
-        old: (False, "no day, week or month of the retention needs it"),
+        old: (False, "no rule of the retention needs it"),
         pinned: (True, "pinned"),
         proven: (True, "the last proven one"),
         named: (True, f"{drill.pk} needs it"),
@@ -212,3 +212,24 @@ def test_a_dry_run_looks_like_one(package: str) -> None:
     assert "dry run: nothing was removed" in run_command("runs")[1]
     assert f'"run": "{run.pk}", "kind": "prune"' in run_command("runs", "--json")[1]
     assert '"dry_run": true' in run_command("runs", "--json")[1]
+
+
+def test_a_label_may_have_a_retention_of_its_own(
+    on_project: Project, package: str, change: Change
+) -> None:
+    change(
+        RETENTION=ONE,
+        RETENTION_BY_LABEL={"rows": {"daily": 2, "weekly": 0, "monthly": 0, "minimum": 0}},
+    )
+    for days in (1, 2, 3):
+        older(on_project, package, days)
+    for days in (11, 12, 13):
+        older(on_project, package, days, label="rows")
+
+    prune()
+
+    assert {name.split(".")[0] for name in names(on_project)} == {
+        package.split(".")[0],
+        "edms-11",
+        "edms-12",
+    }

@@ -35,7 +35,8 @@ def test_an_unknown_setting_is_named(fired: Fired) -> None:
 
 
 def test_a_retention_with_an_unknown_rule_is_named(fired: Fired) -> None:
-    assert "hourly" in fired("E001", RETENTION={"hourly": 4}).msg
+    assert "yearly" in fired("E001", RETENTION={"yearly": 4}).msg
+    assert "yearly" in fired("E001", RETENTION_BY_LABEL={"rows": {"yearly": 4}}).msg
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,11 @@ def test_a_retention_with_an_unknown_rule_is_named(fired: Fired) -> None:
         ("RETENTION", {"share": 1.5}),
         ("RETENTION", {"daily": 0, "weekly": 0, "monthly": 0, "minimum": 0}),
         ("RETENTION", 7),
+        ("RETENTION", {"hourly": -1}),
+        ("RETENTION_BY_LABEL", {"rows": {"daily": -1}}),
+        ("RETENTION_BY_LABEL", {"rows": {"share": 0.9}}),
+        ("RETENTION_BY_LABEL", {"": {"daily": 1}}),
+        ("RETENTION_BY_LABEL", ["rows"]),
         ("REGULAR_LABELS", "nightly"),
         ("NATURAL_KEYS", ["documents.document"]),
         ("DATABASE", "archive"),
@@ -76,7 +82,7 @@ def test_a_value_of_the_wrong_kind_is_an_error_that_names_the_setting(
 @pytest.mark.parametrize(
     "retention",
     [
-        {"hourly": 4},
+        {"yearly": 4},
         {7: 4},
         {"daily": -1},
         {"minimum": None},

@@ -36,7 +36,25 @@ def test_every_decision_names_its_rule() -> None:
         "night-7": "the newest of week 2026-W46",
         "night-22": "the newest of month 2026-10",
     }
-    assert told["night-9"].why == "no day, week or month of the retention needs it"
+    assert told["night-9"].why == "no rule of the retention needs it"
+
+
+def test_the_newest_of_each_hour_stays() -> None:
+    policy = Retention(hourly=3, daily=0, weekly=0, monthly=0, minimum=0)
+    made = {f"at-{minutes}": NOW - dt.timedelta(minutes=minutes) for minutes in range(0, 300, 20)}
+    packages = [DatedPackage(name=name, created_at=moment) for name, moment in made.items()]
+
+    kept = [each for each in plan(packages, policy, now=NOW, held={}) if each.keep]
+
+    hours = [f"{made[each.package.name]:%H}" for each in kept]
+    assert len(set(hours)) == len(hours) == 3
+    assert {each.why for each in kept} == {
+        f"the newest of hour {made[each.package.name]:%Y-%m-%d %H}:00" for each in kept
+    }
+    newest = {
+        hour: max(moment for moment in made.values() if f"{moment:%H}" == hour) for hour in hours
+    }
+    assert {made[each.package.name] for each in kept} == set(newest.values())
 
 
 def test_a_package_that_failed_takes_no_slot() -> None:
