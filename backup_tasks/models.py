@@ -167,6 +167,7 @@ class Package(_LedgerRow):
 
     class Meta:
         ordering: ClassVar = ["-created_at"]
+        permissions: ClassVar = [("download_package", "Can download packages")]
 
     def __str__(self) -> str:
         return self.name

@@ -9,6 +9,7 @@ from django.core.files.storage import FileSystemStorage
 from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
@@ -19,9 +20,11 @@ from django.utils.safestring import SafeString
 from backup_tasks.admin import content, starting
 from backup_tasks.admin.confirmation import RestoreConfirmation
 from backup_tasks.admin.display import KINDS, ago, standing
+from backup_tasks.admin.download import download
 from backup_tasks.admin.package_history import history_of
 from backup_tasks.admin.protection import protection
 from backup_tasks.admin.read_only import (
+    DOWNLOAD,
     START_BACKUP,
     START_RESTORE,
     ReadOnlyAdmin,
@@ -101,6 +104,7 @@ class PackageAdmin(ReadOnlyAdmin):
             path("<int:pk>/drill/", view(self.drill), name="backup_tasks_package_drill"),
             path("<int:pk>/pin/", view(self.pin), name="backup_tasks_package_pin"),
             path("<int:pk>/unpin/", view(self.unpin), name="backup_tasks_package_unpin"),
+            path("<int:pk>/download/", view(self.download), name="backup_tasks_package_download"),
             path("<int:pk>/restore/", view(self.restore), name="backup_tasks_package_restore"),
             *super().get_urls(),
         ]
@@ -138,6 +142,7 @@ class PackageAdmin(ReadOnlyAdmin):
             drilled=ago(package.drilled_at),
             candidate=_candidate(package),
             history=history_of(package),
+            may_download=request.user.has_perm(DOWNLOAD),
         )
         return TemplateResponse(request, "backup_tasks/package.html", page)
 
@@ -213,6 +218,18 @@ class PackageAdmin(ReadOnlyAdmin):
         state = "is pinned: no prune removes it" if pinned else "is no longer pinned"
         messages.success(request, f"{package.name} {state}.")
         return redirect("admin:backup_tasks_package_change", pk)
+
+    @transaction.non_atomic_requests
+    def download(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        """Send the package to the browser."""
+        require(request, DOWNLOAD)
+        if (page := back_to(request, "admin:backup_tasks_package_change", pk)) is not None:
+            return page
+        try:
+            return download(request, self._package(request, pk))
+        except _ERRORS as raised:
+            starting.tell_error(request, explain(raised))
+            return redirect("admin:backup_tasks_package_change", pk)
 
     def _start(self, request: HttpRequest, kind: str, pk: int) -> HttpResponse:
         require(request, START_BACKUP)

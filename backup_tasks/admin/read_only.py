@@ -22,6 +22,9 @@ START_BACKUP = "backup_tasks.start_backup"
 START_RESTORE = "backup_tasks.start_restore"
 """May start what replaces live data: restores, resets, undo."""
 
+DOWNLOAD = "backup_tasks.download_package"
+"""May take a copy of all data away."""
+
 
 class ReadOnlyAdmin(_ModelAdmin):
     """A list and pages of rows that nobody edits. Who may start runs may see them too."""

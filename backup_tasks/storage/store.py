@@ -150,6 +150,16 @@ class Store:
             self._read_data(sidecar, target)
         return sidecar
 
+    def open(self, name: str) -> File[Any]:
+        """Return the file of a package, to be read and closed by the caller.
+
+        Raises PackageNotFound; PackageDamaged when its size is not the sidecar's; DoesNotFit.
+        """
+        sidecar = self.sidecar(name)
+        with self._failures(name):
+            self._check_data(sidecar)
+            return self._open(sidecar.name)
+
     def scrub(self, name: str) -> Sidecar:
         """Read a whole package and compare it with its sidecar. Needs no key, writes nothing.
 

@@ -1,0 +1,21 @@
+"""Downloading a package is a permission of its own."""
+
+from typing import ClassVar
+
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    """Adds `download_package`."""
+
+    dependencies: ClassVar = [("backup_tasks", "0006_audit_trail")]
+
+    operations: ClassVar = [
+        migrations.AlterModelOptions(
+            name="package",
+            options={
+                "ordering": ["-created_at"],
+                "permissions": [("download_package", "Can download packages")],
+            },
+        ),
+    ]
