@@ -4,6 +4,7 @@ from tests.commonapps.models.fields import Event, Parcel
 from tests.commonapps.models.history import AuditTrail, HistoricalArticle
 from tests.commonapps.models.tags import Article, Mark, Stock, Tag, TaggedItem
 from tests.commonapps.models.trees import Book, Category, Chapter, Link, Page, Song
+from tests.commonapps.models.unkind import OfUnkindKey, Unkind, UnkindKey
 
 __all__ = [
     "Article",
@@ -15,10 +16,13 @@ __all__ = [
     "HistoricalArticle",
     "Link",
     "Mark",
+    "OfUnkindKey",
     "Page",
     "Parcel",
     "Song",
     "Stock",
     "Tag",
     "TaggedItem",
+    "Unkind",
+    "UnkindKey",
 ]
