@@ -14,7 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from backup_tasks.rows import value_encoding
 from backup_tasks.rows.line_format import LineFormat, of_project
 from backup_tasks.rows.natural_keys import Model
-from backup_tasks.rows.stored_values import guarded, stored_reader
+from backup_tasks.rows.stored_values import guarded, hiding, stored_reader
 
 Field: TypeAlias = "models.Field[Any, Any]"
 Read = Callable[[Any], Any]
@@ -102,6 +102,11 @@ class Query:
         read_by_django = self._reader(alias, field)
         if read_by_django and not value_encoding.is_known(field):
             read_by_django = guarded(read_by_django)
+            secret = value_encoding.is_custom(field) and value_encoding.may_hide(
+                field, self.connection
+            )
+            if self.line_format.has_stored_values and secret:
+                read_by_django = hiding(read_by_django)
         return Column(sql=sql, field=field, read=read_by_django, selected=sql)
 
     def _reads_local_time(self, field: Field) -> bool:

@@ -94,6 +94,19 @@ def guarded(read: ToJson) -> ToJson:
     return guarded_read
 
 
+def hiding(read: ToJson) -> ToJson:
+    """Return the reader of a field whose value may be a secret: the column's text where the field
+    reads just that, and else None."""
+
+    def standard_or_none(value: Any) -> Any:
+        try:
+            return value if type(value) is str and read(value) == value else None
+        except NOT_STANDARD:
+            return None
+
+    return standard_or_none
+
+
 def _refuse(value: Any) -> Any:
     raise _OddValue
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db import models
 
+from backup_tasks.rows.natural_keys import NaturalKeyModel
 from tests.commonapps.models.base import Common
 from tests.testapp.unkind import (
     Encrypted,
@@ -62,3 +63,27 @@ class OfUnkindKey(Common):
 
     def __str__(self) -> str:
         return str(self.pk)
+
+
+class Patient(NaturalKeyModel):
+    """Its natural key is not to be read by others."""
+
+    natural_key_fields = ("name",)
+
+    name = Encrypted(unique=True)
+
+    class Meta:
+        app_label = "commonapps"
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class Visit(Common):
+    """It refers to a patient."""
+
+    code = models.CharField(max_length=20, unique=True)
+    patient = models.ForeignKey(Patient, on_delete=models.CASCADE, related_name="+")
+
+    def __str__(self) -> str:
+        return self.code

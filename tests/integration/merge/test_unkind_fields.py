@@ -10,12 +10,12 @@ from typing import Any
 from django.db import connection, models
 
 from tests.acceptance.merging import changes, merge
-from tests.commonapps.models import OfUnkindKey, Unkind, UnkindKey
+from tests.commonapps.models import OfUnkindKey, Patient, Unkind, UnkindKey, Visit
 from tests.integration.merge.conftest import OnProject
 from tests.integration.rows.test_stored_values import insert, stored
 from tests.integration.rows.transfer import run
 
-OURS: list[type[models.Model]] = [UnkindKey, OfUnkindKey, Unkind]
+OURS: list[type[models.Model]] = [UnkindKey, OfUnkindKey, Unkind, Patient, Visit]
 SECRET = "the combination is 1234"
 ROWS: list[dict[str, Any]] = [
     {
@@ -50,6 +50,8 @@ def fill() -> None:
         insert(UnkindKey, id=key, name=f"n{number}")
         moment = f"2026-11-22 22:33:55.00000{number + 1}"
         insert(OfUnkindKey, id=20 + number, moment=moment, key_id=key)
+    insert(Patient, id=3, name=codecs.encode(SECRET, "rot13"))
+    insert(Visit, id=4, code="v", patient_id=3)
 
 
 def held() -> dict[str, list[Any]]:
@@ -66,7 +68,7 @@ def test_what_their_columns_hold_comes_back_and_is_merged(
         before = held()
         run("backup", output=str(package))
         with connection.cursor() as cursor:
-            for model in (OfUnkindKey, UnkindKey, Unkind):
+            for model in (Visit, Patient, OfUnkindKey, UnkindKey, Unkind):
                 cursor.execute(f"DELETE FROM {model._meta.db_table}")
 
         restored = run("restore", package=str(package), safety=False)
