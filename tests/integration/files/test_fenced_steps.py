@@ -5,7 +5,7 @@ Tried within one process, at every change of the step: `make chaos` has real pro
 """
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from backup_tasks import moments
+from backup_tasks import cleanup, moments
 from backup_tasks.engines.sqlite.engine import SQLite
 from backup_tasks.errors import LeaseLost, Permanent
 from backup_tasks.models import Run, Step, UndoPoint
@@ -96,7 +96,9 @@ class Stage:
 
 
 @contextmanager
-def stopped_before(stage: Stage, at: int, then: Callable[[], None]) -> Iterator[list[Any]]:
+def stopped_before(
+    stage: Stage, at: int, then: Callable[[], None], changes: Sequence[tuple[Any, str]] = CHANGES
+) -> Iterator[list[Any]]:
     """Inside, the main thread is stopped before its change number `at`; `then` happens; it goes on.
     Gives what was there when it went on; nothing if it was not stopped."""
     seen: list[Any] = []
@@ -123,7 +125,7 @@ def stopped_before(stage: Stage, at: int, then: Callable[[], None]) -> Iterator[
     def telling(work: Work) -> dict[str, Any]:
         try:
             with pytest.MonkeyPatch.context() as patch:
-                for owner, name in CHANGES if current_thread() is main_thread() else ():
+                for owner, name in changes if current_thread() is main_thread() else ():
                     patch.setattr(owner, name, before(getattr(owner, name)))
                 return verb(work)
         except Exception as error:
@@ -176,33 +178,50 @@ def executed_before(run: Run, step: str) -> None:
         assert isinstance(execution.execute_step(run.pk, name), execution.Succeeded)
 
 
-def test_a_merge_that_was_finished_by_another(
-    on_demo_project: Project, answer_holds: float
-) -> None:
+def about_to_merge(project: Project) -> tuple[Stage, str]:
+    """A merge that brings back what was changed; and a package of what was there before it."""
     package = run("backup").package
-    work_on(on_demo_project)
+    work_on(project)
+    other = run("backup").package
     params = {"package": package, "mode": "merge", "on_conflict": "package", "safety": False}
     merge = chains.start("restore", trigger="command", params=params)
     executed_before(merge, "merge")
-    stage = Stage(project=on_demo_project, run=merge, step="merge")
+    return Stage(project=project, run=merge, step="merge"), other
+
+
+def test_a_merge_that_was_finished_by_another(
+    on_demo_project: Project, answer_holds: float
+) -> None:
+    stage, _ = about_to_merge(on_demo_project)
     stop_everywhere(stage, stage.finish, told=6)
 
 
 def test_a_merge_after_which_another_restore_came(on_demo_project: Project) -> None:
     """It has put other files in place of those that the merge had put there."""
-    package = run("backup").package
-    work_on(on_demo_project)
-    other = run("backup").package
-    params = {"package": package, "mode": "merge", "on_conflict": "package", "safety": False}
-    merge = chains.start("restore", trigger="command", params=params)
-    executed_before(merge, "merge")
-    stage = Stage(project=on_demo_project, run=merge, step="merge")
+    stage, other = about_to_merge(on_demo_project)
 
     def then() -> None:
         stage.finish()
         run("restore", package=other, safety=False)
 
     stop_everywhere(stage, then, told=6)
+
+
+def test_a_merge_whose_step_another_has_claimed_is_not_committed(on_demo_project: Project) -> None:
+    """The other has only just begun: staging and the folder are as they were."""
+    stage, _ = about_to_merge(on_demo_project)
+
+    def then() -> None:
+        Step.objects.filter(run=stage.run, name="merge").update(attempt=2, owner="another:1:1")
+
+    with stopped_before(stage, 0, then, [(SQLite, "merge_transaction")]) as seen:
+        outcome = stage.attempt()
+
+    assert isinstance(outcome, execution.Lost)
+    assert contents(on_demo_project).tables == seen[0][0].tables
+    assert not UndoPoint.objects.exists()
+    stage.finish()
+    assert UndoPoint.objects.get(pk=stage.run.pk).files_done
 
 
 @pytest.fixture
@@ -227,20 +246,10 @@ def test_a_prune_leaves_an_undo_point_that_an_undo_has_begun_with(
     expired: Stage, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     """It began when the prune had found nobody at work."""
-    begun: list[Run] = []
-    owner, name = (
-        (prune, "_remove_kept")
-        if moment == "before its tables go"
-        else (run_folder.RunFolder, "remove")
-    )
-    original = getattr(owner, name)
-
-    def begin_first(*args: Any) -> Any:
-        begun.append(chains.start("undo", trigger="command"))
-        return original(*args)
-
-    monkeypatch.setattr(owner, name, begin_first)
-    monkeypatch.setattr(run_folder, "ANSWER_HOLDS", -1)
+    if moment == "before its tables go":
+        begun = begin_before(prune, "_remove_kept", "undo", monkeypatch)
+    else:
+        begun = begin_before(run_folder.RunFolder, "remove", "undo", monkeypatch)
     assert isinstance(expired.attempt(), execution.Succeeded)
 
     assert len(begun) == 1
@@ -248,6 +257,20 @@ def test_a_prune_leaves_an_undo_point_that_an_undo_has_begun_with(
     if moment == "before its tables go":
         assert isinstance(execution.execute_step(begun[0].pk, "undo"), execution.Succeeded)
         assert Tag.objects.filter(name="since").exists()
+
+
+def begin_before(owner: Any, name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+    """Let a run that writes to live begin right before that is called. Returns it, when it has."""
+    begun: list[Run] = []
+    original = getattr(owner, name)
+
+    def begin_first(*args: Any) -> Any:
+        begun.append(chains.start(kind, trigger="command"))
+        return original(*args)
+
+    monkeypatch.setattr(owner, name, begin_first)
+    monkeypatch.setattr(run_folder, "ANSWER_HOLDS", -1)
+    return begun
 
 
 @pytest.fixture
@@ -276,9 +299,7 @@ def test_a_prune_that_takes_files_back_and_that_another_finished(
     stop_everywhere(given_up, given_up.finish, told=5)
 
 
-def test_a_prune_takes_no_files_back_that_another_restore_has_added_since(
-    given_up: Stage, answer_holds: float
-) -> None:
+def test_a_prune_takes_no_files_back_that_another_restore_has_added_since(given_up: Stage) -> None:
     package = Run.objects.get(state="failed").package
 
     def then() -> None:
@@ -286,3 +307,29 @@ def test_a_prune_takes_no_files_back_that_another_restore_has_added_since(
         given_up.finish()
 
     stop_everywhere(given_up, then, told=5)
+
+
+def test_a_prune_takes_no_files_back_while_another_run_may_be_adding_them(
+    given_up: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It began when the prune had found the folder of the one that failed."""
+    before = files(given_up.project)
+    begun = begin_before(cleanup, "_remove_files_of", "undo", monkeypatch)
+
+    assert isinstance(given_up.attempt(), execution.Succeeded)
+
+    assert len(begun) == 1
+    assert files(given_up.project) == before
+    failed = Run.objects.get(state="failed")
+    assert (given_up.project.media / ".backup_tasks" / failed.pk / "plan.jsonl").exists()
+
+
+def test_a_prune_takes_no_files_from_a_merge_that_found_them_added(given_up: Stage) -> None:
+    """By a restore that had failed: the merge first takes them back, and then adds them itself."""
+    package = Run.objects.get(state="failed").package
+    run("restore", package=package, mode="merge", on_conflict="package", safety=False)
+    merged = files(given_up.project)
+
+    assert isinstance(given_up.attempt(), execution.Succeeded)
+
+    assert files(given_up.project) == merged
