@@ -11,11 +11,12 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import DatabaseError, transaction
+from django.db import transaction
 
 from backup_tasks.engines.base import qualified, quoted
 from backup_tasks.engines.postgresql import columns
 from backup_tasks.engines.postgresql.create_statements import SEQUENCES, TABLES
+from backup_tasks.engines.postgresql.many_statements import Statement, execute_all
 from backup_tasks.engines.postgresql.object_definitions import (
     COMPARED,
     DEFINITIONS,
@@ -24,7 +25,6 @@ from backup_tasks.engines.postgresql.object_definitions import (
     Definition,
 )
 from backup_tasks.engines.postgresql.partitions import with_partitions
-from backup_tasks.errors import DoesNotFit
 
 Key = tuple[str, str, str]
 """Table, kind and name of an object."""
@@ -47,46 +47,48 @@ def tables_in(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
 def clone(cursor: Any, source: str, target: str, tables: Sequence[str]) -> list[str]:
     """Make empty copies of the tables, and a full one of `django_migrations`; return what is not
     equal all the same, in words. Inside a transaction, whose search path is live's."""
-    copy(cursor, source, target, [*tables, "django_migrations"])
+    wanted = copy(cursor, source, target, [*tables, "django_migrations"])
     columns.copy_rows(cursor, source, target, "django_migrations")
-    return differences(cursor, source, target, tables)
+    return _differences(cursor, source, target, tables, wanted)
 
 
 def copy(
     cursor: Any, source: str, target: str, tables: Sequence[str], *, without: Collection[str] = ()
-) -> None:
+) -> list[Definition]:
     """Make empty copies of the tables in the schema `target`, with all that hangs on them but the
-    kinds in `without`. Inside a transaction, whose search path is live's. Raises DoesNotFit."""
-    create_tables(cursor, source, target, tables)
+    kinds in `without`; return what hangs on them. Inside a transaction, whose search path is
+    live's. Raises DoesNotFit."""
     names = with_partitions(cursor, source, tables)
     wanted = definitions(cursor, source, names, told_for=target)
+    create_tables(cursor, source, target, tables, wanted)
     _make(cursor, source, target, names, [made for made in wanted if made.kind not in without])
+    return wanted
 
 
-def create_tables(cursor: Any, source: str, target: str, tables: Sequence[str]) -> None:
+def create_tables(
+    cursor: Any, source: str, target: str, tables: Sequence[str], wanted: Sequence[Definition]
+) -> None:
     """Make empty copies of the tables and partitions that are not there, with their columns and
-    sequences, and without what an INSERT would have to keep up. Inside a transaction, whose search
-    path is live's."""
+    sequences, and without what an INSERT would have to keep up. `wanted` is what hangs on them.
+    Inside a transaction, whose search path is live's."""
     names = with_partitions(cursor, source, tables)
     missing = set(names).difference(tables_in(cursor, target, names))
     create, sequences = _creating(cursor, source, target, names, missing)
-    first = [
-        definition
-        for definition in definitions(cursor, source, [*missing], told_for=target)
-        if definition.kind == "sequence"
-    ]
+    first = [made for made in wanted if made.kind == "sequence" and made.table in missing]
     with looking_in(cursor, target):
         # What an option of the session would choose is written in each statement, or is not live's.
         cursor.execute("SELECT set_config('default_tablespace', '', true)")
-        for table, statement in create:
-            _execute(cursor, statement, f"table {table}")
-        for table, statement in sequences[0]:
-            _execute(cursor, statement, f"table {table}")
+        execute_all(cursor, _of_tables(create + sequences[0]))
         forget_default_privileges(cursor, target, [*missing])
-        for made in first:
-            _execute(cursor, f"{made.text} RESTART", f"sequence {made.name}")
-        for table, statement in sequences[1]:
-            _execute(cursor, statement, f"table {table}")
+        execute_all(
+            cursor, (Statement(f"{made.text} RESTART", f"sequence {made.name}") for made in first)
+        )
+        execute_all(cursor, _of_tables(sequences[1]))
+
+
+def _of_tables(statements: Sequence[tuple[str, str]]) -> Iterator[Statement]:
+    for table, text in statements:
+        yield Statement(text, f"table {table}")
 
 
 def complete(cursor: Any, source: str, target: str, tables: Sequence[str]) -> None:
@@ -95,7 +97,7 @@ def complete(cursor: Any, source: str, target: str, tables: Sequence[str]) -> No
     names = _of_both(cursor, source, target, tables)
     wanted = definitions(cursor, source, names, told_for=target)
     if added := set(names) - {*tables, *tables_in(cursor, target, names)}:
-        create_tables(cursor, source, target, tables)
+        create_tables(cursor, source, target, tables, wanted)
         # A partition with keys and indexes of its own is given no others when it is attached.
         wanted.sort(key=lambda made: not (made.table in added and made.kind in _BEFORE_ATTACHED))
     _make(cursor, source, target, names, wanted)
@@ -128,11 +130,15 @@ def _make(
     _let_roles_in(cursor, source, target, tables)
     with looking_in(cursor, target):
         there = set(definitions(cursor, target, tables, told_for=target))
-        made = {definition[:3] for definition in there if definition.kind in NAMED}
-        for definition in wanted:
-            if definition in there or definition.kind in COMPARED or definition[:3] in made:
-                continue
-            _execute(cursor, definition.text, _described(definition))
+        known = {definition[:3] for definition in there if definition.kind in NAMED}
+        execute_all(
+            cursor,
+            (
+                Statement(made.text, _described(made))
+                for made in wanted
+                if made not in there and made.kind not in COMPARED and made[:3] not in known
+            ),
+        )
 
 
 def differences(cursor: Any, source: str, target: str, tables: Sequence[str]) -> list[str]:
@@ -143,7 +149,15 @@ def differences(cursor: Any, source: str, target: str, tables: Sequence[str]) ->
     parsed once more, both of them, before they count as different.
     """
     names = _of_both(cursor, source, target, tables)
-    theirs, ours = _different(cursor, source, target, names)
+    wanted = definitions(cursor, source, names, told_for=target)
+    return _differences(cursor, source, target, names, wanted)
+
+
+def _differences(
+    cursor: Any, source: str, target: str, tables: Sequence[str], wanted: Sequence[Definition]
+) -> list[str]:
+    names = _of_both(cursor, source, target, tables)
+    theirs, ours = _different(cursor, source, target, names, wanted)
     return sorted(map(str, theirs | ours))
 
 
@@ -151,16 +165,18 @@ def missing_in(cursor: Any, source: str, target: str, tables: Sequence[str]) -> 
     """Return what the tables of the source have and those of the target have not, in words; without
     their owners and privileges, which a promote gives to whatever tables."""
     names = _of_both(cursor, source, target, tables)
-    theirs, _ = _different(cursor, source, target, names)
+    wanted = definitions(cursor, source, names, told_for=target)
+    theirs, _ = _different(cursor, source, target, names, wanted)
     found = sorted(_described(each) for each in theirs if not _is_of_table_s_roles(each))
     return [each.replace(f"{quoted(target)}.", "") for each in found]
 
 
 def _different(
-    cursor: Any, source: str, target: str, tables: Sequence[str]
+    cursor: Any, source: str, target: str, tables: Sequence[str], wanted: Sequence[Definition]
 ) -> tuple[set[Definition], set[Definition]]:
-    """Return what only one of the two has: the source, the target."""
-    theirs = set(definitions(cursor, source, tables, told_for=target))
+    """Return what only one of the two has: the source, where the tables have what is `wanted`, and
+    the target."""
+    theirs = {made for made in wanted if made.table in tables}
     with looking_in(cursor, target):
         ours = set(definitions(cursor, target, tables, told_for=target))
     theirs, ours = theirs - ours, ours - theirs
@@ -234,8 +250,7 @@ def forget_default_privileges(cursor: Any, schema: str, names: Sequence[str]) ->
         " GROUP BY p.word, p.here, p.role",
         {"oids": [*_oids(cursor, schema, names)], "schema": quoted(schema)},
     )
-    for (statement,) in cursor.fetchall():
-        cursor.execute(statement)
+    execute_all(cursor, (Statement(text, f"schema {schema}") for (text,) in cursor.fetchall()))
 
 
 def _let_roles_in(cursor: Any, source: str, target: str, tables: Sequence[str]) -> None:
@@ -251,8 +266,7 @@ def _let_roles_in(cursor: Any, source: str, target: str, tables: Sequence[str]) 
         " GROUP BY role",
         {"oids": oids, "schema": quoted(target)},
     )
-    for (statement,) in cursor.fetchall():
-        _execute(cursor, statement, f"schema {target}")
+    execute_all(cursor, (Statement(text, f"schema {target}") for (text,) in cursor.fetchall()))
 
 
 def _worth_parsing(found: set[Definition]) -> set[Key]:
@@ -286,9 +300,10 @@ def _parsed_once_more(
                     f"CREATE TABLE {qualified(_SCRATCH, table)} (LIKE {qualified(schema, table)}"
                     f" INCLUDING GENERATED) {cursor.fetchone()[0] or ''}"
                 )
-            for definition in objects:
-                if definition[:3] in keys:
-                    _execute(cursor, definition.text, _described(definition))
+            execute_all(
+                cursor,
+                (Statement(made.text, _described(made)) for made in objects if made[:3] in keys),
+            )
             found = definitions(cursor, _SCRATCH, tables, told_for=told_for)
         transaction.set_rollback(True, cursor.db.alias)
     return {definition for definition in found if definition[:3] in keys}
@@ -297,21 +312,3 @@ def _parsed_once_more(
 def _described(definition: Definition) -> str:
     on = "" if definition.name == "itself" else f" {definition.name}"
     return f"{definition.kind}{on} of table {definition.table}"
-
-
-def _execute(cursor: Any, statement: str, obj: str) -> None:
-    try:
-        cursor.execute(statement)
-    except DatabaseError as error:
-        if getattr(error.__cause__, "sqlstate", "")[:2] not in _CANT_BE_MADE:
-            raise
-        raise DoesNotFit(
-            f"live's can't be made in staging: {error}",
-            obj=obj,
-            hint="Live data was not touched. Give the database's role what it lacks, or drop the "
-            "object, start this again, and make it anew.",
-        ) from error
-
-
-_CANT_BE_MADE = frozenset({"0A", "22", "23", "42", "55"})
-"""Classes of SQLSTATE: not supported, data, integrity, syntax or access rule, wrong state."""
