@@ -86,9 +86,9 @@ _OF_TABLES = "c.relnamespace = %s::regnamespace AND c.relname = ANY(%s)"
 
 
 def drop_indexes_and_constraints(cursor: Any, schema: str, tables: Sequence[str]) -> list[str]:
-    """Drop secondary indexes, unique and exclusion constraints, and disable triggers, of the tables
-    and their partitions. Return the statements that undo this, in order. Foreign keys that need
-    them must be dropped already."""
+    """Drop secondary indexes, unique and exclusion constraints, and those that hold for new rows
+    only, and disable triggers, of the tables and their partitions. Return the statements that undo
+    this, in order. Foreign keys that need them must be dropped already."""
     parameters = [quoted(schema), with_partitions(cursor, schema, tables)]
     enable = _disable_triggers(cursor, schema, parameters)
     cursor.execute(
@@ -98,6 +98,7 @@ def drop_indexes_and_constraints(cursor: Any, schema: str, tables: Sequence[str]
         parameters,
     )
     constraints = cursor.fetchall()
+    add_unproven = _drop_unproven(cursor, schema, parameters)
     cursor.execute(
         "SELECT i.relname, pg_get_indexdef(i.oid), NOT i.relispartition FROM pg_index x"
         " JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid"
@@ -121,8 +122,27 @@ def drop_indexes_and_constraints(cursor: Any, schema: str, tables: Sequence[str]
             for table, name, made, _ in constraints
         ),
         *attach,
+        *add_unproven,
         *enable,
     ]
+
+
+def _drop_unproven(cursor: Any, schema: str, parameters: Sequence[Any]) -> list[str]:
+    """Drop the checks and NOT NULL that are not valid: older rows may break them. Return the
+    statements that add them again."""
+    cursor.execute(
+        "SELECT c.relname, k.conname, pg_get_constraintdef(k.oid) FROM pg_constraint k"
+        f" JOIN pg_class c ON c.oid = k.conrelid WHERE {_OF_TABLES} AND k.contype IN ('c', 'n')"
+        " AND NOT k.convalidated AND k.coninhcount = 0 ORDER BY c.relname, k.conname",
+        parameters,
+    )
+    found = [
+        (f"ALTER TABLE {qualified(schema, table)}", quoted(name), made)
+        for table, name, made in cursor.fetchall()
+    ]
+    for alter, name, _ in found:
+        cursor.execute(f"{alter} DROP CONSTRAINT {name}")
+    return [f"{alter} ADD CONSTRAINT {name} {made}" for alter, name, made in found]
 
 
 def _disable_triggers(cursor: Any, schema: str, parameters: Sequence[Any]) -> list[str]:
@@ -131,7 +151,9 @@ def _disable_triggers(cursor: Any, schema: str, parameters: Sequence[Any]) -> li
         "SELECT c.relname, t.tgname,"
         " CASE t.tgenabled WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE' END"
         " FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
-        f" WHERE {_OF_TABLES} AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')",
+        f" WHERE {_OF_TABLES} AND t.tgenabled IN ('O', 'A')"
+        # Up to version 14, those that a partition has from its table are internal ones.
+        " AND (NOT t.tgisinternal OR t.tgparentid <> 0 AND t.tgconstraint = 0)",
         parameters,
     )
     triggers = cursor.fetchall()

@@ -28,7 +28,7 @@ class Definition(NamedTuple):
 
 COMPARED = frozenset({"table", "column"})
 """Kinds that come with the table itself; their texts are no statements."""
-NAMED = frozenset({"constraint", "index", "statistics", "trigger", "rule", "policy"})
+NAMED = frozenset({"not null", "constraint", "index", "statistics", "trigger", "rule", "policy"})
 """Kinds of which a table has one of a name: making it again is an error."""
 
 RELATIONS = """
@@ -141,16 +141,19 @@ DEFINITIONS = (
     """,
     # Those of partitions first, so that those of their tables are merged with them.
     """
-    SELECT k.conrelid, 'constraint', k.conname, format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s',
-           r.here, k.conname, pg_get_constraintdef(k.oid))
+    SELECT k.conrelid, CASE k.contype WHEN 'n' THEN 'not null' ELSE 'constraint' END, k.conname,
+           format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', r.here, k.conname,
+                  pg_get_constraintdef(k.oid))
       FROM constraints k JOIN r ON r.oid = k.conrelid WHERE k.contype IN ('c', 'n')
      ORDER BY (SELECT count(*) FROM pg_partition_ancestors(r.oid)) DESC, k.oid
     """,
+    # From the top down, so that an identity reaches all levels.
     """
     SELECT c.oid, 'partition', 'itself', format('ALTER TABLE ONLY %%s ATTACH PARTITION %%s %%s',
            r.here, c.here, pg_get_expr(c.relpartbound, c.oid))
       FROM r c JOIN pg_inherits h ON h.inhrelid = c.oid JOIN r ON r.oid = h.inhparent
      WHERE c.relispartition
+     ORDER BY (SELECT count(*) FROM pg_partition_ancestors(c.oid)), c.oid
     """,
     # ONLY: a partition's keys and indexes have names of their own.
     """

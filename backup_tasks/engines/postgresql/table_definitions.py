@@ -28,7 +28,7 @@ from backup_tasks.engines.postgresql.partitions import with_partitions
 
 Key = tuple[str, str, str]
 """Table, kind and name of an object."""
-_BEFORE_ATTACHED = ("constraint", "index")
+_BEFORE_ATTACHED = ("not null", "constraint", "index")
 
 _SCRATCH = "backup_tasks_scratch"
 """A schema that no other connection ever sees."""
@@ -275,7 +275,7 @@ def _worth_parsing(found: set[Definition]) -> set[Key]:
     return {
         (table, kind, name)
         for table, kind, name, text in found
-        if kind in NAMED and " FOREIGN KEY " not in text and " NOT NULL " not in text
+        if kind in NAMED and kind != "not null" and " FOREIGN KEY " not in text
     }
 
 

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.integration.engines.live_database import TABLES, LiveDatabase
-from tests.integration.engines.rare_objects import RARE
+from tests.integration.engines.rare_objects import RARE, SINCE_15, SINCE_18
 from tests.services import Project
 
 ROLES = ("inv_reader", "inv_owner")
 TABLESPACE = "inv_space"
 PROMOTED = (*TABLES, "event", "draft", "outline", "placed", "placed_parts")
-"""The tables of models. The partitions of `event` have none."""
+"""The tables of models. Partitions have none."""
 CLONED = (*PROMOTED, "probe")
 
 PARTITIONED = """
@@ -198,6 +198,14 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT UPDATE ON TABLES TO inv_reader;
 )
 
 
+def made_for(version: int) -> str:
+    """What makes the objects that a version of the server has."""
+    script = MADE + (SINCE_18 if version >= 180000 else "")
+    for text, before in SINCE_15.items() if version < 150000 else ():
+        script = script.replace(text, before)
+    return script
+
+
 @contextlib.contextmanager
 def grown_database(database: LiveDatabase) -> Iterator[LiveDatabase]:
     """Let live have every kind of object."""
@@ -207,7 +215,7 @@ def grown_database(database: LiveDatabase) -> Iterator[LiveDatabase]:
             admin.execute(f"CREATE ROLE {role}")
         admin.execute("SET allow_in_place_tablespaces = on")
         admin.execute(f"CREATE TABLESPACE {TABLESPACE} LOCATION ''")
-        admin.execute(MADE)
+        admin.execute(made_for(admin.info.server_version))
     yield database
     with database.client() as admin:
         admin.execute("DROP EVENT TRIGGER told")
@@ -256,7 +264,8 @@ def load(database: LiveDatabase, generation: int) -> None:
     """Load rows of a generation into staging, some into each partition."""
     with database.engine.at(database.staging), database.engine.loading(PROMOTED, attempt=1):
         write = database.engine.write
-        write("planet", ["id", "name", "gen"], [[n, f"planet {n}", generation] for n in (10, 20)])
+        planets = [[n, f"planet {n}", generation] for n in (10, 20)]
+        write("planet", ["id", "name", "gen"], [*planets, [30, "unproven", 1000001]])
         write("moon", ["id", "gen", "planet_id"], [[100 + n, generation, 10] for n in range(4)])
         write("placed", ["id", "name"], [[1, "one"]])
         write("event", ["id", "day", "kind", "amount", "planet_id"], _events(generation))

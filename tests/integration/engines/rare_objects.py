@@ -61,9 +61,9 @@ GRANT UPDATE (name) ON changed TO inv_reader;
 ALTER VIEW summed OWNER TO inv_owner; GRANT SELECT ON changed, moon TO inv_owner;
 CREATE PROCEDURE settle(INOUT n bigint) BEGIN ATOMIC SELECT count(*) FROM moon; END;
 
-CREATE PUBLICATION some_columns FOR TABLE planet (id, name, status), TABLE ONLY event
+CREATE PUBLICATION some_columns FOR TABLE planet (id, name, status), ONLY event
     WITH (publish = 'insert, update', publish_via_partition_root = true);
-CREATE PUBLICATION some_rows FOR TABLE moon WHERE (gen > 3), TABLE event_rest;
+CREATE PUBLICATION some_rows FOR TABLE moon WHERE (gen > 3), event_rest;
 CREATE PUBLICATION of_schema FOR TABLES IN SCHEMA public;
 COMMENT ON PUBLICATION some_rows IS 'a publication';
 CREATE FOREIGN DATA WRAPPER beyond; CREATE SERVER far FOREIGN DATA WRAPPER beyond;
@@ -71,4 +71,27 @@ CREATE FOREIGN TABLE theirs.far (id bigint) SERVER far OPTIONS (a 'b');
 CREATE FUNCTION tell() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN NOTIFY ddl; END';
 CREATE EVENT TRIGGER told ON ddl_command_end EXECUTE FUNCTION tell();
 COMMENT ON EVENT TRIGGER told IS 'an event trigger';
+"""
+
+SINCE_15 = {
+    "NULLS NOT DISTINCT ": "",
+    "UNLOGGED SEQUENCE": "SEQUENCE",
+    "ALTER SEQUENCE draft_small_seq SET LOGGED;": "",
+    "SET NULL (plan_part)": "SET NULL",
+    "planet (id, name, status), ONLY": "planet, ONLY",
+    "moon WHERE (gen > 3), ": "moon, ",
+    "CREATE PUBLICATION of_schema FOR TABLES IN SCHEMA public;": "",
+}
+"""What earlier versions have not, and what they are given for it."""
+
+SINCE_18 = """
+ALTER TABLE planet ADD CONSTRAINT unenforced CHECK (gen <> 13) NOT ENFORCED,
+    ADD CONSTRAINT placed_somewhere NOT NULL place NOT VALID,
+    ADD thrice integer GENERATED ALWAYS AS (gen * 3) VIRTUAL,
+    ADD CONSTRAINT of_nothing FOREIGN KEY (parent) REFERENCES planet (id) NOT ENFORCED;
+CREATE TABLE lease (house int4range CONSTRAINT housed NOT NULL NO INHERIT, days int4range,
+    CONSTRAINT let UNIQUE (house, days WITHOUT OVERLAPS));
+ALTER TABLE lease ADD CONSTRAINT within FOREIGN KEY (house, PERIOD days)
+    REFERENCES lease (house, PERIOD days);
+COMMENT ON CONSTRAINT housed ON lease IS 'a constraint of its own';
 """
