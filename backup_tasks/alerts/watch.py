@@ -16,9 +16,10 @@ from backup_tasks.alerts.channels import Channel, channels
 from backup_tasks.alerts.message import message_of
 from backup_tasks.alerts.state import StateFile, default_file, held, moment
 from backup_tasks.conf import backup_settings
+from backup_tasks.errors import BackupError
 from backup_tasks.status import gather
-from backup_tasks.status.conditions import judge
-from backup_tasks.status.light import Status
+from backup_tasks.status.conditions import CONDITIONS, judge, not_asked
+from backup_tasks.status.light import Light, Reason, Status
 
 EVERY = timedelta(minutes=5)
 """How often the reconciler looks: it reads the stores each time."""
@@ -37,10 +38,31 @@ def watch() -> list[str]:
         if file is None:
             return []
         if _is_due(file):
-            return _tell(file, judge(gather.of_stores()), wanted)
+            return _tell(file, _look(), wanted)
         if outbox.is_due(file.state, moments.now()):
             return outbox.send(file, wanted)
     return []
+
+
+def _look() -> Status:
+    try:
+        return judge(gather.of_stores())
+    except BackupError as error:
+        return not_looked(error)
+
+
+def not_looked(error: BackupError) -> Status:
+    """Return the light of somebody who could not even look, such as for a trusted key that is no
+    key: unknown, and all else as it was."""
+    reason = Reason(
+        light=Light.UNKNOWN,
+        name=not_asked.__name__,
+        about=error.obj or "the backups",
+        what=f"nobody could look at the backups: {error.what}",
+        remedy=error.hint,
+    )
+    others = {each.name for each in CONDITIONS} - {reason.name}
+    return Status(light=Light.UNKNOWN, reasons=[reason], unasked=others)
 
 
 def tell(status: Status, *, path: Path | None = None) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from django.core.management.base import CommandError, CommandParser
 
-from backup_tasks.alerts.watch import tell
+from backup_tasks.alerts.watch import not_looked, tell
 from backup_tasks.errors import BackupError
 from backup_tasks.management.base import Command as Base
 from backup_tasks.management.base import in_words, outcome, said
@@ -66,7 +66,12 @@ class Command(Base):
             raise CommandError(str(error), returncode=Light.UNKNOWN.exit_code) from error
 
     def perform(self, options: Mapping[str, Any]) -> None:
-        facts = gather.of_stores(ask_workers=options["workers"])
+        try:
+            facts = gather.of_stores(ask_workers=options["workers"])
+        except BackupError as error:
+            if options["notify"]:
+                self._notify(not_looked(error), options)
+            raise
         status = judge(facts)
         self.tell(_record(facts, status), "\n".join(_lines(facts, status)))
         self.judged = True

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 from django_celery_results.models import TaskResult
 from pytest_django import Settings
@@ -19,6 +20,7 @@ from backup_tasks import ledger, moments, tasks
 from backup_tasks.alerts import outbox, state
 from backup_tasks.alerts.watch import tell, watch
 from backup_tasks.errors import StorageRefused
+from backup_tasks.package.signature import generate_key
 from backup_tasks.status.conditions import judge
 from tests.habits.pages import ROOT
 from tests.integration.standing.conftest import fails, run_here
@@ -297,6 +299,31 @@ def test_a_state_that_is_none_is_begun_anew(
     assert tell(judge(aged(31)), path=path) == []
 
     assert began(with_hook) == [["backup_late"]]
+
+
+def test_somebody_who_cannot_even_look_tells_that_and_closes_nothing(
+    with_hook: Receiver, settings: Settings, tmp_path: Path
+) -> None:
+    """A trusted key that is no key."""
+    secret, _ = generate_key()
+    key = tmp_path / "signing.key"
+    key.write_text(secret)
+    key.chmod(0o600)
+    settings.BACKUP = {**settings.BACKUP, "SIGNING_KEY": str(key)}
+    run_here("backup")
+    reconcile()
+    sound = settings.BACKUP
+    settings.BACKUP = {**sound, "TRUSTED_KEYS": ["no key"]}
+
+    for _ in range(2):
+        assert reconcile() == []
+    with pytest.raises(CommandError):
+        call_command("backup_status", notify=True)
+
+    settings.BACKUP = sound
+    assert reconcile() == []
+    assert began(with_hook) == [["never_proven"], ["not_asked"], []]
+    assert over(with_hook) == [[], [], ["not_asked"]]
 
 
 def test_one_process_at_a_time_sends(with_hook: Receiver, tmp_path: Path) -> None:
