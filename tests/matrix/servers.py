@@ -50,7 +50,10 @@ def postgresql(version: str, folder: Path) -> Path | None:
 def mariadb(suite: str, folder: Path) -> Path | None:
     """Return the folder with `mariadbd` and `mariadb-install-db` of a suite of Debian."""
     root = debian(
-        suite, ["mariadb-server-core"], folder, ["usr/sbin/mariadbd", "usr/bin/my_print_defaults"]
+        suite,
+        ["mariadb-server-core", "mariadb-client-core"],
+        folder,
+        ["usr/sbin/mariadbd", "usr/bin/my_print_defaults"],
     )
     if root is None:
         return None

@@ -152,6 +152,7 @@ DEFINITIONS = (
     SELECT c.oid, 'partition', 'itself', format('ALTER TABLE ONLY %%s ATTACH PARTITION %%s %%s',
            r.here, c.here, pg_get_expr(c.relpartbound, c.oid))
       FROM r c JOIN pg_inherits h ON h.inhrelid = c.oid JOIN r ON r.oid = h.inhparent
+     -- From above: an identity goes to the partition that is attached, and not to its own (17).
      WHERE c.relispartition
      ORDER BY (SELECT count(*) FROM pg_partition_ancestors(c.oid)), c.oid
     """,

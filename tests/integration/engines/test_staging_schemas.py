@@ -67,7 +67,8 @@ def test_a_schema_is_made_anew_whatever_a_crash_left_there(database: LiveDatabas
     for _ in range(2):
         database.engine.create(database.staging)
         with database.engine.at(database.staging):
-            assert connections["default"].introspection.table_names() == []
+            found = connections["default"].introspection.table_names()
+            assert set(found) <= {"backup_tasks_structure"}, "what it says of itself"
             run_all("CREATE TABLE planet (id integer); INSERT INTO planet VALUES (1)")
 
 
