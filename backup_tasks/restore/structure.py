@@ -73,6 +73,8 @@ def take_over(
     The sequences of the `models` stand where those of `source` do. Raises DoesNotFit for rows that
     live's tables refuse.
     """
+    elsewhere = engine.tables_elsewhere(tables)  # of runs, sessions and results: they stay there
+    tables = [name for name in tables if name not in elsewhere]
     clone(engine, schema, tables)
     with engine.at(source):
         numbers = engine.last_numbers(models)
