@@ -20,7 +20,9 @@ from backup_tasks.engines import engine_for
 from backup_tasks.engines.base import PURPOSES
 from backup_tasks.errors import AnotherRunActive, HandoverChanged
 from backup_tasks.models import Run, UndoPoint
-from backup_tasks.restore import file_swap, late_requests, undo_points
+from backup_tasks.package.names import in_database
+from backup_tasks.restore import file_swap, further_databases, late_requests, undo_points
+from backup_tasks.restore.further_databases import is_unfinished
 from backup_tasks.restore.run_folder import (
     Ask,
     RunFolder,
@@ -28,6 +30,7 @@ from backup_tasks.restore.run_folder import (
     runs_with_folder,
     with_folder,
 )
+from backup_tasks.rows.databases import each_database, further_alias
 from backup_tasks.rows.scope import full_scope
 from backup_tasks.storage import workspace
 from backup_tasks.storage.file_storages import project_trees
@@ -60,9 +63,11 @@ def remove_orphans_of(run_id: str, holds: Callable[[], None] = lambda: None) -> 
     if not can_be_undone and engine.in_doubt(kept):
         return
     # What can't be dropped is an orphan from then on, and the next prune reports it.
-    for purpose in PURPOSES:
-        if purpose != "undo":
-            engine.discard(engine.schema_name(purpose, run_id))
+    for each in each_database(backup_settings()):
+        its_engine = engine_for(each.database)
+        for purpose in PURPOSES:
+            if purpose != "undo":
+                its_engine.discard(its_engine.schema_name(purpose, run_id))
     if not can_be_undone:
         engine.discard(kept)
         _remove_files_of(run_id)
@@ -159,20 +164,28 @@ def remove_all(*, dry: bool, holds: Callable[[], None] = lambda: None) -> Remove
     anything, so what is listed and has no run is an orphan.
     """
     engine = engine_for(backup_settings().database)
-    schemas = engine.schemas()
+    schemas = {
+        further_alias(each): engine_for(each.database).schemas()
+        for each in each_database(backup_settings())
+    }
     with_files = {run_id: tree for tree in project_trees() for run_id in runs_with_folder(tree)}
     with_workspace = workspace.runs()
     usable = _usable_runs()
     points = dict(UndoPoint.objects.values_list("pk", "schema"))
     usable |= undo_points.runs_in_doubt(engine)
-    needed = {engine.schema_name(purpose, pk) for pk in usable for purpose in PURPOSES}
-    left = [schema for schema in schemas if schema not in needed | set(points.values())]
+    left: list[str] = []
     warnings: list[str] = []
-    for schema in [] if dry else [*left]:
-        holds()
-        if told := engine.discard(schema):
+    for alias, found in schemas.items():
+        its_engine = engine_for(alias or engine.alias)
+        needed = {its_engine.schema_name(purpose, pk) for pk in usable for purpose in PURPOSES}
+        needed |= further_databases.schemas(alias) if alias else set(points.values())
+        for schema in sorted(set(found) - needed):
+            told = []
+            if not dry:
+                holds()
+                told = its_engine.discard(schema)
             warnings += told
-            left.remove(schema)
+            left += [] if told else [in_database(alias, schema)]
     nobodys_files = with_files.keys() - usable - points.keys()
     nobodys_workspaces = with_workspace - usable
     left += [f"{with_files[run_id].alias}:{run_id}" for run_id in sorted(nobodys_files)]
@@ -188,8 +201,8 @@ def remove_all(*, dry: bool, holds: Callable[[], None] = lambda: None) -> Remove
 
 
 def _usable_runs() -> set[str]:
-    """Return the runs that are active, or failed so lately that they may be resumed, or were
-    cancelled while a step was at work that still is."""
+    """Return the runs that are active, or failed so lately that they may be resumed, or that have
+    promoted a part of their databases, or were cancelled while a step was at work that still is."""
     lately = moments.now() - RESUMABLE
     superseded = Q(undopoint__undone_at__isnull=False)
     resumable = Q(state=Run.State.FAILED, finished_at__gt=lately) & ~superseded
@@ -197,4 +210,5 @@ def _usable_runs() -> set[str]:
         Run.objects.filter(Q(state__in=Run.ACTIVE) | resumable).values_list("pk", flat=True)
     )
     cancelled = Run.objects.filter(state=Run.State.CANCELLED, finished_at__gt=lately)
-    return usable | {run.pk for run in cancelled if ledger.is_at_work(run)}
+    half = [each.pk for each in UndoPoint.objects.filter(undone_at=None) if is_unfinished(each)]
+    return usable | {*half} | {run.pk for run in cancelled if ledger.is_at_work(run)}

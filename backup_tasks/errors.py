@@ -77,6 +77,12 @@ class BackupError(Exception):
         self.args = (self.what, self.obj, self.hint)
         return self
 
+    def advise(self, more: str) -> Self:
+        """Say more of what to do next. Returns the error."""
+        self.hint = " ".join(filter(None, (self.hint, printable(more))))
+        self.args = (self.what, self.obj, self.hint)
+        return self
+
     def record(self) -> ErrorRecord:
         """Return the error as plain JSON values, for the ledger and for `--json`."""
         return {

@@ -277,6 +277,10 @@ class UndoPoint(_LedgerRow):
         default=None,
         help_text="Aliases of the storages whose files it changed too; null: not recorded.",
     )
+    databases = models.JSONField(
+        default=list,
+        help_text="Further databases that were replaced: see restore/further_databases.py.",
+    )
     files_done = models.BooleanField(default=False, help_text="The files are in place too.")
     created_at = MomentField(auto_now_add=True)
     expires_at = MomentField()

@@ -16,6 +16,7 @@ from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.engines.counting import Counters
+from backup_tasks.engines.promote_marks import PromoteMarks
 from backup_tasks.errors import DoesNotFit, StillReferenced
 from backup_tasks.storage.disk_space import Need
 
@@ -35,7 +36,7 @@ class ExportedSnapshot:
     """Size of each table's rows, in bytes."""
 
 
-class Engine(Counters):
+class Engine(Counters, PromoteMarks):
     """The adapter for one kind of database.
 
     A *schema* is a staging or undo schema: a copy of live's tables. On SQLite it is a file, on
@@ -94,10 +95,6 @@ class Engine(Counters):
     @abstractmethod
     def schema_name(self, purpose: str, run_id: str) -> str:
         """Return the name of the schema for one of the PURPOSES and a run."""
-
-    @abstractmethod
-    def schemas(self) -> list[str]:
-        """Return the names of the schemas of runs that exist."""
 
     def disk_space_needed(self, rows: int) -> Need | None:
         """Return the disk space that a restore of so many bytes of rows takes on this machine, with

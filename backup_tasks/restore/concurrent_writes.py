@@ -15,8 +15,10 @@ from backup_tasks.conf import BackupSettings
 from backup_tasks.engines import Engine
 from backup_tasks.errors import DumpFailed
 from backup_tasks.ledger.report import Results, Written
+from backup_tasks.package.names import in_database
 from backup_tasks.restore.contents import models_referred_to
 from backup_tasks.rows.codec import RowCodec
+from backup_tasks.rows.databases import further_alias
 from backup_tasks.rows.dump import count_rows, dump_model
 from backup_tasks.rows.identities import settled_identities
 from backup_tasks.rows.natural_keys import Model
@@ -36,19 +38,23 @@ def written_since_backup(
     before = next((results[step] for step in _COUNTED_BY if "counts" in results.get(step, {})), {})
     counts: Mapping[str, int] = before.get("counts", {})
     digests: Mapping[str, str] = before.get("exact", {})
+
+    def name_of(model: Model) -> str:
+        return in_database(further_alias(settings), label(model))
+
     with engine.at(kept):
         connection = connections[settings.database]
-        known = [model for model in models if label(model) in counts]
+        known = [model for model in models if name_of(model) in counts]
         whole = [
             model
             for model in known
-            if label(model) in digests
+            if name_of(model) in digests
             and set(models).issuperset(models_referred_to([model], settings.database))
         ]
         identities, _ = settled_identities(connection, whole, settings.natural_keys)
         found = {}
         for model in known:
-            name, table = label(model), model._meta.db_table
+            name, table = name_of(model), model._meta.db_table
             replaced, same = count_rows(connection, table), None
             if model in whole:
                 same = _digest(RowCodec(model, identities, connection)) in (digests[name], None)

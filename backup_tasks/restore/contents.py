@@ -23,7 +23,7 @@ from backup_tasks.errors import (
 )
 from backup_tasks.package.entries import Exclusion, ModelEntry
 from backup_tasks.package.index import FileEntry, read_index
-from backup_tasks.package.manifest import Manifest
+from backup_tasks.package.manifest import Contents, Manifest
 from backup_tasks.package.names import INDEX, MANIFEST
 from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.databases import each_database, further_alias, lives_in
@@ -123,6 +123,13 @@ def select(manifest: Manifest, params: Mapping[str, Any]) -> Selected:
     Raises DoesNotFit if the package does not hold it, Misconfigured for unknown names.
     """
     kind, asked = str(params.get("type", "full")), ModelFilter.by(params)
+    if manifest.databases and asked:
+        raise Misconfigured(
+            "a package of several databases is restored as a whole: what a selection needs beside "
+            "it may be in another database",
+            obj=f"package {manifest.id}",
+            hint="Leave --include and --exclude out.",
+        )
     if (kind == "files" and manifest.files is None) or (
         (kind == "database" or asked) and manifest.type == "files"
     ):
@@ -138,7 +145,11 @@ def select(manifest: Manifest, params: Mapping[str, Any]) -> Selected:
                 "--include and --exclude name models, and --type files restores none",
                 hint="Leave them out, or say --type full for the models with their files.",
             )
-        return _everything(replace(manifest, models=()))
+        databases = {
+            alias: Contents(**{**contents, "models": ()})
+            for alias, contents in manifest.databases.items()
+        }
+        return _everything(replace(manifest, models=(), databases=databases))
     if kind == "database":
         manifest = replace(manifest, files=None)
     return _filtered(manifest, asked, params) if asked else _everything(manifest)

@@ -23,7 +23,8 @@ from backup_tasks.conf import BackupSettings
 from backup_tasks.errors import DoesNotFit, HandoverChanged, ValidationFailed
 from backup_tasks.package.entries import FieldEntry
 from backup_tasks.package.manifest import Manifest
-from backup_tasks.rows.databases import each_database
+from backup_tasks.package.names import in_database
+from backup_tasks.rows.databases import each_database, further_alias
 from backup_tasks.rows.line_format import project_zone
 from backup_tasks.rows.members import field_entries
 from backup_tasks.rows.natural_keys import Model
@@ -36,8 +37,21 @@ Migration = tuple[str, str]
 def refuse_misfit(manifest: Manifest, settings: BackupSettings) -> None:
     """Raise DoesNotFit, naming every difference, if the package can't be restored by this code."""
     refuse_other_databases(manifest, settings)
+    problems = [*_storage_problems(manifest)]
+    for each in each_database(settings):
+        alias = further_alias(each)
+        problems += [in_database(alias, line) for line in _problems(manifest.part(alias), each)]
+    if problems:
+        raise DoesNotFit(
+            "; ".join(problems),
+            obj=f"package {manifest.id}",
+            hint="Restore it with the code that it was made with, then upgrade.",
+        )
+
+
+def _problems(manifest: Manifest, settings: BackupSettings) -> list[str]:
+    """Return why one database can't be restored."""
     problems = [
-        *_storage_problems(manifest),
         *_zone_problems(manifest, settings),
         *_unknown_migrations(manifest, settings),
     ]
@@ -50,12 +64,7 @@ def refuse_misfit(manifest: Manifest, settings: BackupSettings) -> None:
         problems += _unknown_models(manifest, settings)
     elif not problems:
         problems += _unreachable(manifest, settings)
-    if problems:
-        raise DoesNotFit(
-            "; ".join(problems),
-            obj=f"package {manifest.id}",
-            hint="Restore it with the code that it was made with, then upgrade.",
-        )
+    return problems
 
 
 def refuse_other_databases(manifest: Manifest, settings: BackupSettings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.apps import apps
@@ -14,9 +15,12 @@ from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import Engine, engine_for, require_database
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import ErrorRecord, KeyMissing, Misconfigured
-from backup_tasks.restore import migration_compatibility, open_package, publications, referred
+from backup_tasks.package.names import in_database
+from backup_tasks.restore import migration_compatibility, open_package, referred
 from backup_tasks.restore.contents import Selected, codecs_of, expected_files, select
+from backup_tasks.restore.rehearsal import refuse_unfit
 from backup_tasks.restore.unapplied import refuse_unapplied
+from backup_tasks.rows.databases import each_database, further_alias
 from backup_tasks.rows.dump import count_rows, dump_model
 from backup_tasks.rows.scope import full_scope, label
 from backup_tasks.storage import last_good, workspace
@@ -49,11 +53,9 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
     }
     files_now = sum(1 for tree in project_trees() for _ in tree.names())
     if "package" not in params:
-        refuse_unapplied(settings)
-        tables = [model._meta.db_table for model in full_scope(settings).included]
-        engine = engine_for(settings.database)
-        publications.refuse_unless_asked(engine, tables, params)
-        engine.rehearse_promote(tables)
+        for each in each_database(settings):
+            refuse_unapplied(each)
+            refuse_unfit(full_scope(each).included, params, each)
         now = live_counts(settings)
         models = {name: {"now": count, "then": None} for name, count in now.items()}
         return plan | {"models": models, "files": {"now": files_now, "then": 0}}
@@ -69,9 +71,13 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
         )
     selected = select(manifest, params)
     manifest = selected.manifest
-    older = migration_compatibility.missing_migrations(manifest)
+    older = [
+        in_database(alias, name)
+        for alias, part in manifest.parts.items()
+        for name in migration_compatibility.missing_migrations(part)
+    ]
     live, equal, problem = _compare_with_live(selected, settings, params, comparable=not older)
-    then = {entry.label: entry.count for entry in manifest.models}
+    then = manifest.counts
     return plan | {
         "package": opened.name,
         "chosen": why or None,
@@ -129,12 +135,16 @@ def _compare_with_live(
         require_database(settings.database)
         refuse_unapplied(settings)
         migration_compatibility.refuse_misfit(manifest, settings)
-        if replaced := migration_compatibility.models_of(manifest, settings):
-            tables = [model._meta.db_table for model in replaced]
-            engine = engine_for(settings.database)
-            publications.refuse_unless_asked(engine, tables, params)
-            engine.rehearse_promote(tables)
-        return *_compared(selected, settings, comparable=comparable), None
+        counts: dict[str, int] = {}
+        equal: dict[str, bool] = {}
+        for each in each_database(settings):
+            alias = further_alias(each)
+            part = replace(selected, manifest=manifest.part(alias))
+            refuse_unfit(migration_compatibility.models_of(part.manifest, each), params, each)
+            found = _compared(part, each, comparable=comparable)
+            counts |= {in_database(alias, name): count for name, count in found[0].items()}
+            equal |= {in_database(alias, name): same for name, same in found[1].items()}
+        return counts, equal, None
     except _NOT_ASKED as error:
         return None, {}, explain(error).record()
 
@@ -150,9 +160,13 @@ def rows_at_stake(
 
 
 def live_counts(settings: BackupSettings) -> dict[str, int]:
-    """Return how many rows each model has, counted in one snapshot."""
-    with (engine := engine_for(settings.database)).snapshot():
-        return _count(engine, settings)
+    """Return how many rows each model has, counted in one snapshot of each database."""
+    counts: dict[str, int] = {}
+    for each in each_database(settings):
+        with (engine := engine_for(each.database)).snapshot():
+            found = _count(engine, each)
+        counts |= {in_database(further_alias(each), name): count for name, count in found.items()}
+    return counts
 
 
 def _count(engine: Engine, settings: BackupSettings) -> dict[str, int]:

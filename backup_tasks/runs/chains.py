@@ -44,9 +44,6 @@ _STORE_ONLY = frozenset({Run.Kind.VERIFY, Run.Kind.PRUNE})
 _READS_LIVE = frozenset({Run.Kind.BACKUP, Run.Kind.RESTORE, Run.Kind.CYCLE, Run.Kind.REINIT})
 """Runs that read the tables of live by the models of this code."""
 
-_REPLACES_LIVE = frozenset({Run.Kind.RESTORE, Run.Kind.CYCLE, Run.Kind.REINIT})
-"""Runs that may replace live's tables."""
-
 _MAKES = {
     "type": "full",
     "output": "",
@@ -205,8 +202,8 @@ def _start(
 ) -> tuple[Run, bool]:
     _refuse_misfit(kind, params)
     databases = each_database(backup_settings())
-    if kind in _REPLACES_LIVE and len(databases) > 1:
-        raise _several_databases(kind)
+    if len(databases) > 1 and params.get("mode") == "merge":
+        raise _several_databases()
     for each in [] if kind in _STORE_ONLY else databases:
         require_database(each.database)
         if kind in _READS_LIVE:
@@ -231,12 +228,12 @@ def _start(
     return run, created
 
 
-def _several_databases(kind: str) -> Misconfigured:
+def _several_databases() -> Misconfigured:
     return Misconfigured(
-        f"a {kind} of several databases in one run is not possible yet",
+        "a merge of several databases in one run is not possible",
         obj="BACKUP['DATABASES']",
-        hint="Packages of several databases can be made, verified and drilled. To restore, let "
-        "BACKUP name one DATABASE, and use a package of that one.",
+        hint="Restore with --mode exact. To merge, let BACKUP name one DATABASE, and use a package "
+        "of that one.",
     )
 
 

@@ -11,8 +11,11 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from django.db import DatabaseError, InterfaceError
+
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.engines import Engine
+from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError
 from backup_tasks.ledger.report import Results
 from backup_tasks.models import Run
@@ -78,10 +81,10 @@ class Work:
         """Let errors name the database, if it is a further one."""
         try:
             yield
-        except BackupError as error:
-            if self.alias:
-                error.within(f"database {self.alias}")
-            raise
+        except (BackupError, DatabaseError, InterfaceError) as raised:
+            if not self.alias:
+                raise
+            raise explain(raised).within(f"database {self.alias}") from raised
 
     def manifest(self) -> Manifest:
         """Return what the unpacked package says of this part's database, reduced to what is
@@ -119,22 +122,32 @@ def in_each_database(verb: Callable[[Work], dict[str, Any]]) -> Callable[[Work],
         for part in work.each_database():
             with part.named():
                 done.append((part, verb(part)))
-        first, *others = done
-        result = dict(first[1])
+        (_, first), *others = done
+        result = dict(first)
         for part, found in others:
-            for key in ("counts", "digests_equal"):
-                if key in result:
-                    named = {
-                        in_database(part.alias, name): each for name, each in found[key].items()
-                    }
-                    result[key] = {**result[key], **named}
-            told = [in_database(part.alias, line) for line in found["warnings"]]
-            result["warnings"] = [*result["warnings"], *told]
+            _add(result, part.alias, found)
         if others:
             result["databases"] = {part.alias: found for part, found in others}
         return result
 
     return in_each
+
+
+def _add(result: dict[str, Any], alias: str, found: Mapping[str, Any]) -> None:
+    """Add the figures and warnings of a further database."""
+    for key in ("counts", "digests_equal"):
+        if key in result:
+            named = {in_database(alias, name): each for name, each in found[key].items()}
+            result[key] = {**result[key], **named}
+    if look := found.get("second_look"):
+        before = result["second_look"] or {"equal": 0, "not_compared": []}
+        unlike = [in_database(alias, name) for name in look["not_compared"]]
+        result["second_look"] = {
+            "equal": before["equal"] + look["equal"],
+            "not_compared": [*before["not_compared"], *unlike],
+        }
+    told = [in_database(alias, line) for line in found["warnings"]]
+    result["warnings"] = [*result["warnings"], *told]
 
 
 def _results_of(alias: str, results: Results) -> Results:

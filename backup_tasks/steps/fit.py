@@ -7,16 +7,17 @@ from typing import Any
 
 from django.db import DatabaseError, connections
 
-from backup_tasks.conf import backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.error_classification import explain, is_denial
 from backup_tasks.errors import DoesNotFit, Misconfigured
+from backup_tasks.package.names import in_database
 from backup_tasks.restore import structure
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.scope import full_scope, label
-from backup_tasks.steps import Work
+from backup_tasks.steps import Work, in_each_database
 
 
+@in_each_database
 def fit(work: Work) -> dict[str, Any]:
     """Return {"warnings"}. Nothing is restored: live's structure is cloned, without rows, and the
     clone dropped. Values need no look: a load writes them as they are stored here.
@@ -25,8 +26,9 @@ def fit(work: Work) -> dict[str, Any]:
     is a warning: another role may be the one that restores.
     """
     counts = work.results["dump"]["counts"]
-    models = [model for model in full_scope(backup_settings()).included if label(model) in counts]
-    engine = engine_for(backup_settings().database)
+    included = full_scope(work.settings).included
+    models = [model for model in included if in_database(work.alias, label(model)) in counts]
+    engine = engine_for(work.settings.database)
     try:
         return {"warnings": _look(work, engine, models) if models else []}
     except DoesNotFit as error:

@@ -12,9 +12,11 @@ from backup_tasks.engines import engine_for
 from backup_tasks.ledger.report import Written
 from backup_tasks.models import Run, UndoPoint
 from backup_tasks.package.entries import SequenceEntry
+from backup_tasks.package.names import in_database
 from backup_tasks.restore import (
     after_commit,
     file_swap,
+    further_databases,
     publications,
     structure,
     undo_plan,
@@ -22,6 +24,7 @@ from backup_tasks.restore import (
 )
 from backup_tasks.restore.concurrent_writes import concurrent_writes_warning, written_since_backup
 from backup_tasks.restore.contents import entries_of, keeps_other_files, unpacked_manifest
+from backup_tasks.restore.rehearsal import rehearse
 from backup_tasks.restore.run_folder import Ask, RunFolder, held_folders
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.steps import Work
@@ -50,6 +53,10 @@ def promote(work: Work) -> dict[str, Any]:
     if point is None:
         publications.refuse_unless_asked(engine, tables, work.params)
         structure.make_like_live(engine, schema, tables, work.results, work.params)
+    further = work.each_database()[1:]
+    for part in further if point is None else ():
+        with part.named():
+            _rehearse(part)
     with held_folders(trees, work.run_id, ask) as folders:
         if point is not None:
             undo_plan.with_plan(folders, point)  # the first plan alone knows what live had
@@ -62,9 +69,14 @@ def promote(work: Work) -> dict[str, Any]:
                 tables=tables,
                 apps=sorted({model._meta.app_label for model in models}),
                 storages=undo_plan.planned(folders),
+                databases=[
+                    further_databases.of_staging(work.run_id, part.replaced_models(), part.settings)
+                    for part in further
+                ],
                 expires_at=moments.now() + settings.undo_for,
             )
             lock_seconds = _swap(work, schema, point, folders)
+        further_databases.promote(point, work.still_mine)
         for folder in folders:
             file_swap.replace_and_remove(folder)
         ask.now()
@@ -73,10 +85,15 @@ def promote(work: Work) -> dict[str, Any]:
     warnings += after_commit.or_warning(
         "looking for publications", partial(publications.to_refresh, engine, tables), [], warnings
     )
+    warnings += after_commit.or_warning(
+        "looking for publications", partial(further_databases.to_refresh, point), [], warnings
+    )
+    for part in further:
+        warnings += _discard_staging(part)
     nothing: dict[str, Written] = {}
     written = after_commit.or_warning(
         "finding what was written since the backup",
-        partial(written_since_backup, engine, point.schema, models, work.results, settings),
+        partial(_written_since_backup, work),
         nothing,
         warnings,
     )
@@ -91,6 +108,35 @@ def promote(work: Work) -> dict[str, Any]:
             *warnings,
         ],
     }
+
+
+def _rehearse(work: Work) -> None:
+    """Raise what the promote of a further database would refuse, before the first is promoted."""
+    engine = engine_for(work.settings.database)
+    models = work.replaced_models()
+    tables = sorted(model._meta.db_table for model in models)
+    publications.refuse_unless_asked(engine, tables, work.params)
+    schema = engine.schema_name("staging", work.run_id)
+    structure.make_like_live(engine, schema, tables, work.results, work.params)
+    rehearse(work.run_id, models, work.params, work.settings)
+    engine.advance_free_sequences(schema, _sequences(work))
+
+
+def _discard_staging(work: Work) -> list[str]:
+    engine = engine_for(work.settings.database)
+    left = engine.discard(engine.schema_name("staging", work.run_id))
+    return [in_database(work.alias, line) for line in left]
+
+
+def _written_since_backup(work: Work) -> dict[str, Written]:
+    found: dict[str, Written] = {}
+    for part in work.each_database():
+        engine = engine_for(part.settings.database)
+        kept = engine.schema_name("undo", work.run_id)
+        found |= written_since_backup(
+            engine, kept, part.replaced_models(), part.results, part.settings
+        )
+    return found
 
 
 def _prepared(work: Work) -> tuple[list[Tree], list[Model], Callable[[RunFolder], None]]:
@@ -114,7 +160,7 @@ def _prepared(work: Work) -> tuple[list[Tree], list[Model], Callable[[RunFolder]
 def _sequences(work: Work) -> Sequence[SequenceEntry]:
     if work.kind == Run.Kind.REINIT:
         return ()
-    return unpacked_manifest(work.workspace / "in", work.params).sequences
+    return work.manifest().sequences
 
 
 def _swap(work: Work, schema: str, point: UndoPoint, folders: Sequence[RunFolder]) -> float:

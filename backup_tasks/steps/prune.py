@@ -12,7 +12,7 @@ from backup_tasks.engines import engine_for
 from backup_tasks.errors import AnotherRunActive, StorageRefused, StorageUnavailable
 from backup_tasks.evidence import audit
 from backup_tasks.models import Run, UndoPoint
-from backup_tasks.restore import undo_points
+from backup_tasks.restore import further_databases, undo_points
 from backup_tasks.restore.run_folder import Ask, held_folders, with_folder
 from backup_tasks.steps import Work
 from backup_tasks.storage import expiry
@@ -74,11 +74,15 @@ def _undo_points(work: Work, *, dry: bool) -> tuple[list[str], list[str]]:
     expired = UndoPoint.objects.filter(expires_at__lt=now, files_done=True).exclude(
         run__state=Run.State.FAILED, run__finished_at__gt=now - cleanup.RESUMABLE
     )
+    # So does one that has promoted a part of its databases, however long ago.
+    gone = [
+        point for point in expired if point.undone_at or not further_databases.is_unfinished(point)
+    ]
     if dry:
-        return [point.pk for point in expired], []
+        return [point.pk for point in gone], []
     names, warnings = [], []
     with suppress(AnotherRunActive):
-        for point in expired:
+        for point in gone:
             run_id = point.pk
             if told := _remove_kept(work, point):
                 warnings += told
@@ -107,7 +111,8 @@ def _remove_kept(work: Work, point: UndoPoint) -> list[str]:
     ask = _ask(work, point)
     ask.now()
     # A merge keeps no schema.
-    if point.schema and (told := engine_for(backup_settings().database).discard(point.schema)):
+    told = engine_for(backup_settings().database).discard(point.schema) if point.schema else []
+    if told := [*told, *further_databases.discard(point)]:
         return told
     with held_folders(with_folder(project_trees(), point.pk), point.pk, ask) as folders:
         for folder in folders:

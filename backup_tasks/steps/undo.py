@@ -14,6 +14,7 @@ from backup_tasks.models import UndoPoint
 from backup_tasks.restore import (
     after_commit,
     file_swap,
+    further_databases,
     publications,
     structure,
     undo_plan,
@@ -42,21 +43,28 @@ def undo(work: Work) -> dict[str, Any]:
     ask = Ask(work.may_write_files)
     if mine is None:
         warnings += cleanup.settle_others(work.run_id, ask)
+        further_databases.settle(undone, work.still_mine)
+        _finish_files(undone, trees, ask)
     with held_folders(trees, work.run_id, ask) as folders:
         if mine is None:
             publications.refuse_unless_asked(engine, undone.tables, work.params)
-            warnings += _lost_structure(work, engine, undone)
+            warnings += _lost_structure(work, engine, undone, undone.schema, undone.tables)
             mine = UndoPoint(
                 run_id=work.run_id,
                 schema=engine.schema_name("undo", work.run_id),
                 tables=undone.tables,
                 apps=undone.apps,
+                databases=further_databases.of_undo(work.run_id, undone, work.params),
                 expires_at=moments.now() + settings.undo_for,
             )
+            for entry in further_databases.of(mine):
+                its_engine, source = engine_for(entry["alias"]), entry["source"]
+                warnings += _lost_structure(work, its_engine, undone, source, entry["tables"])
             accept = bool(work.params.get("accept_missing_files"))
             warnings += undo_plan.plan(folders, undone, ask, accept_missing=accept)
             mine.storages = undo_plan.planned(folders)
             lock_seconds = _swap(work, undone, mine, folders)
+        further_databases.promote(mine, work.still_mine)
         for folder in undo_plan.with_plan(folders, mine):
             file_swap.replace_and_remove(folder)
         ask.now()
@@ -70,6 +78,9 @@ def undo(work: Work) -> dict[str, Any]:
         [],
         warnings,
     )
+    warnings += after_commit.or_warning(
+        "looking for publications", partial(further_databases.to_refresh, mine), [], warnings
+    )
     return {"undone": undone.pk, "lock_seconds": lock_seconds, "warnings": warnings}
 
 
@@ -79,7 +90,10 @@ def _remove(undone: UndoPoint, engine: Engine, trees: Sequence[Tree], ask: Ask) 
     Where a folder is no fence, its files stay until the undo point expires: a late request of the
     undone run may still come, and `restore.late_requests` needs them.
     """
-    left = engine.discard(undone.schema)
+    # Staging is there if the run ended before it could drop it.
+    staging = engine.schema_name("staging", undone.pk)
+    left = [line for name in (undone.schema, staging) for line in engine.discard(name)]
+    left += further_databases.discard(undone)
     fenced = [tree for tree in trees if tree.is_local]
     with held_folders(with_folder(fenced, undone.pk), undone.pk, ask) as folders:
         for folder in folders:
@@ -107,9 +121,21 @@ def _last(work: Work, engine: Engine) -> UndoPoint:
             if name
             else "It was made without a safety backup. Restore another package.",
         )
-    if not point.files_done:
+    if not (point.files_done or further_databases.is_unfinished(point)):
         raise _unfinished(point.pk)
     return point
+
+
+def _finish_files(undone: UndoPoint, trees: Sequence[Tree], ask: Ask) -> None:
+    """Let a run that could not promote all of its databases put all files in place, so that they
+    can be undone like those of any other."""
+    if undone.files_done:
+        return
+    with held_folders(with_folder(trees, undone.pk), undone.pk, ask) as folders:
+        for folder in undo_plan.with_plan(folders, undone):
+            file_swap.replace_and_remove(folder)
+        ask.now()
+        UndoPoint.objects.filter(pk=undone.pk).update(files_done=True)
 
 
 def _unfinished(run_id: str) -> NothingToUndo:
@@ -124,9 +150,12 @@ def _undone_by(work: Work) -> UndoPoint:
     return UndoPoint.objects.get(pk=UndoPoint.objects.get(pk=work.run_id).undoes)
 
 
-def _lost_structure(work: Work, engine: Engine, undone: UndoPoint) -> list[str]:
-    """Return a warning of what the undo takes away. Raises DoesNotFit unless that was asked for."""
-    changed = engine.structure_changes(undone.schema, undone.tables)
+def _lost_structure(
+    work: Work, engine: Engine, undone: UndoPoint, schema: str, tables: Sequence[str]
+) -> list[str]:
+    """Return a warning of what the undo takes away from one database. Raises DoesNotFit unless that
+    was asked for."""
+    changed = engine.structure_changes(schema, tables)
     if not changed:
         return []
     what = f"the structure of live's tables has changed since {undone.pk}"
@@ -153,6 +182,8 @@ def _swap(work: Work, undone: UndoPoint, mine: UndoPoint, folders: Sequence[RunF
 
     if work.params.get("accept_lost_structure"):
         engine.accept_structure(undone.schema)
+        for entry in further_databases.of(mine):
+            engine_for(entry["alias"]).accept_structure(entry["source"])
     certain = partial(work.certainly_changed_no_rows, engine)
     with file_swap.adding_files(undo_plan.with_plan(folders, mine), certain):
         return engine.promote(

@@ -20,3 +20,6 @@ BACKUP = {
     # What was replaced may go at the next prune: hundreds of restores are made here.
     "UNDO_FOR": timedelta(microseconds=1),
 }
+if _archive := environment.text("ARCHIVE_URL"):
+    DATABASES["archive"] = environment.database(_archive)
+    BACKUP["DATABASES"] = ["default", "archive"]

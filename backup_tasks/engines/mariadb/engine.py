@@ -222,6 +222,9 @@ class MariaDB(Engine):
         with self.live.cursor() as cursor:
             return bool(tables_in(cursor, schema, [MIGRATIONS_TABLE]))
 
+    def has_promoted(self, keep: str) -> bool:
+        return self.in_doubt(keep)
+
     def _last_number(self, table: str, column: str) -> int | None:
         with self.live.cursor() as cursor:
             return counters.last_number(cursor, table)

@@ -23,7 +23,7 @@ from backup_tasks.engines.base import (
     quoted,
 )
 from backup_tasks.engines.live_structure import lacks_columns
-from backup_tasks.engines.sqlite import counters
+from backup_tasks.engines.sqlite import counters, promoted_mark
 from backup_tasks.engines.sqlite.connections import StagingConnection, connection_to, file_uri
 from backup_tasks.engines.sqlite.rows import emptied
 from backup_tasks.engines.sqlite.schema import columns, missing_in, objects
@@ -223,6 +223,15 @@ class SQLite(Engine):
         """Take the write lock. Raises LockNotGranted."""
         with _locks_explained(self._live):
             cursor.execute("DELETE FROM django_migrations WHERE 0")
+
+    def has_promoted(self, keep: str) -> bool:
+        return promoted_mark.is_there(self.live, keep)  # the file `keep` comes before the commit
+
+    def mark_promoted(self, keep: str) -> None:
+        promoted_mark.write(self.live, keep)
+
+    def forget_promoted(self, keep: str) -> None:
+        promoted_mark.remove(self.live)
 
     def _last_number(self, table: str, column: str) -> int | None:
         with self.live.cursor() as cursor:

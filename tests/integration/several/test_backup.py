@@ -118,16 +118,6 @@ def test_a_database_is_checked_by_its_name(two_files: Two, tmp_path: Path) -> No
         Manifest.from_json(json.dumps(contents).encode())
 
 
-@pytest.mark.parametrize("kind", ["restore", "reinit"])
-def test_what_would_replace_one_of_several_databases_is_refused(two_files: Two, kind: str) -> None:
-    before = two_files.contents()
-
-    with pytest.raises(Misconfigured, match="several databases"):
-        api.run_here(kind, {})
-
-    assert two_files.contents() == before
-
-
 def test_a_package_of_several_databases_is_not_restored_into_one(
     two_files: Two, settings: Settings
 ) -> None:
