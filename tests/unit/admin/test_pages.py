@@ -138,8 +138,10 @@ def test_a_restore_shows_its_counts_by_name_and_how_to_undo_it(
     page = read("run_change", restore.pk)
 
     assert "every model and file was proven equal" in page
+    assert "storages whose files were replaced too: default" in page
     assert "It can be undone until" in page
     assert reverse("admin:backup_tasks_undopoint_undo") in page
+    assert '<td class="field-files_of">default</td>' in read("undopoint_changelist")
     counts = page[page.index('id="counts"') :]
     shown = counts[: counts.index("models without any row")]
     names = [name for name in sorted(restore.report["models"]) if f">{name}<" in shown]
