@@ -19,6 +19,15 @@ from backup_tasks.rows.stored_values import guarded, hiding, stored_reader
 Field: TypeAlias = "models.Field[Any, Any]"
 Read = Callable[[Any], Any]
 
+_NOT_IN_PYTHON = {
+    "timestamp with time zone": "NOT BETWEEN '0001-01-01 00:00:00+00'"
+    " AND '9999-12-31 23:59:59.999999+00'",
+    "date": "NOT BETWEEN '0001-01-01' AND '9999-12-31'",
+    "time": "= '24:00'",
+}
+"""By type of PostgreSQL: the condition for dates and times that the driver can't give: infinity,
+those before Christ, midnight at the end of a day."""
+
 _DATES_OF_MARIADB = ("date", "time")
 
 
@@ -97,7 +106,7 @@ class Query:
             def read(value: dt.datetime) -> str:
                 return value.isoformat(timespec="microseconds") + offset
 
-            selected = f"({sql}::timestamptz AT TIME ZONE '{zone}')"
+            selected = self._in_python(f"({sql}::timestamptz AT TIME ZONE '{zone}')", sql, field)
             return Column(sql=sql, field=field, read=read, selected=selected)
         read_by_django = self._reader(alias, field)
         if read_by_django and not value_encoding.is_known(field):
@@ -107,7 +116,28 @@ class Query:
             )
             if self.line_format.has_stored_values and secret:
                 read_by_django = hiding(read_by_django)
-        return Column(sql=sql, field=field, read=read_by_django, selected=sql)
+        selected = self._in_python(sql, sql, field)
+        return Column(sql=sql, field=field, read=read_by_django, selected=selected)
+
+    def _in_python(self, selected: str, sql: str, field: Field) -> str:
+        """Return what is selected of a column, with NULL for what the driver can't give."""
+        condition = self._not_in_python(sql, field)
+        return f"CASE WHEN {condition} THEN NULL ELSE {selected} END" if condition else selected
+
+    def _not_in_python(self, sql: str, field: Field) -> str:
+        kind = str(value_encoding.plain_field(field).db_type(self.connection)).partition("(")[0]
+        stores_values = self.line_format.has_stored_values and kind in _NOT_IN_PYTHON
+        return f"{sql} {_NOT_IN_PYTHON[kind]}" if stores_values else ""
+
+    def add_not_in_python(self, alias: str, field: Field) -> int | None:
+        """Read PostgreSQL's text of the dates and times that the driver can't give, NULL for all
+        others; return the index in the row. None if the column has none."""
+        sql = f"{alias}.{self._quote(field.column)}"
+        if not (condition := self._not_in_python(sql, field)):
+            return None
+        text = f"CASE WHEN {condition} THEN concat({sql}) END"
+        self.columns.append(Column(sql=sql, field=field, read=None, selected=text))
+        return len(self.columns) - 1
 
     def _reads_local_time(self, field: Field) -> bool:
         """Whether the driver would give the datetimes without their zone, or in another than the

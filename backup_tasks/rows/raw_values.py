@@ -31,8 +31,8 @@ class StoredTexts:
             unknown = custom or not value_encoding.is_known(field)
             if not known and not (unknown and stores_values):
                 ambiguous = query.add_ambiguous_time("t", field)
-                if ambiguous is not None:
-                    self._always.append((field.name, ambiguous))
+                beyond = query.add_not_in_python("t", field)
+                self._always += [(field.name, at) for at in (ambiguous, beyond) if at is not None]
                 continue
             index = query.add_text("t", field)
             if known and not (custom and stores_values):
