@@ -112,6 +112,10 @@ class BackupSettings:
     natural_keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Keys of models whose code can't be changed: `{"app.model": ["field", "fk__field"]}`."""
 
+    clear_fields: Sequence[str] = ()
+    """Fields whose decrypted values may be in packages in clear: `app.Model.field`. Others'
+    travel as their columns store them only."""
+
     column_groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Columns whose values mean something only together, over many rows: `{"app.Model": ["lft",
     "rgt"]}`. A merge does not mix them. See `rows.column_groups`."""

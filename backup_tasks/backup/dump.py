@@ -29,7 +29,7 @@ from backup_tasks.package.names import MANIFEST, in_database
 from backup_tasks.package.streams import written_whole
 from backup_tasks.progress import Progress
 from backup_tasks.rows.databases import each_database, further_alias
-from backup_tasks.rows.line_format import project_zone
+from backup_tasks.rows.line_format import clear_fields, project_zone
 from backup_tasks.rows.members import write_members
 from backup_tasks.rows.scope import full_scope
 
@@ -128,4 +128,5 @@ class _Dump:
 def _database(connection: BaseDatabaseWrapper, isolation: str) -> dict[str, str]:
     version = ".".join(map(str, connection.get_database_version()))
     database = {"vendor": connection.vendor, "version": version, "isolation": isolation}
-    return database | ({"time_zone": zone} if (zone := project_zone()) else {})
+    database |= {"time_zone": zone} if (zone := project_zone()) else {}
+    return database | ({"clear_fields": ",".join(clear)} if (clear := clear_fields()) else {})

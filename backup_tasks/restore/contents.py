@@ -240,7 +240,10 @@ def line_format_of(manifest: Manifest) -> LineFormat:
     without time zones, so this project's is used."""
     database = manifest.database
     zone = database.get("time_zone", "") if manifest.format > 1 else project_zone()
-    return LineFormat(number=manifest.format, vendor=database.get("vendor", ""), zone=zone)
+    clear = tuple(filter(None, database.get("clear_fields", "").split(",")))
+    return LineFormat(
+        number=manifest.format, vendor=database.get("vendor", ""), zone=zone, clear=clear
+    )
 
 
 def identities_of(

@@ -82,7 +82,7 @@ class Query:
     def _column(self, sql: str, alias: str, field: Field) -> Column:
         if self.connection.vendor == "postgresql":
             return self._postgresql_column(sql, alias, field)
-        clear = not self.line_format.has_stored_values
+        clear = self.line_format.shows(field)
         reader = stored_reader(field, self.connection, clear=clear)
         if self.connection.vendor == "sqlite":
             selected = f"+{sql}"  # an expression has no declared type that the driver would convert
@@ -114,7 +114,7 @@ class Query:
             secret = value_encoding.is_custom(field) and value_encoding.may_hide(
                 field, self.connection
             )
-            if self.line_format.has_stored_values and secret:
+            if secret and not self.line_format.shows(field):
                 read_by_django = hiding(read_by_django)
         selected = self._in_python(sql, sql, field)
         return Column(sql=sql, field=field, read=read_by_django, selected=selected)

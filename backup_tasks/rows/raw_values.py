@@ -39,6 +39,7 @@ class StoredTexts:
                 self._always.append((field.name, index))
             else:
                 hides = value_encoding.may_hide(field, query.connection) and custom
+                hides = hides and not query.line_format.shows(field)
                 self._unless_equal.append((field.name, index, hides))
             self._columns |= {
                 at

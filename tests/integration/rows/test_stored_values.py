@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-import django.conf
 import pytest
 from django.core import serializers
 from django.db import connection, models
@@ -287,38 +286,6 @@ def test_any_text_and_any_bytes_come_back(
     insert(plain, text=text, binary=binary, day="2026-01-01")
 
     assert_comes_back(plain)
-
-
-BEYOND_PYTHON = (
-    ("date", "infinity"),
-    ("date", "-infinity"),
-    ("date", "0044-03-15 BC"),
-    ("date", "10000-01-01"),
-    ("moment", "infinity"),
-    ("moment", "-infinity"),
-    ("moment", "0044-03-15 12:00:00.123456+00 BC"),
-    ("moment", "20000-01-01 00:00:00+00"),
-    ("time", "24:00:00"),
-)
-AT_THE_END = (("date", "9999-12-31"), ("moment", "9999-12-31 23:59:59.999999+00"))
-
-
-@pytest.mark.parametrize("use_tz", [True, False])
-@pytest.mark.parametrize("engine", ["postgres"])
-def test_dates_and_times_that_python_lacks_come_back(
-    engine: str, plain: type[models.Model], monkeypatch: pytest.MonkeyPatch, use_tz: bool
-) -> None:
-    monkeypatch.setattr(django.conf.settings, "USE_TZ", use_tz)
-    for name, value in (*BEYOND_PYTHON, *AT_THE_END):
-        insert(plain, **{"day": "2026-01-01", name: value})
-
-    lines = assert_comes_back(plain)
-
-    for (name, _), line in zip(BEYOND_PYTHON, lines, strict=False):
-        assert line["fields"][name] is None
-        assert name in line["_raw"]
-    for (name, _), line in zip(AT_THE_END, lines[-2:], strict=True):
-        assert line["fields"][name]
 
 
 @pytest.mark.parametrize("engine", ["mariadb"])
