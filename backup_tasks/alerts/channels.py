@@ -56,7 +56,7 @@ def _mail(to: list[str], message: Message) -> None:
     )
     try:
         mail.send()
-    except (OSError, smtplib.SMTPException) as error:
+    except (OSError, smtplib.SMTPException, ValueError) as error:  # ValueError: no address
         raise Transient(f"the mail could not be sent: {error}", obj=", ".join(to)) from error
 
 

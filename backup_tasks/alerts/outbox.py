@@ -14,7 +14,7 @@ from backup_tasks import moments
 from backup_tasks.alerts.channels import Channel
 from backup_tasks.alerts.message import Message
 from backup_tasks.alerts.state import Sending, State, StateFile, moment
-from backup_tasks.errors import StorageRefused, Transient
+from backup_tasks.errors import BackupError, StorageRefused
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def _send(file: StateFile, sending: Sending, channel: Channel, now: datetime) ->
     _saved(file)  # `send` reports a disk that takes nothing; the message goes out all the same
     try:
         channel(message)
-    except Transient as error:
+    except BackupError as error:  # of any kind: the other channels are still to be tried
         logger.warning("%s was not sent by %s: %s", message["id"], sending["channel"], error)
         if now - datetime.fromisoformat(message["at"]) > GIVEN_UP_AFTER:
             logger.error("%s is given up: %s", message["id"], message)

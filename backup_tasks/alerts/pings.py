@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import NAMESPACE_URL, uuid5
 
-from backup_tasks.alerts.http import post
+from backup_tasks.alerts.http import ADDRESS_HINT, post
 from backup_tasks.conf import backup_settings
 from backup_tasks.errors import Transient, of_record
 from backup_tasks.models import Run
@@ -62,18 +62,25 @@ def _ping(key: str, path: str, text: str, *, run: Run | None = None) -> str:
     url = backup_settings().pings.get(key, "")
     if not url:
         return ""
-    parts = urlsplit(url)
-    query = f"rid={uuid5(NAMESPACE_URL, run.pk)}" if run else ""
-    query = "&".join(filter(None, (parts.query, query)))
-    address = urlunsplit(parts._replace(path=parts.path.rstrip("/") + path, query=query))
     problem = ""
     for _ in range(_TRIES):
         try:
             body = text.encode(errors="replace")[:_TEXT_LIMIT]
-            post(address, body, {"content-type": "text/plain"}, seconds=_SECONDS)
+            post(_address(url, path, run), body, {"content-type": "text/plain"}, seconds=_SECONDS)
         except Transient as error:
             problem = f"ping of {key}: {error}"
             continue
         return ""
     logger.warning("%s", problem)
     return problem
+
+
+def _address(url: str, path: str, run: Run | None) -> str:
+    """Raises Transient."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise Transient("the address is none", obj="PINGS", hint=ADDRESS_HINT) from error
+    query = f"rid={uuid5(NAMESPACE_URL, run.pk)}" if run else ""
+    query = "&".join(filter(None, (parts.query, query)))
+    return urlunsplit(parts._replace(path=parts.path.rstrip("/") + path, query=query))

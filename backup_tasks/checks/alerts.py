@@ -10,6 +10,7 @@ from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Warning
 
 from backup_tasks.alerts.channels import secret_bytes
+from backup_tasks.alerts.http import ADDRESS_HINT
 from backup_tasks.alerts.pings import KINDS
 from backup_tasks.conf import BackupSettings
 from backup_tasks.errors import Misconfigured
@@ -19,7 +20,7 @@ def wrong_alerts(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
     """Yield name, problem and hint of the settings whose value is of the wrong kind."""
     urls = settings.alert_webhooks
     if not isinstance(urls, str) and not all(_is_url(url) for url in urls):
-        yield "alert_webhooks", "holds what is no address", "Write https://HOST/PATH."
+        yield "alert_webhooks", "holds what is no address", ADDRESS_HINT
     if settings.alert_webhooks:
         try:
             secret_bytes(str(settings.alert_secret or ""))
@@ -29,7 +30,7 @@ def wrong_alerts(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
     if not isinstance(found, Mapping) or not set(found) <= set(KINDS):
         yield "pings", "does not name kinds of runs", f"It can have: {', '.join(KINDS)}."
     elif not all(_is_url(url) for url in found.values()):
-        yield "pings", "holds what is no address", "Write https://HOST/PATH."
+        yield "pings", "holds what is no address", ADDRESS_HINT
 
 
 def check_alerts(settings: BackupSettings) -> Iterator[CheckMessage]:
@@ -63,5 +64,10 @@ def _missing_timeout() -> str | None:
 def _is_url(url: object) -> bool:
     if not isinstance(url, str):
         return False
-    parts = urlsplit(url)
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable()
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # read, it is checked
+    except ValueError:
+        return False
+    plain = url.isascii() and url.isprintable() and " " not in url
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and plain

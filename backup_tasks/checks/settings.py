@@ -78,11 +78,13 @@ def _wrong_kinds(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
     if not isinstance(natural_keys, Mapping):
         yield "natural_keys", "is not a dictionary", 'Write {"app.model": ["field"]}.'
     groups: object = settings.column_groups
-    if not isinstance(groups, Mapping):
-        yield "column_groups", "is not a dictionary", 'Write {"app.Model": ["lft", "rgt"]}.'
+    if not isinstance(groups, Mapping) or not all(
+        isinstance(name, str) and isinstance(names, list | tuple) for name, names in groups.items()
+    ):
+        yield "column_groups", "is no dictionary of lists", 'Write {"app.Model": ["lft", "rgt"]}.'
     columns: object = settings.key_columns
     if not isinstance(columns, Mapping) or not all(
-        isinstance(target, str | None) for target in columns.values()
+        isinstance(path, str) and isinstance(target, str | None) for path, target in columns.items()
     ):
         hint = 'Write {"app.Model.column": "app.Target"}.'
         yield "key_columns", "is no dictionary of names", hint

@@ -106,6 +106,34 @@ def test_nobody_there_is_an_error_that_tells_no_secret(
     assert "secret-token" not in str(raised.value)
 
 
+@pytest.mark.parametrize("url", [f"{GONE}/s\u00e9cret", "http://[::1/s\u00e9cret"])
+def test_an_address_that_is_none_is_an_error_that_tells_no_secret(
+    settings: Settings, message: Message, url: str
+) -> None:
+    with pytest.raises(Transient) as raised:
+        channel(settings, ALERT_WEBHOOKS=[url])(message)
+
+    assert "cret" not in str(raised.value)
+
+
+def test_a_mail_to_what_is_no_address_is_an_error(
+    box: Postbox, settings: Settings, message: Message
+) -> None:
+    with pytest.raises(Transient, match="could not be sent"):
+        channel(settings, ALERT_MAIL=["ada@example.com\nbob@example.com"])(message)
+
+    assert box.mails == []
+
+
+def test_a_ping_to_what_is_no_address_is_a_problem_in_words(settings: Settings) -> None:
+    settings.BACKUP = {**settings.BACKUP, "PINGS": {"status": "http://[::1/s\u00e9cret"}}
+
+    (problem,) = pings.of_status(judge(SAFE))
+
+    assert "ping of status" in problem
+    assert "cret" not in problem
+
+
 def test_a_server_that_never_answers_is_not_waited_for_without_end(hook: Receiver) -> None:
     hook.hold.clear()
 

@@ -37,3 +37,18 @@ def test_a_key_column_of_an_unknown_model_or_field_is_named(
     message = fired("E005", KEY_COLUMNS=columns).msg
     assert "KEY_COLUMNS" in message
     assert next(iter(columns)).rpartition(".")[0] in message.lower()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("COLUMN_GROUPS", {"admin.LogEntry": 5}),
+        ("COLUMN_GROUPS", {"admin.LogEntry": "user"}),
+        ("COLUMN_GROUPS", {5: ["user"]}),
+        ("KEY_COLUMNS", {5: "users.User"}),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_an_error_that_names_the_setting(
+    fired: Fired, setting: str, value: object
+) -> None:
+    assert setting in fired("E002", **{setting: value}).msg
