@@ -52,7 +52,7 @@ def record(
         by=printable(by or (os_user() if through == "command" else ""))[:150],
         through=through,
         obj=printable(obj)[:255],
-        details=json.loads(json.dumps(details or {}, default=str)),
+        details=_plain(details or {}),
     )
     database = backup_settings().database
     for _ in range(_TRIES):
@@ -140,5 +140,25 @@ def _settings() -> dict[str, Any]:
             text = json.dumps(value, sort_keys=True, default=str)
             shown = f"secret, SHA-256 {hashlib.sha256(text.encode()).hexdigest()[:16]}"
         found[name.upper()] = shown
-    plain: dict[str, Any] = json.loads(json.dumps(found, sort_keys=True, default=str))
+    return _plain(found)
+
+
+def _plain(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Return details as the JSON of any database gives them back, or their hash would be another:
+    to PostgreSQL 1e22 is a whole number, and NUL, half a character and NaN are refused."""
+    text = json.dumps(details, default=str)
+    plain: dict[str, Any] = _printable(json.loads(text, parse_float=_number, parse_constant=str))
     return plain
+
+
+def _number(text: str) -> int | float:
+    number = float(text)
+    return int(number) if number.is_integer() else number
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {printable(key, keep="\n"): _printable(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_printable(each) for each in value]
+    return printable(value, keep="\n") if isinstance(value, str) else value

@@ -127,30 +127,6 @@ def test_what_one_channel_does_not_take_is_sent_to_that_one_again(
     assert [len(with_hook.requests), len(ids), len(box.mails)] == [3, 1, 1]
 
 
-def test_a_channel_whose_setting_is_wrong_keeps_no_other_from_being_told(
-    with_hook: Receiver, settings: Settings
-) -> None:
-    mine, other = settings.BACKUP["ALERT_WEBHOOKS"][0], "http://[::1/"
-    settings.BACKUP = {**settings.BACKUP, "ALERT_WEBHOOKS": [other, mine]}
-
-    (problem,) = reconcile()
-
-    assert "the address is none" in problem
-    assert len(with_hook.requests) == 1
-
-
-def test_a_secret_that_is_none_keeps_no_mail_from_being_sent(
-    with_hook: Receiver, box: Postbox, settings: Settings
-) -> None:
-    settings.BACKUP = {**settings.BACKUP, "ALERT_MAIL": ["ada@example.com"], "ALERT_SECRET": "no"}
-
-    (problem,) = reconcile()
-    assert reconcile() == [problem]
-
-    assert "ALERT_SECRET" in problem
-    assert [len(with_hook.requests), len(box.mails)] == [0, 1]
-
-
 def test_pauses_grow_to_an_hour_and_a_message_is_given_up_after_days(
     with_hook: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:

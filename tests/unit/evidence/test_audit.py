@@ -154,6 +154,21 @@ def test_it_survives_a_restore_of_a_package_that_is_older(on_project: Project) -
     assert AuditEntry.objects.count() >= 6
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_details_are_hashed_as_each_database_gives_them_back() -> None:
+    details = {"n": [1e22, 1.0, -0.0, 1e-7, float("inf")], "path": "a\x00\udcff\n", "\x00": {}}
+
+    entry = audit.record("pinned", "edms-1", through="code", details=details)
+
+    assert list(audit.broken()) == []
+    entry.refresh_from_db()
+    assert entry.details == {
+        "n": [10**22, 1, 0, 1e-7, "Infinity"],
+        "path": "a\\x00\\xff\n",
+        "\\x00": {},
+    }
+
+
 def test_many_at_once_make_one_chain() -> None:
     def write(number: int) -> None:
         for each in range(5):
