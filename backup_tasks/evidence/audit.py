@@ -20,7 +20,7 @@ from dataclasses import asdict
 from datetime import UTC
 from typing import Any, NamedTuple
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connections, transaction
 
 from backup_tasks import moments
 from backup_tasks.conf import backup_settings
@@ -58,6 +58,10 @@ def record(
     for _ in range(_TRIES):
         try:
             with transaction.atomic(using=database):
+                if not connections[database].features.has_select_for_update:
+                    # SQLite: a transaction that begins with a write waits for that of another; one
+                    # that writes after it has read fails at once.
+                    AuditEntry.objects.using(database).filter(position=0).update(what="")
                 # Locked, a row is read as it is now, also in a transaction with a snapshot.
                 last = AuditEntry.objects.select_for_update().order_by("-position").first()
                 entry.position = last.position + 1 if last else 1

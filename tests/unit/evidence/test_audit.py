@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -169,7 +170,13 @@ def test_details_are_hashed_as_each_database_gives_them_back() -> None:
     }
 
 
-def test_many_at_once_make_one_chain() -> None:
+@pytest.mark.parametrize("mode", ["IMMEDIATE", None])
+def test_many_at_once_make_one_chain(mode: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is what SQLite does where a project sets nothing: the first write takes the lock."""
+    options: dict[str, Any] = connections["default"].settings_dict["OPTIONS"]
+    monkeypatch.setitem(options, "transaction_mode", mode)
+    connections["default"].close()
+
     def write(number: int) -> None:
         for each in range(5):
             audit.record("started", f"{number}-{each}", through="code")
