@@ -13,6 +13,12 @@ def last() -> UndoPoint | None:
     return UndoPoint.objects.filter(undone_at=None).order_by("-created_at").first()
 
 
+def half_done() -> list[str]:
+    """Return the runs that have replaced a part of live: not each database, or not all files."""
+    points = UndoPoint.objects.filter(files_done=False, undone_at=None)
+    return list(points.order_by("created_at").values_list("run_id", flat=True))
+
+
 def files_in_words(point: UndoPoint) -> str:
     """Return in which storages the run changed files, in words."""
     if point.storages is None:

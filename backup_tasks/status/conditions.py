@@ -183,10 +183,10 @@ def run_stuck(facts: Facts) -> Iterator[Finding]:
 
 
 def promote_unfinished(facts: Facts) -> Iterator[Finding]:
-    """A run replaced live's rows, and not yet all of its files."""
+    """A run replaced a part of live: not yet each database, or not all files."""
     for run in facts.half_done:
         yield Finding(
-            f"{run} replaced the rows of live, and its files are not all in place",
+            f"{run} replaced a part of live: not yet all files, or not each database",
             f"`resume_run {run}` finishes it.",
             about=run,
         )

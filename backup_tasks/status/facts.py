@@ -109,7 +109,7 @@ class Facts:
     stuck: Sequence[str] = ()
     """Active runs that nobody works on."""
     half_done: Sequence[str] = ()
-    """Runs that replaced live's rows, and not yet all of its files."""
+    """Runs that replaced a part of live: not yet each database, or not all files."""
     disks: Sequence[Disk] = ()
     orphans: Sequence[str] | None = None
     """Staging, files and workspaces that ended runs left; None: nobody looked."""

@@ -13,7 +13,8 @@ from django.utils import timezone
 from backup_tasks import moments
 from backup_tasks.conf import backup_settings
 from backup_tasks.ledger.rows import is_live
-from backup_tasks.models import Run, Step, UndoPoint
+from backup_tasks.models import Run, Step
+from backup_tasks.restore import undo_points
 from backup_tasks.status.facts import Ended, RecoveryPoint
 
 KINDS = (Run.Kind.BACKUP, Run.Kind.DRILL, Run.Kind.CYCLE, Run.Kind.VERIFY, Run.Kind.PRUNE)
@@ -28,9 +29,7 @@ def facts_of(points: Sequence[RecoveryPoint]) -> dict[str, Any]:
     return {
         **_ended(points),
         "stuck": _stuck(),
-        "half_done": [
-            point.run_id for point in UndoPoint.objects.filter(files_done=False, undone_at=None)
-        ],
+        "half_done": undo_points.half_done(),
     }
 
 

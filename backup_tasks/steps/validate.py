@@ -181,7 +181,7 @@ def _second_look(
         else:
             equal += 1
     look = {"equal": equal, "not_compared": others}
-    return look if manifest.sums else None, problems
+    return look if equal or others else None, problems
 
 
 def _taken_over(work: Work, engine: Engine, schema: str) -> Iterator[str]:

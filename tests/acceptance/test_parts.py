@@ -165,8 +165,9 @@ def test_the_files_of_a_part_are_those_that_its_rows_refer_to(
     manifest = manifest_of(package, tmp_path / "unpacked")
     spoilt = work_on(project)
 
-    restore(package, type="files")
+    done = restore(package, type="files")
 
+    assert done.report["second_look"] is None
     assert manifest.totals.files == len(then) - 1
     assert files(project) == {**then, "since.txt": b"of nobody in the package"}
     assert spoilt in then

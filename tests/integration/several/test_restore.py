@@ -134,6 +134,7 @@ def test_a_restore_that_ends_between_two_promotes_is_finished(
     failed = Run.objects.get(kind="restore")
     assert further_databases.is_unfinished(UndoPoint.objects.get(pk=failed.pk))
 
+    assert f"half replaced by {failed.pk}" in str(api.run_here("backup", {}).report["warnings"])
     api.run_here("prune", {})
     foreground.run_here(chains.resume(failed.pk, on_workers=False))
 
