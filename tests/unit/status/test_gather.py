@@ -220,7 +220,8 @@ def test_nothing_is_written(on_project: Project) -> None:
 
 
 def _contents(project: Project) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in project.store.iterdir()}
+    paths = [path for path in project.store.rglob("*") if path.is_file()]
+    return {str(path.relative_to(project.store)): path.read_bytes() for path in paths}
 
 
 def test_a_disk_needs_room_for_a_package_like_the_last_one(on_project: Project) -> None:
