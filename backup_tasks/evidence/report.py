@@ -38,13 +38,15 @@ class Month:
 
     @classmethod
     def of(cls, text: str) -> Month:
-        """Return the month that YYYY-MM names. Raises Misconfigured."""
+        """Return the month that YYYY-MM names. Raises Misconfigured, also if it has not begun."""
         found = _MONTH.fullmatch(text)
         if not found or not (1 <= int(found[2]) <= 12 and 2000 <= int(found[1]) < 9999):
             raise Misconfigured(f"this is no month: {text!r}", hint="Write it as 2026-11.")
         first = date(int(found[1]), int(found[2]), 1)
         after = (first + timedelta(days=32)).replace(day=1)
         begin, end = (datetime(each.year, each.month, 1, tzinfo=UTC) for each in (first, after))
+        if begin > moments.now():
+            raise Misconfigured(f"{text} has not begun", hint="Name this month or an earlier one.")
         return cls(first=first, begin=begin, end=end)
 
     @property

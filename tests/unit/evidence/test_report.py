@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from backup_tasks.errors import Misconfigured
 from backup_tasks.evidence import audit
-from backup_tasks.evidence.report import Report, report_of
+from backup_tasks.evidence.report import Month, Report, report_of
 from backup_tasks.models import AuditEntry, Run
 from tests.integration.standing.conftest import Change
 
@@ -194,3 +195,8 @@ def test_what_is_no_month_is_refused(month: str) -> None:
 def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="can't be written"):
         call_command("backup_report", month=MONTH, output=str(tmp_path / "no" / "x.html"))
+
+
+def test_a_month_that_has_not_begun_has_no_report() -> None:
+    with pytest.raises(Misconfigured, match="2999-01 has not begun"):
+        Month.of("2999-01")
