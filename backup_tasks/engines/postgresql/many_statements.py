@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError
 
 from backup_tasks.errors import DoesNotFit
 
@@ -29,14 +29,18 @@ def execute_all(cursor: Any, statements: Iterable[Statement]) -> None:
     the object, for what the server refuses to make."""
     rest = iter(statements)
     while some := list(islice(rest, _AT_A_TIME)):
+        # Not Django's savepoint: it takes another cursor, and some backends of projects set the
+        # search path for each (T22).
+        cursor.execute("SAVEPOINT many_statements")
         try:
-            with transaction.atomic(cursor.db.alias):
-                cursor.execute(";\n".join(_combined(some)))
+            cursor.execute(";\n".join(_combined(some)))
         except DatabaseError as error:
             if not _is_refusal(error):
                 raise
+            cursor.execute("ROLLBACK TO SAVEPOINT many_statements")
             for statement in some:  # to see which
                 _execute(cursor, statement)
+        cursor.execute("RELEASE SAVEPOINT many_statements")
 
 
 def _combined(statements: Sequence[Statement]) -> list[str]:
