@@ -21,7 +21,12 @@ from tests.integration.standing.conftest import (
 from tests.services import Project
 from tests.unit.runs.test_commands import run_command
 
-NOW = datetime.now(UTC)
+
+def now() -> datetime:
+    """While the test runs: not when its file was read, which may be minutes ago."""
+    return datetime.now(UTC)
+
+
 ONE = {"daily": 1, "weekly": 0, "monthly": 0, "minimum": 0, "share": 1}
 
 
@@ -34,7 +39,7 @@ def package(on_project: Project) -> str:
 def older(project: Project, like: str, days: int, **changes: Any) -> str:
     """A package of its own content, so many days older than another."""
     sha256 = f"{days:064x}"
-    moment = NOW - timedelta(days=days)
+    moment = now() - timedelta(days=days)
     values: dict[str, Any] = {
         "created_at": moment,
         "sha256": sha256,
@@ -102,7 +107,7 @@ def test_a_backup_keeps_its_own_package_though_others_are_newer(
     package: str, on_project: Project, change: Change
 ) -> None:
     change(RETENTION=ONE)
-    minutes = NOW + timedelta(minutes=10)
+    minutes = now() + timedelta(minutes=10)
     put(on_project, package, "edms-newer", created_at=minutes, sha256="0" * 64)
 
     run = run_here("backup")
@@ -116,8 +121,10 @@ def test_packages_that_no_trusted_key_signed_take_no_slot_and_are_told_of(
 ) -> None:
     change(RETENTION=ONE)
     first = run_here("backup").package
-    forged = [put(on_project, first, f"edms-{number}", created_at=NOW) for number in range(3)]
-    ahead = put(on_project, first, "edms-ahead", key=signing, created_at=NOW + timedelta(days=900))
+    forged = [put(on_project, first, f"edms-{number}", created_at=now()) for number in range(3)]
+    ahead = put(
+        on_project, first, "edms-ahead", key=signing, created_at=now() + timedelta(days=900)
+    )
 
     run = run_here("backup")
 
@@ -149,7 +156,7 @@ def test_packages_of_another_installation_are_told_apart_and_can_be_taken_over(
 def test_types_are_weighed_apart(package: str, on_project: Project, change: Change) -> None:
     """A package of files, made at noon, is no reason to remove last night's backup."""
     change(RETENTION=ONE)
-    put(on_project, package, "edms-files", type="files", created_at=NOW + timedelta(minutes=1))
+    put(on_project, package, "edms-files", type="files", created_at=now() + timedelta(minutes=1))
 
     assert prune()[0] == {}
 

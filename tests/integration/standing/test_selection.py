@@ -14,8 +14,12 @@ from tests.integration.standing.conftest import Change, damage, fails, put, run_
 from tests.services import Project
 from tests.unit.runs.test_commands import run_command
 
-NOW = datetime.now(UTC)
-LATER = NOW + timedelta(minutes=5)
+IN_A_YEAR = datetime.now(UTC) + timedelta(days=400)
+
+
+def later() -> datetime:
+    """Later than the package, which is made while the test runs."""
+    return datetime.now(UTC) + timedelta(minutes=5)
 
 
 @pytest.fixture
@@ -39,7 +43,7 @@ def listed() -> dict[str, Any]:
         ({"type": "files"}, "it is of type files"),
         ({"type": "database"}, "it is of type database"),
         ({"type": "partial"}, "it is of type partial"),
-        ({"created_at": NOW + timedelta(days=400)}, "it is dated in the future"),
+        ({"created_at": IN_A_YEAR}, "it is dated in the future"),
         ({"installation": "0" * 16}, "installation 0000000000000000 made it"),
         ({"incomplete": "storage default: 20 of 20 files"}, "it is incomplete: storage default"),
     ],
@@ -47,7 +51,7 @@ def listed() -> dict[str, Any]:
 def test_the_newest_is_of_this_system_full_and_unlabelled_and_the_choice_is_said(
     package: str, on_project: Project, changes: dict[str, Any], why: str
 ) -> None:
-    odd = put(on_project, package, "edms-odd", **{"created_at": LATER, **changes})
+    odd = put(on_project, package, "edms-odd", **{"created_at": later(), **changes})
 
     choice = last_good.find("")
 
@@ -59,7 +63,7 @@ def test_the_newest_is_of_this_system_full_and_unlabelled_and_the_choice_is_said
 def test_the_newest_is_that_of_the_latest_moment_not_of_the_greatest_text(
     package: str, on_project: Project
 ) -> None:
-    moment = LATER.replace(microsecond=0)
+    moment = later().replace(microsecond=0)
     put(on_project, package, "edms-whole", created_at=moment)
     newest = put(on_project, package, "edms-later", created_at=moment + timedelta(microseconds=1))
 
@@ -67,7 +71,7 @@ def test_the_newest_is_that_of_the_latest_moment_not_of_the_greatest_text(
 
 
 def test_the_choice_of_a_drill_is_said_and_recorded(package: str, on_project: Project) -> None:
-    put(on_project, package, "edms-odd", label="safety", created_at=LATER)
+    put(on_project, package, "edms-odd", label="safety", created_at=later())
 
     code, out, _ = run_command("drill_restore", "--json")
 
@@ -82,7 +86,7 @@ def test_the_choice_of_a_drill_is_said_and_recorded(package: str, on_project: Pr
 def test_a_label_of_regular_backups_counts_as_none(
     package: str, on_project: Project, change: Change
 ) -> None:
-    nightly = put(on_project, package, "edms-nightly", label="nightly", created_at=LATER)
+    nightly = put(on_project, package, "edms-nightly", label="nightly", created_at=later())
     assert listed()["last_good"]["name"] == package
 
     change(REGULAR_LABELS=["nightly"])
@@ -151,7 +155,7 @@ def test_a_restore_without_a_name_takes_the_last_good_one_and_says_so(
 
 def test_only_packages_that_a_trusted_key_signed_count(on_project: Project, signing: str) -> None:
     package = run_here("backup").package
-    forged = put(on_project, package, "edms-forged", created_at=LATER)
+    forged = put(on_project, package, "edms-forged", created_at=later())
 
     run = run_here("drill")
 
@@ -175,12 +179,12 @@ def test_a_system_that_was_set_up_anew_takes_the_packages_of_the_old_one(
 
     own = run_here("backup").package
     assert listed()["last_good"]["name"] == own
-    put(on_project, package, "edms-third", installation="0" * 16, created_at=LATER)
+    put(on_project, package, "edms-third", installation="0" * 16, created_at=later())
     assert listed()["last_good"]["name"] == own
 
 
 def test_between_two_other_installations_nobody_chooses(package: str, on_project: Project) -> None:
-    put(on_project, package, "edms-third", installation="0" * 16, created_at=LATER)
+    put(on_project, package, "edms-third", installation="0" * 16, created_at=later())
     Installation.objects.all().delete()
 
     with pytest.raises(PackageNotFound, match="installation 0000000000000000 made it"):
