@@ -74,7 +74,7 @@ def _up(folder: Path) -> None:
             children.append(child)
         for name, port in (("web", ports["WEB_PORT"]), ("flower", ports["FLOWER_PORT"])):
             _wait_for(name, port, children)
-        print(_welcome(ports, redis_url, password, folder), flush=True)
+        print(_welcome(ports, redis_url, password, folder), end="", flush=True)
         _watch(children)
 
 

@@ -30,7 +30,7 @@ def test_a_backup_that_postgresql_could_not_be_restored_from_says_so(
 ) -> None:
     project = make_project("postgres")
     with psycopg.connect(project.database_url, autocommit=True) as server:
-        server.execute("CREATE PUBLICATION outward FOR TABLE documents_tag")
+        server.execute("CREATE PUBLICATION outward FOR ALL TABLES")
         run = assert_is_told_and_kept(project, "publication outward")
         server.execute("DROP PUBLICATION outward")
 

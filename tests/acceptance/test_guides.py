@@ -159,6 +159,7 @@ def test_retention(demo: Project) -> None:
     assert package in operator.types()
     operator.types()
     operator.types({"NAME": package})
+    assert "-hourly-" in operator.types()
     operator.leaves_out("python manage.py adopt_installation")  # see the runbook of a lost database
     assert operator.has_finished()
 

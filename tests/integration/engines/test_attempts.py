@@ -32,18 +32,21 @@ def zombie_in(walled: LiveDatabase) -> Iterator[Any]:
         connection.close()
 
 
+def tables_in_staging(walled: LiveDatabase) -> list[Any]:
+    listed = "SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1"
+    with walled.client() as client:
+        return client.execute(listed, [walled.staging]).fetchall()
+
+
 def test_an_attempt_that_lost_its_step_does_nothing_in_the_staging_of_the_next(
     walled: LiveDatabase,
 ) -> None:
     with zombie_in(walled) as zombie:
         walled.engine.create(walled.staging)
-        before = look(walled)
+        before = look(walled), tables_in_staging(walled)
         with pytest.raises(HandoverChanged), zombie.cursor() as cursor:
             cursor.execute("CREATE TABLE planet (id int)")
-    with walled.client() as client:
-        tables = client.execute(f"SELECT FROM pg_tables WHERE schemaname = '{walled.staging}'")
-        assert tables.fetchall() == []
-    assert look(walled) == before
+    assert (look(walled), tables_in_staging(walled)) == before
 
 
 @pytest.mark.parametrize(
