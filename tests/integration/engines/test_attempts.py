@@ -32,10 +32,10 @@ def zombie_in(walled: LiveDatabase) -> Iterator[Any]:
         connection.close()
 
 
-def tables_in_staging(walled: LiveDatabase) -> list[Any]:
-    listed = "SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1"
+def tables_in_staging(walled: LiveDatabase) -> set[str]:
+    listed = "SELECT tablename FROM pg_tables WHERE schemaname = %s"
     with walled.client() as client:
-        return client.execute(listed, [walled.staging]).fetchall()
+        return {name for (name,) in client.execute(listed, [walled.staging]).fetchall()}
 
 
 def test_an_attempt_that_lost_its_step_does_nothing_in_the_staging_of_the_next(
