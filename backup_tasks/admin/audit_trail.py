@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
@@ -24,6 +24,7 @@ _SHOWN = 20
 class AuditEntryAdmin(ReadOnlyAdmin):
     """The list of entries, and a page for each."""
 
+    page_template = "backup_tasks/audit_entry.html"
     list_display = ["position", "when", "what", "subject", "who", "through"]
     list_filter = ["what", "through"]
     search_fields = ["obj", "by"]
@@ -60,18 +61,9 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         more = {"title": "Audit trail", **(extra_context or {})}
         return super().changelist_view(request, more)
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def page_of(self, request: HttpRequest, entry: AuditEntry) -> dict[str, Any]:
         """Show an entry."""
-        if request.method not in ("GET", "HEAD"):
-            return HttpResponseNotAllowed(["GET", "HEAD"])
-        entry = self.find(request, object_id)
-        page = self.page_context(
+        return self.page_context(
             request,
             f"Entry {entry.position}",
             entry=entry,
@@ -80,7 +72,6 @@ class AuditEntryAdmin(ReadOnlyAdmin):
             details=json.dumps(entry.details, indent=2, sort_keys=True, ensure_ascii=False),
             altered=entry.hash != audit.hash_of(entry),
         )
-        return TemplateResponse(request, "backup_tasks/audit_entry.html", page)
 
     def verify(self, request: HttpRequest) -> HttpResponse:
         """Read the whole chain and say whether it holds."""

@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.core.files.storage import FileSystemStorage
 from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.defaultfilters import filesizeformat
@@ -50,6 +50,7 @@ _ERRORS = (BackupError, DatabaseError, InterfaceError)
 class PackageAdmin(ReadOnlyAdmin):
     """The list of packages."""
 
+    page_template = "backup_tasks/package.html"
     list_display = [
         *("name", "how_it_stands", "age", "label", "type", "size_text"),
         *("is_encrypted", "is_signed"),
@@ -122,18 +123,9 @@ class PackageAdmin(ReadOnlyAdmin):
         }
         return super().changelist_view(request, {**more, **(extra_context or {})})
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def page_of(self, request: HttpRequest, package: Package) -> dict[str, Any]:
         """Show a package's page."""
-        if request.method not in ("GET", "HEAD"):
-            return HttpResponseNotAllowed(["GET", "HEAD"])
-        package = self.find(request, object_id)
-        page = self.page_context(
+        return self.page_context(
             request,
             f"Package {package.name}",
             package=package,
@@ -144,7 +136,6 @@ class PackageAdmin(ReadOnlyAdmin):
             history=history_of(package),
             may_download=request.user.has_perm(DOWNLOAD),
         )
-        return TemplateResponse(request, "backup_tasks/package.html", page)
 
     @admin.action(description="Verify: read to the end and check", permissions=["start_backup"])
     def verify_selected(self, request: HttpRequest, packages: QuerySet[Package]) -> None:

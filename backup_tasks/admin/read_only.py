@@ -8,8 +8,9 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import Model
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -28,6 +29,9 @@ DOWNLOAD = "backup_tasks.download_package"
 
 class ReadOnlyAdmin(_ModelAdmin):
     """A list and pages of rows that nobody edits. Who may start runs may see them too."""
+
+    page_template = ""
+    """Of the page of a row."""
 
     class Media:
         css = {"all": ["backup_tasks/admin.css"]}
@@ -84,6 +88,23 @@ class ReadOnlyAdmin(_ModelAdmin):
         Django's own refuses what is no key; a NUL gets past it, and PostgreSQL takes none.
         """
         return None if "\0" in object_id else super().get_object(request, object_id, from_field)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show a row's page."""
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        row = self.find(request, object_id)
+        return TemplateResponse(request, self.page_template, self.page_of(request, row))
+
+    def page_of(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """Return what the page of a row shows."""
+        raise NotImplementedError
 
     def find(self, request: HttpRequest, object_id: str) -> Any:
         """Return the row that an address names. Raises PermissionDenied, Http404."""

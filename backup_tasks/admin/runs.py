@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -62,6 +62,7 @@ class KindFilter(admin.SimpleListFilter):
 class RunAdmin(ReadOnlyAdmin):
     """The list of runs, and the buttons that start, resume and cancel them."""
 
+    page_template = "backup_tasks/run.html"
     list_display = ["result", "which", "started", "took", "asked_by"]
     list_display_links = ["which"]
     list_filter = ["state", KindFilter]
@@ -123,20 +124,8 @@ class RunAdmin(ReadOnlyAdmin):
         }
         return super().changelist_view(request, {**more, **(extra_context or {})})
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def page_of(self, request: HttpRequest, run: Run) -> dict[str, Any]:
         """Show a run's page."""
-        if request.method not in ("GET", "HEAD"):
-            return HttpResponseNotAllowed(["GET", "HEAD"])
-        run = self.find(request, object_id)
-        return TemplateResponse(request, "backup_tasks/run.html", self._page(request, run))
-
-    def _page(self, request: HttpRequest, run: Run) -> dict[str, Any]:
         steps = list(run.steps.order_by("position"))
         active = run.state in Run.ACTIVE
         step = ledger.current_step(run)

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.template.response import TemplateResponse
+from django.http import HttpRequest
 from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -33,6 +32,7 @@ _OUTCOMES = {
 class StepAdmin(ReadOnlyAdmin):
     """The list of steps."""
 
+    page_template = "backup_tasks/step.html"
     list_display = ["of_run", "position", "name", "result", "attempt", "took", "worker"]
     list_display_links = ["name"]
     list_filter = ["state", "name"]
@@ -61,18 +61,9 @@ class StepAdmin(ReadOnlyAdmin):
         """The process that claimed it last."""
         return process(step.owner)
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def page_of(self, request: HttpRequest, step: Step) -> dict[str, Any]:
         """Show a step's page."""
-        if request.method not in ("GET", "HEAD"):
-            return HttpResponseNotAllowed(["GET", "HEAD"])
-        step = self.find(request, object_id)
-        page = self.page_context(
+        return self.page_context(
             request,
             f"Step {step.name} of {step.run_id}",
             step=step,
@@ -87,7 +78,6 @@ class StepAdmin(ReadOnlyAdmin):
             else "",
             flower_url=task_in_flower(step.task_id),
         )
-        return TemplateResponse(request, "backup_tasks/step.html", page)
 
 
 def _attempt(entry: Mapping[str, Any]) -> dict[str, Any]:
