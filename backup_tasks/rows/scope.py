@@ -25,6 +25,15 @@ CONTROL_APPS = frozenset({"backup_tasks", "django_celery_results", "sessions"})
 NO_TABLE = "its table does not exist"
 """Why a model is left out that was never migrated here."""
 
+_GENERATED_COLUMNS = {
+    "postgresql": "SELECT attname FROM pg_attribute"
+    " WHERE attrelid = quote_ident(%s)::regclass AND attgenerated <> ''",
+    "mysql": "SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE()"
+    " AND table_name = %s AND generation_expression IS NOT NULL",
+    "sqlite": "SELECT name FROM pragma_table_xinfo(%s) WHERE hidden IN (2, 3)",
+}
+"""By the backend's vendor: the columns of a table that the database computes from others."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
@@ -104,18 +113,23 @@ def models_without_table(scope: Scope) -> tuple[str, ...]:
 
 
 def columns_left_out(connection: BaseDatabaseWrapper, models: Iterable[Model]) -> tuple[str, ...]:
-    """Return a warning for each column that belongs to no field, such as one added by hand."""
+    """Return a warning for each column that belongs to no field, such as one added by hand. A
+    generated column is none of them: the database computes it again."""
     warnings = []
     with connection.cursor() as cursor:
         for model in models:
-            table = connection.introspection.get_table_description(cursor, model._meta.db_table)
+            name = model._meta.db_table
+            table = connection.introspection.get_table_description(cursor, name)
             known = {field.column for field in model._meta.local_concrete_fields}
-            warnings += [
-                f"{label(model)}: the column {column.name} of its table belongs to no field; its "
-                "values are not in the package"
-                for column in table
-                if column.name not in known
-            ]
+            if unknown := [column.name for column in table if column.name not in known]:
+                cursor.execute(_GENERATED_COLUMNS[connection.vendor], [name])
+                generated = {found for (found,) in cursor.fetchall()}
+                warnings += [
+                    f"{label(model)}: the column {column} of its table belongs to no field; its "
+                    "values are not in the package"
+                    for column in unknown
+                    if column not in generated
+                ]
     return tuple(warnings)
 
 
