@@ -96,6 +96,7 @@ AUTH_USER_MODEL = "users.User"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "login"
+PASSWORD_RESET_TIMEOUT = 3600  # seconds that a mailed link holds
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -182,6 +183,9 @@ BACKUP: dict[str, Any] = {
 # Mail
 
 EMAIL_HOST = environment.text("EMAIL_HOST", "localhost")
+if DEBUG and not environment.text("EMAIL_HOST"):
+    # A local EDMS has no mail server. The link to a new password is in the log of its web server.
+    EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 EMAIL_PORT = environment.number("EMAIL_PORT", 25)
 EMAIL_HOST_USER = environment.text("EMAIL_HOST_USER")
 EMAIL_HOST_PASSWORD = environment.secret("EMAIL_HOST_PASSWORD")

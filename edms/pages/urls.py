@@ -3,6 +3,7 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
+from edms.pages.account import PasswordChange, PasswordReset, PasswordResetConfirm
 from edms.pages.dashboard import dashboard, notices_read
 from edms.pages.document_list import document_list
 from edms.pages.document_page import document_page
@@ -14,6 +15,13 @@ urlpatterns = [
     path("", dashboard, name="dashboard"),
     path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("password/", PasswordChange.as_view(), name="password-change"),
+    path("password/forgotten/", PasswordReset.as_view(), name="password-reset"),
+    path(
+        "password/new/<uidb64>/<token>/",
+        PasswordResetConfirm.as_view(),
+        name="password-reset-confirm",
+    ),
     path("notices/read/", notices_read, name="notices-read"),
     path("documents/", document_list, name="documents"),
     path("documents/new/", new_document, name="new-document"),

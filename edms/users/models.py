@@ -90,6 +90,10 @@ class User(NaturalKeyModel, AbstractUser):
         Role, through="UserRole", through_fields=("user", "role"), related_name="holders"
     )
 
+    reset_mailed_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Last link to choose a new password."
+    )
+
     objects: ClassVar[UserManager] = UserManager()
 
     class Meta:
