@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db import IntegrityError
+from django.db import IntegrityError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.conf import BackupSettings
 from backup_tasks.engines import Engine
 from backup_tasks.errors import DoesNotFit
 from backup_tasks.restore.unapplied import unapplied_migrations
+from backup_tasks.rows import second_look
 from backup_tasks.rows.natural_keys import Model
 from backup_tasks.rows.scope import full_scope
 
@@ -70,8 +71,9 @@ def take_over(
     """Make `schema` a clone of live's `tables`, with the rows of `source`, which migrations built.
     Drop `source`; return why that could not be done.
 
-    The sequences of the `models` stand where those of `source` do. Raises DoesNotFit for rows that
-    live's tables refuse.
+    The sequences of the `models` stand where those of `source` do, and their rows are compared:
+    what was proven lies in `source`, and what is promoted is the copy. Raises DoesNotFit for rows
+    that live's tables refuse, or keep differently.
     """
     elsewhere = engine.tables_elsewhere(tables)  # of runs, sessions and results: they stay there
     tables = [name for name in tables if name not in elsewhere]
@@ -89,10 +91,41 @@ def take_over(
             hint="Live data was not touched. Remove what was added to live's tables by hand; or "
             "--rebuild builds them by the migrations, without it.",
         ) from error
+    copied = [model for model in models if model._meta.db_table in tables]
+    _refuse_unequal_copy(engine, source, schema, copied)
     with engine.at(schema):
         engine.advance_sequences(models, numbers)
     engine.complete(schema, tables)
     return engine.discard(source)
+
+
+def _refuse_unequal_copy(engine: Engine, source: str, schema: str, models: Sequence[Model]) -> None:
+    """Raise DoesNotFit, naming tables and columns, if the database's own sums over the copied rows
+    are not those of the rows that were copied."""
+    with engine.at(source), transaction.atomic(engine.alias):
+        here = connections[engine.alias]
+        proven = [
+            (second_look.take(here, model), second_look.types_of(here, model)) for model in models
+        ]
+    with engine.at(schema), transaction.atomic(engine.alias):
+        here = connections[engine.alias]
+        found = [
+            f"table {model._meta.db_table}: {', '.join(columns)}"
+            for model, (before, types) in zip(models, proven, strict=True)
+            if (
+                columns := second_look.unequal_copy(
+                    before, second_look.take(here, model, read_as=types)
+                )
+            )
+        ]
+    if found:
+        raise DoesNotFit(
+            "live's tables do not keep the rows as those that its migrations make; what differs in "
+            f"them: {listed(found)}",
+            obj=f"database {engine.alias}",
+            hint="Live data was not touched. Give the columns of live's tables the types that the "
+            "migrations say; or --rebuild builds the tables by the migrations.",
+        )
 
 
 def make_like_live(

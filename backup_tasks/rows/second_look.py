@@ -50,6 +50,10 @@ class Sums:
         return " ".join([self.basis, str(self.count), *self.columns.values()])
 
 
+Types = Mapping[str, tuple[str, str | None]]
+"""Column → its type, and the type as it is declared (PostgreSQL) or its character set (MariaDB)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Question:
     """What to ask the database about a table."""
@@ -64,9 +68,10 @@ class _Question:
     """Statement that fixes the session's settings."""
 
 
-def take(connection: BaseDatabaseWrapper, model: Model) -> Sums:
+def take(connection: BaseDatabaseWrapper, model: Model, *, read_as: Types | None = None) -> Sums:
     """Return the sums of the model's columns that a package holds: all but generated ones. The
-    connection is in a transaction."""
+    connection is in a transaction. With `read_as` values are read as those of another table's
+    types, so that the sums can be compared with that table's."""
     columns = sorted(
         field.column for field in model._meta.local_concrete_fields if not field.generated
     )
@@ -74,7 +79,7 @@ def take(connection: BaseDatabaseWrapper, model: Model) -> Sums:
     ask = _QUESTIONS[connection.vendor]
     table = connection.ops.quote_name(model._meta.db_table)
     with connection.cursor() as cursor:
-        question = ask(connection, cursor, model._meta.db_table, columns, keys)
+        question = ask(connection, cursor, model._meta.db_table, columns, keys, read_as or {})
         summed = "".join(f", sum({each})" for each in question.hashes.values())
         with _fixed(connection, cursor, question.settings):
             cursor.execute(f"SELECT count(*){summed} FROM {table}")
@@ -105,8 +110,16 @@ def unequal(before: str, now: Sums) -> list[str] | None:
     """Return the columns whose sums differ from those of the manifest, or that the number of rows
     does; None if the two can't be compared."""
     basis, *words = before.split(" ")
-    if basis != now.basis:
-        return None
+    return _unequal(words, now) if basis == now.basis else None
+
+
+def unequal_copy(before: Sums, now: Sums) -> list[str]:
+    """Return the columns of a copy whose sums differ from those of the table that was copied, or
+    that the number of rows does. The copy was read as values of that table's types."""
+    return _unequal(str(before).split(" ")[1:], now)
+
+
+def _unequal(words: Sequence[str], now: Sums) -> list[str]:
     found = {_ROWS: str(now.count), **now.columns}
     return [
         str(name)
@@ -115,6 +128,17 @@ def unequal(before: str, now: Sums) -> list[str] | None:
         )
         if sum_now != sum_before
     ]
+
+
+def types_of(connection: BaseDatabaseWrapper, model: Model) -> Types:
+    """Return the types of the table's columns, for `read_as`. SQLite's tables keep values as they
+    are given, or convert them, which is a difference: there are none."""
+    asked = {"postgresql": _types_in_postgresql, "mysql": _types_in_mariadb}.get(connection.vendor)
+    if asked is None:
+        return {}
+    with connection.cursor() as cursor:
+        found = asked(cursor, connection.ops.quote_name(model._meta.db_table))
+    return {name: (kind, detail) for name, kind, detail, *_ in found}
 
 
 def _basis(question: _Question, columns: Sequence[str]) -> str:
@@ -150,34 +174,49 @@ def _of_postgresql(
     table: str,
     columns: Sequence[str],
     keys: Sequence[str],
+    read_as: Types,
 ) -> _Question:
     quote = connection.ops.quote_name
-    cursor.execute(
-        "SELECT a.attname, t.typname, a.atttypmod, current_setting('server_encoding'),"
-        " current_setting('server_version_num')::int / 10000"
-        " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
-        " WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped",
-        [quote(table)],
-    )
-    described = cursor.fetchall()
+    described = _types_in_postgresql(cursor, quote(table))
     kinds = {name: kind for name, kind, *_ in described}
+    values = {name: quote(name) for name in kinds}
+    for name, _, declared, *_ in described:
+        kind, wanted = read_as.get(name, ("", declared))
+        if wanted != declared:
+            kinds[name] = kind
+            cursor.execute("SELECT to_regtype(%s) IS NOT NULL", [wanted])
+            if cursor.fetchone() == (True,):  # else it is a type of the other schema
+                values[name] = f"CAST({quote(name)} AS {wanted})"
     plain = {*_POSTGRESQL_HASHES, *_POSTGRESQL_PLAIN_TEXT}
     if len(keys) == 1 and kinds[keys[0]] in ("int2", "int4", "int8"):
-        key = f"{quote(keys[0])}::bigint"
+        key = f"{values[keys[0]]}::bigint"
     else:
-        listed = ", ".join(f"{quote(name)}::text" for name in keys)
+        listed = ", ".join(f"{values[name]}::text" for name in keys)
         key = f'hashtextextended(ROW({listed})::text COLLATE "C", 0)'
     return _Question(
-        method="postgresql {1} {0}".format(*described[0][3:]),
-        types={name: f"{kind} {modifier}" for name, kind, modifier, *_ in described},
+        method="postgresql {1} {0}".format(*described[0][4:]),
+        types={name: f"{kind} {modifier}" for name, kind, _, modifier, *_ in described},
         hashes={
             name: _POSTGRESQL_HASHES.get(kinds[name], _POSTGRESQL_TEXT_HASH).format(
-                quote(name), key
+                values[name], key
             )
             for name in columns
         },
         settings="" if plain.issuperset(kinds.values()) else _POSTGRESQL_SETTINGS,
     )
+
+
+def _types_in_postgresql(cursor: Any, table: str) -> list[Any]:
+    """Return name, type, declared type and modifier of each column of the table, whose name is
+    quoted, with the encoding and the major version of the server."""
+    cursor.execute(
+        "SELECT a.attname, t.typname, format_type(a.atttypid, a.atttypmod), a.atttypmod,"
+        " current_setting('server_encoding'), current_setting('server_version_num')::int / 10000"
+        " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
+        " WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped",
+        [table],
+    )
+    return list(cursor.fetchall())
 
 
 def _of_mariadb(
@@ -186,36 +225,60 @@ def _of_mariadb(
     table: str,
     columns: Sequence[str],
     keys: Sequence[str],
+    read_as: Types,
 ) -> _Question:
     """The server has no hash of 64 bits that is cheap. A checksum of 32 bits is multiplied by a
     number from 1 to 65521, which the key gives."""
     quote = connection.ops.quote_name
-    cursor.execute(
-        "SELECT column_name, column_type, character_set_name FROM information_schema.columns"
-        " WHERE table_schema = DATABASE() AND table_name = %s",
-        [table],
-    )
-    types = {name: f"{kind} {charset}" for name, kind, charset in cursor.fetchall()}
-    if len(keys) == 1 and types[keys[0]].startswith(("int", "bigint", "smallint")):
-        number = f"abs({quote(keys[0])} % 65521)"
+    described = {
+        name: (kind, charset) for name, kind, charset in _types_in_mariadb(cursor, quote(table))
+    }
+    kinds = {name: read_as.get(name, own)[0] for name, own in described.items()}
+    values = {
+        name: quote(name)
+        if read_as.get(name, own) == own
+        else _mariadb_value(quote(name), *read_as[name])
+        for name, own in described.items()
+    }
+    if len(keys) == 1 and kinds[keys[0]].startswith(("int", "bigint", "smallint")):
+        number = f"abs({values[keys[0]]} % 65521)"
     else:
-        listed = ", ".join(f"CAST({quote(name)} AS BINARY)" for name in keys)
+        listed = ", ".join(f"CAST({values[name]} AS BINARY)" for name in keys)
         number = f"crc32(concat_ws(x'00', {listed})) % 65521"
 
     def hashed(name: str) -> str:
-        column = quote(name)
-        if types[name].startswith("timestamp"):  # its text depends on the session's time zone
-            column = f"unix_timestamp({column})"
-        elif types[name].startswith("float"):  # its text is rounded
-            column = f"CAST({column} AS DOUBLE)"
-        return f"crc32(CAST({column} AS BINARY)) * ({number} + 1)"
+        value = values[name]
+        if kinds[name].startswith("timestamp"):  # its text depends on the session's time zone
+            value = f"unix_timestamp({value})"
+        elif kinds[name].startswith("float"):  # its text is rounded
+            value = f"CAST({value} AS DOUBLE)"
+        return f"crc32(CAST({value} AS BINARY)) * ({number} + 1)"
 
     version = connection.get_database_version()[:2]
     return _Question(
         method=f"mariadb {'.'.join(map(str, version))}",
-        types=types,
+        types={name: f"{kind} {charset}" for name, (kind, charset) in described.items()},
         hashes={name: hashed(name) for name in columns},
     )
+
+
+def _mariadb_value(column: str, kind: str, charset: str | None) -> str:
+    """Return the SQL of a column's value as one of another type."""
+    if charset:
+        return f"CONVERT({column} USING {charset})"
+    if kind.startswith(("decimal", "date", "time", "double")) and not kind.startswith("timestamp"):
+        return f"CAST({column} AS {kind.split(' ')[0]})"
+    return column
+
+
+def _types_in_mariadb(cursor: Any, table: str) -> list[Any]:
+    """Return name, type and character set of each column of the table, whose name is quoted."""
+    cursor.execute(
+        "SELECT column_name, column_type, character_set_name FROM information_schema.columns"
+        " WHERE table_schema = DATABASE() AND table_name = %s",
+        [table[1:-1].replace("``", "`")],
+    )
+    return list(cursor.fetchall())
 
 
 _SQLITE_HASH = "backup_tasks_hash"
@@ -234,6 +297,7 @@ def _of_sqlite(
     table: str,
     columns: Sequence[str],
     keys: Sequence[str],
+    read_as: Types,
 ) -> _Question:
     """SQLite has no hash, so it is lent one. A call takes longer than all else, so there is one for
     a row, and no sum of each column."""
@@ -259,7 +323,7 @@ def _row_hash(*values: bytes | str | float | None) -> int:
     return zlib.crc32(marshal.dumps(values, 2))
 
 
-_Ask = Callable[[BaseDatabaseWrapper, Any, str, Sequence[str], Sequence[str]], _Question]
+_Ask = Callable[[BaseDatabaseWrapper, Any, str, Sequence[str], Sequence[str], Types], _Question]
 _QUESTIONS: Mapping[str, _Ask] = {
     "postgresql": _of_postgresql,
     "mysql": _of_mariadb,

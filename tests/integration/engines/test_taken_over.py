@@ -1,6 +1,10 @@
 """A reset, a cycle and an older package: migrations make the rows, and live's structure stays."""
 
+from collections.abc import Sequence
+
 import pytest
+from django.db import models
+from django.test.utils import isolate_apps
 
 from backup_tasks.errors import DoesNotFit
 from backup_tasks.restore import structure
@@ -33,9 +37,34 @@ def migrated(database: LiveDatabase, *more: str) -> str:
     return schema
 
 
-def take_over(database: LiveDatabase, *more: str, tables: list[str] = ALL) -> None:
+@isolate_apps("tests.testapp")
+def planet_with_mass() -> type[models.Model]:
+    class Planet(models.Model):
+        id = models.BigAutoField(primary_key=True)
+        name = models.CharField(max_length=20)
+        gen = models.IntegerField()
+        mass = models.DecimalField(max_digits=6, decimal_places=3, null=True)
+
+        class Meta:
+            app_label = "testapp"
+            db_table = "planet"
+
+        def __str__(self) -> str:
+            return self.name
+
+    return Planet
+
+
+def take_over(
+    database: LiveDatabase,
+    *more: str,
+    tables: list[str] = ALL,
+    compared: Sequence[type[models.Model]] = (),
+) -> None:
     source = migrated(database, *more)
-    left = structure.take_over(database.engine, source, database.staging, tables=tables, models=[])
+    left = structure.take_over(
+        database.engine, source, database.staging, tables=tables, models=list(compared)
+    )
     assert left == []
     assert database.engine.schemas() == [database.staging]
 
@@ -98,6 +127,57 @@ def test_rows_that_live_s_tables_refuse_are_told_with_the_constraint(
         take_over(database)
 
     assert "--rebuild" in refusal.value.hint
+
+
+MASS = (
+    "ALTER TABLE planet ADD COLUMN mass numeric(6, 3)",
+    "UPDATE planet SET mass = 1.234, name = 'Großer' WHERE id = 10",
+)
+
+
+def test_rows_that_became_others_when_they_were_copied_are_refused_by_table(
+    database: LiveDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_all(MASS[0])
+    before, copy = database.live(), database.engine.copy_from_schema
+
+    def faulty(schema: str, tables: Sequence[str]) -> None:
+        copy(schema, tables)
+        run_all("UPDATE planet SET mass = 1.235 WHERE id = 10")
+
+    monkeypatch.setattr(database.engine, "copy_from_schema", faulty)
+    with pytest.raises(DoesNotFit, match=r"table planet: (mass|some column) Hint"):
+        take_over(database, *MASS, compared=[planet_with_mass()])
+
+    assert database.live() == before
+
+
+@pytest.mark.parametrize("engine", ["postgres", "mariadb"], indirect=True)
+def test_rows_that_columns_of_live_round_are_refused(database: LiveDatabase) -> None:
+    run_all("ALTER TABLE planet ADD mass numeric(6, 1)")
+
+    with pytest.raises(DoesNotFit, match="table planet: mass") as refusal:
+        take_over(database, *MASS, compared=[planet_with_mass()])
+
+    assert "--rebuild" in refusal.value.hint
+
+
+WIDENED = {
+    "postgres": "ALTER TABLE planet ALTER name TYPE text, ALTER gen TYPE bigint;"
+    "ALTER TABLE planet ADD mass numeric(12, 6)",
+    "mariadb": "ALTER TABLE planet MODIFY name varchar(200) CHARACTER SET latin1 NOT NULL,"
+    "MODIFY gen bigint NOT NULL; ALTER TABLE planet ADD mass numeric(12, 6)",
+}
+
+
+@pytest.mark.parametrize("engine", ["postgres", "mariadb"], indirect=True)
+def test_rows_are_the_same_in_wider_columns_of_live(database: LiveDatabase) -> None:
+    run_all(WIDENED[database.project.engine])
+
+    take_over(database, *MASS, compared=[planet_with_mass()])
+    database.promote(database.staging, database.undo)
+
+    assert {str(row[-1]) for row in database.live()["planet"]} == {"1.234000", "None"}
 
 
 @on_postgres
