@@ -218,6 +218,9 @@ class BackupSettings:
     """Monitors that raise an alarm where no ping comes: `{"backup": url, "drill": url, "status":
     url}`, by kind of run."""
 
+    look_limit: int = 4_000_000_000
+    """Bytes, packed or unpacked, of the largest package that the admin's pages look into."""
+
     monitoring_token: str | None = None
     """What Prometheus and health checks send to be answered: `Authorization: Bearer TOKEN`."""
 

@@ -21,13 +21,13 @@ from backup_tasks.admin import content, starting
 from backup_tasks.admin.confirmation import RestoreConfirmation
 from backup_tasks.admin.display import KINDS, ago, standing
 from backup_tasks.admin.download import download
+from backup_tasks.admin.package_contents import PackageContents
 from backup_tasks.admin.package_history import history_of
 from backup_tasks.admin.protection import protection
 from backup_tasks.admin.read_only import (
     DOWNLOAD,
     START_BACKUP,
     START_RESTORE,
-    ReadOnlyAdmin,
     back_to,
     require,
 )
@@ -47,7 +47,7 @@ _ERRORS = (BackupError, DatabaseError, InterfaceError)
 
 
 @admin.register(Package)
-class PackageAdmin(ReadOnlyAdmin):
+class PackageAdmin(PackageContents):
     """The list of packages."""
 
     page_template = "backup_tasks/package.html"

@@ -7,7 +7,6 @@ manifest announced.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shutil
@@ -17,17 +16,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from backup_tasks.error_classification import storage_failed
-from backup_tasks.errors import BackupError, Misconfigured, PackageNotFound
+from backup_tasks.errors import BackupError, Misconfigured
 from backup_tasks.package import names
-from backup_tasks.package.cipher import decrypt_stream, is_age
-from backup_tasks.package.compression import decompress, detect
+from backup_tasks.package.cipher import is_age
 from backup_tasks.package.damage import damaged
 from backup_tasks.package.index import read_index
-from backup_tasks.package.manifest import Manifest, largest_in
+from backup_tasks.package.manifest import Manifest
+from backup_tasks.package.opened import (
+    Opened,
+    about,
+    disk_errors,
+    manifest_bytes,
+    open_clear,
+    source_of,
+)
 from backup_tasks.package.streams import Progress
 from backup_tasks.package.tar import BLOCK, Member, TarStream
-from backup_tasks.printable import shown
 
 _COUNTABLE = 64 << 20
 """Bytes that a member of rows may be too long, and its rows still be counted for the message."""
@@ -59,12 +63,12 @@ def unpack(
     format; KeyMissing; StorageUnavailable, StorageRefused; Misconfigured when `into` is not empty;
     and what `admit` raises.
     """
-    with _about(package), _disk_errors(into):
+    with about(package), disk_errors(into):
         into.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(into.iterdir()):
             raise Misconfigured("a package is unpacked into an empty folder only", obj=str(into))
         try:
-            with _opened(package, identities, into) as opened:
+            with open_clear(package, identities, into) as opened:
                 return _walk(opened, _Folder(into), progress, admit)
         except BaseException:
             _empty(into)
@@ -84,10 +88,10 @@ def check(
     Raises the errors of `unpack`.
     """
     with (
-        _about(package),
-        _disk_errors(scratch),
+        about(package),
+        disk_errors(scratch),
         tempfile.TemporaryFile(dir=scratch) as index,
-        _opened(package, identities, scratch) as opened,
+        open_clear(package, identities, scratch) as opened,
     ):
         return _walk(opened, _Nowhere(index), progress, admit)
 
@@ -98,8 +102,8 @@ def read_manifest(package: Path, *, identities: Sequence[str], scratch: Path) ->
     An encrypted package must be decrypted as a whole for that, to an unnamed file in `scratch`.
     Raises the errors of `unpack`.
     """
-    with _about(package), _disk_errors(scratch), _opened(package, identities, scratch) as opened:
-        return Manifest.from_json(_manifest(opened, TarStream(opened.stream)))
+    with about(package), disk_errors(scratch), open_clear(package, identities, scratch) as opened:
+        return Manifest.from_json(manifest_bytes(opened, TarStream(opened.stream)))
 
 
 def is_encrypted(package: Path) -> bool:
@@ -107,7 +111,7 @@ def is_encrypted(package: Path) -> bool:
 
     Raises PackageNotFound, StorageUnavailable, StorageRefused.
     """
-    with _about(package), _disk_errors(package), _source(package) as source:
+    with about(package), disk_errors(package), source_of(package) as source:
         return is_age(source.read(BLOCK))
 
 
@@ -164,9 +168,9 @@ class _Expected:
     rows: int = 0
 
 
-def _walk(opened: _Opened, target: _Target, progress: Progress, admit: Admit) -> Manifest:
+def _walk(opened: Opened, target: _Target, progress: Progress, admit: Admit) -> Manifest:
     archive = TarStream(opened.stream)
-    content = _manifest(opened, archive)
+    content = manifest_bytes(opened, archive)
     manifest = Manifest.from_json(content)
     admit(manifest)
     with target.create(names.MANIFEST) as file:
@@ -178,19 +182,6 @@ def _walk(opened: _Opened, target: _Target, progress: Progress, admit: Admit) ->
     if extra is not None:
         raise damaged(f"{extra.name} is in the package, not in its manifest", obj=extra.name)
     return manifest
-
-
-def _manifest(opened: _Opened, archive: TarStream) -> bytes:
-    member = archive.next()
-    if member is None or member.name != names.MANIFEST:
-        found = member.name if member else "nothing"
-        raise damaged(f"the package starts with {found}, not with its manifest")
-    if member.size > (limit := largest_in(opened.package_size)):
-        raise damaged(
-            f"the manifest has {member.size} bytes, more than {limit} in a package of "
-            f"{opened.package_size}"
-        )
-    return b"".join(archive.content(member))
 
 
 def _announced(manifest: Manifest, target: _Target) -> Iterator[_Expected]:
@@ -258,62 +249,6 @@ def _wrong_count(expected: _Expected, found: str) -> BackupError:
         f"the manifest says {expected.rows} rows, the package holds {found}",
         obj=expected.model or expected.name,
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Opened:
-    """A package that is open."""
-
-    stream: BinaryIO
-    """Its archive."""
-
-    package_size: int
-    """Bytes of it, packed."""
-
-
-@contextlib.contextmanager
-def _opened(package: Path, identities: Sequence[str], scratch: Path) -> Iterator[_Opened]:
-    """Open the tar stream of a package, decrypted completely before a byte of it is used."""
-    with _source(package) as source, contextlib.ExitStack() as stack:
-        size = os.fstat(source.fileno()).st_size
-        clear: BinaryIO = source
-        if is_age(_first(source)):
-            clear = stack.enter_context(tempfile.TemporaryFile(dir=scratch))
-            decrypt_stream(source, clear, identities)
-            clear.seek(0)
-        yield _Opened(stream=decompress(clear, detect(_first(clear))), package_size=size)
-
-
-def _first(source: BinaryIO) -> bytes:
-    first = source.read(BLOCK)
-    source.seek(0)
-    return first
-
-
-def _source(package: Path) -> BinaryIO:
-    try:
-        return package.open("rb")
-    except FileNotFoundError as error:
-        raise PackageNotFound("there is no such package", obj=str(package)) from error
-
-
-@contextlib.contextmanager
-def _about(package: Path) -> Iterator[None]:
-    """Let every error name something, if nothing else then the package."""
-    try:
-        yield
-    except BackupError as error:
-        error.about(shown(package.name))
-        raise
-
-
-@contextlib.contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        subject = str(error.filename or path)
-        raise storage_failed("the package can't be read or unpacked", error, obj=subject) from error
 
 
 def _empty(folder: Path) -> None:

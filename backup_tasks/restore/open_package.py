@@ -175,7 +175,7 @@ def unpack_into(
     shutil.rmtree(folder, ignore_errors=True)
 
     def admit(manifest: Manifest) -> None:
-        _check_sidecar(opened, manifest)
+        check_sidecar(opened, manifest)
         size = manifest.totals.content_size + (manifest.files.size if manifest.files else 0)
         disk_space.require([Need(what="the package's content", folder=folder, size=size)])
 
@@ -205,7 +205,7 @@ def check_contents(
     scratch.mkdir(parents=True, exist_ok=True)
 
     def admit(manifest: Manifest) -> None:
-        _check_sidecar(opened, manifest)
+        check_sidecar(opened, manifest)
         listed = manifest.files.size if manifest.files else 0
         disk_space.require([Need(what="the list of files", folder=scratch, size=listed)])
 
@@ -218,7 +218,7 @@ def check_contents(
     )
 
 
-def _check_sidecar(opened: Opened, manifest: Manifest) -> None:
+def check_sidecar(opened: Opened, manifest: Manifest) -> None:
     """Raise PackageDamaged unless sidecar and manifest agree in all that both have."""
     sidecar = opened.sidecar
     if sidecar is None:
