@@ -19,6 +19,7 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.engines.base import PURPOSES
 from backup_tasks.errors import AnotherRunActive, HandoverChanged
+from backup_tasks.ledger.replaced import runs_in_doubt
 from backup_tasks.models import Run, UndoPoint
 from backup_tasks.package.names import in_database
 from backup_tasks.restore import file_swap, further_databases, late_requests, undo_points
@@ -101,7 +102,7 @@ def settle_others(run_id: str, ask: Ask) -> list[str]:
     that was stopped while it held a run's folder loses the folder. Files of the last restore that
     such a process took back are put in place again.
     """
-    doubtful = undo_points.runs_in_doubt(engine_for(backup_settings().database))
+    doubtful = runs_in_doubt(engine_for(backup_settings().database))
     replaced = set(UndoPoint.objects.values_list("pk", flat=True))
     active = set(Run.objects.filter(state__in=Run.ACTIVE).values_list("pk", flat=True))
     given_up = set(Run.objects.filter(state__in=_GIVEN_UP).values_list("pk", flat=True))
@@ -172,7 +173,7 @@ def remove_all(*, dry: bool, holds: Callable[[], None] = lambda: None) -> Remove
     with_workspace = workspace.runs()
     usable = _usable_runs()
     points = dict(UndoPoint.objects.values_list("pk", "schema"))
-    usable |= undo_points.runs_in_doubt(engine)
+    usable |= runs_in_doubt(engine)
     left: list[str] = []
     warnings: list[str] = []
     for alias, found in schemas.items():

@@ -20,6 +20,7 @@
         ├── HandoverChanged
         ├── DumpFailed
         ├── FilesMissing
+        ├── HalfReplaced
         ├── LoadFailed
         ├── PackageNotFound
         ├── StorageRefused
@@ -188,6 +189,10 @@ class DumpFailed(Permanent):
 
 class FilesMissing(Permanent):
     """The package lacks files that it should hold. It is kept, marked incomplete."""
+
+
+class HalfReplaced(Permanent):
+    """Live was half replaced while it was backed up. The package is kept, marked incomplete."""
 
 
 class LoadFailed(Permanent):

@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
 import backup_tasks
-from backup_tasks.backup import contents, referenced_files
+from backup_tasks.backup import contents, half_replaced, referenced_files
 from backup_tasks.backup.options import package_options
 from backup_tasks.backup.publish import withdraw
 from backup_tasks.conf import BackupSettings, backup_settings
@@ -46,6 +46,7 @@ def dump_rows(folder: Path, *, params: Mapping[str, Any], progress: Progress) ->
     withdraw(folder)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    half_replaced.begin(folder, params)
     dumps = [_Dump(each, params, folder) for each in each_database(settings)]
     if contents.holds_files(params):
         referenced_files.begin(folder)

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from backup_tasks.backup import completeness, contents, publish
+from backup_tasks.backup import completeness, contents, half_replaced, publish
 from backup_tasks.backup.file_list import with_files
 from backup_tasks.backup.options import PackageOptions, package_options
 from backup_tasks.conf import backup_settings
@@ -40,12 +40,14 @@ def pack_files(
     params: Mapping[str, Any],
     progress: Progress,
     counted: Mapping[str, int] | None = None,
+    safety: bool = False,
 ) -> Packed:
     """Add the files to what the dump left, write the package, and publish it.
 
     A package that lacks files which it should hold, by the rows, by what was `counted` before, by
     storage, and by the last package, is published as well: its manifest says `incomplete`, or
-    `accepted` if the params say so.
+    `accepted` if the params say so. So is one of a live that was half replaced; only a `safety`
+    backup accepts that.
 
     A second call after a crash publishes nothing twice: the name is made of the snapshot's time and
     the id. Raises SourceChanged (tried again by the caller) if a file changes while it is packed.
@@ -60,6 +62,7 @@ def pack_files(
         manifest, storages = with_files(
             manifest, folder, params, counted=counted or {}, progress=progress
         )
+    manifest = half_replaced.marked(manifest, folder, params, accept=safety)
     name = options.output.name if options.output else _name(manifest, options)
     if published := publish.earlier(manifest, name, options):
         return Packed(

@@ -113,7 +113,8 @@ class Manifest:
         return [printable(line, keep="\n") for line in self.warnings]
 
     incomplete: str = ""
-    """Which files the package should hold and does not. Empty, and left out, where it holds all."""
+    """Why the package is no good backup, such as which files it lacks. Empty, and left out, where
+    it is one."""
 
     accepted: str = ""
     """The same, where somebody has accepted that they are gone. Left out where there is none."""

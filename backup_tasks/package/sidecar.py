@@ -80,8 +80,8 @@ class Sidecar:
     recipients: tuple[str, ...]
     totals: Totals
     incomplete: str = ""
-    """Which files the package should hold and does not; nobody has accepted that. Such a package is
-    no good backup. Empty, and left out, where it holds all."""
+    """Why the package is no good backup, such as which files it lacks, where nobody has accepted
+    that. Empty, and left out, where it is one."""
     installation: str | None = None
     """16 hexadecimal digits that tell apart the systems that make packages under one project name.
     None in packages of before there was such an id."""

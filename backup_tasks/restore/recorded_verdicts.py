@@ -17,6 +17,7 @@ from backup_tasks.errors import (
     Cancelled,
     DoesNotFit,
     FilesMissing,
+    HalfReplaced,
     HandoverChanged,
     KeyMissing,
     LeaseLost,
@@ -40,6 +41,7 @@ _NOT_OF_THE_PACKAGE = (
     Cancelled,
     DoesNotFit,
     FilesMissing,  # its sidecar says so
+    HalfReplaced,  # likewise
     HandoverChanged,
     KeyMissing,
     LeaseLost,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from backup_tasks import moments
 from backup_tasks.engines import Engine
 from backup_tasks.errors import AnotherRunActive, Permanent
+from backup_tasks.ledger.replaced import runs_in_doubt
 from backup_tasks.models import Run, UndoPoint
 
 
@@ -13,29 +14,11 @@ def last() -> UndoPoint | None:
     return UndoPoint.objects.filter(undone_at=None).order_by("-created_at").first()
 
 
-def half_done() -> list[str]:
-    """Return the runs that have replaced a part of live: not each database, or not all files."""
-    points = UndoPoint.objects.filter(files_done=False, undone_at=None)
-    return list(points.order_by("created_at").values_list("run_id", flat=True))
-
-
 def files_in_words(point: UndoPoint) -> str:
     """Return in which storages the run changed files, in words."""
     if point.storages is None:
         return "not recorded"
     return ", ".join(point.storages) or "none"
-
-
-def runs_in_doubt(engine: Engine) -> set[str]:
-    """Return the runs that died between the swap and its record in the ledger. Live has their rows
-    and needs their files, so they must be resumed."""
-    recorded = UndoPoint.objects.values_list("schema", flat=True)
-    unrecorded = set(engine.schemas()).difference(recorded)
-    doubtful = {schema for schema in unrecorded if engine.in_doubt(schema)}
-    if not doubtful:
-        return set()
-    runs = Run.objects.values_list("pk", flat=True)
-    return {pk for pk in runs if engine.schema_name("undo", pk) in doubtful}
 
 
 def supersede_unfinished(engine: Engine, run_id: str) -> None:

@@ -14,9 +14,9 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for, require_database
 from backup_tasks.errors import Misconfigured
 from backup_tasks.evidence import audit
+from backup_tasks.ledger.replaced import runs_in_doubt
 from backup_tasks.merge.policy import MISSING_USERS, ON_CONFLICT
 from backup_tasks.models import Run
-from backup_tasks.restore import undo_points
 from backup_tasks.restore.unapplied import refuse_unapplied
 from backup_tasks.rows.databases import each_database
 
@@ -303,7 +303,7 @@ def cancel(run_id: str, *, trigger: str = "command", requested_by: str = "") -> 
     """Cancel an active run; a step that is being worked on stops within seconds. What the run
     has made is removed at once, or when that step has stopped. Raises what `ledger.cancel` raises.
     """
-    if run_id in undo_points.runs_in_doubt(engine_for(backup_settings().database)):
+    if run_id in runs_in_doubt(engine_for(backup_settings().database)):
         raise ledger.too_late_to_cancel(run_id)
     run = ledger.cancel(run_id, requested_by=requested_by)
     audit.record("cancelled", run_id, through=trigger, by=requested_by)

@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from backup_tasks import moments
 from backup_tasks.conf import backup_settings
+from backup_tasks.ledger.replaced import half_done
 from backup_tasks.ledger.rows import is_live
 from backup_tasks.models import Run, Step
-from backup_tasks.restore import undo_points
 from backup_tasks.status.facts import Ended, RecoveryPoint
 
 KINDS = (Run.Kind.BACKUP, Run.Kind.DRILL, Run.Kind.CYCLE, Run.Kind.VERIFY, Run.Kind.PRUNE)
@@ -29,7 +29,7 @@ def facts_of(points: Sequence[RecoveryPoint]) -> dict[str, Any]:
     return {
         **_ended(points),
         "stuck": _stuck(),
-        "half_done": undo_points.half_done(),
+        "half_done": half_done(),
     }
 
 

@@ -19,10 +19,10 @@ def safety(work: Work) -> dict[str, Any]:
     Any failure here fails the run, because live is not replaced without it (F9).
     """
     folder = work.workspace / "safety"
-    # Missing files are accepted: the restore may be what brings them back.
+    # Missing files and a live half replaced are accepted: the restore may be what mends them.
     params = {"type": "full", "label": "safety", "accept_missing_files": True}
     manifest = dump_rows(folder, params=params, progress=work.progress)
-    packed = pack_files(folder, params=params, progress=work.progress)
+    packed = pack_files(folder, params=params, progress=work.progress, safety=True)
     name, written, missing = packed.name, packed.written, packed.manifest.accepted
     try:
         opened = open_package.fetch(name, folder / "package", params=work.params, own=True)

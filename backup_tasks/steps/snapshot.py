@@ -15,7 +15,7 @@ from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError, Misconfigured
 from backup_tasks.models import Run
 from backup_tasks.package.names import in_database
-from backup_tasks.restore import publications, undo_points
+from backup_tasks.restore import publications
 from backup_tasks.rows.databases import (
     each_database,
     further_alias,
@@ -52,11 +52,6 @@ def snapshot(work: Work) -> dict[str, Any]:
     storages = {tree.alias: sum(1 for _ in tree.names()) for tree in project_trees()}
     if work.kind in (Run.Kind.BACKUP, Run.Kind.CYCLE):
         warnings += left_out(settings, [*candidates(settings)])
-        warnings += [
-            f"live is half replaced by {run}, and so is what this backup holds: `resume_run {run}` "
-            "finishes it; make a backup then"
-            for run in undo_points.half_done()
-        ]
     if work.kind == Run.Kind.BACKUP:
         warnings += perishable()
     return {

@@ -10,6 +10,7 @@ from backup_tasks import cleanup, moments
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import DoesNotFit, NothingToUndo
+from backup_tasks.ledger.replaced import runs_in_doubt
 from backup_tasks.models import UndoPoint
 from backup_tasks.restore import (
     after_commit,
@@ -102,7 +103,7 @@ def _remove(undone: UndoPoint, engine: Engine, trees: Sequence[Tree], ask: Ask) 
 
 
 def _last(work: Work, engine: Engine) -> UndoPoint:
-    if in_doubt := undo_points.runs_in_doubt(engine) - {work.run_id}:
+    if in_doubt := runs_in_doubt(engine) - {work.run_id}:
         raise _unfinished(min(in_doubt))
     point = undo_points.last()
     if point is None:

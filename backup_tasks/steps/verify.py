@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from backup_tasks.backup import completeness
+from backup_tasks.backup import completeness, half_replaced
 from backup_tasks.errors import HandoverChanged, PackageNotFound
 from backup_tasks.models import Run
 from backup_tasks.restore import open_package, recorded_verdicts
@@ -22,12 +22,13 @@ def verify(work: Work) -> dict[str, Any]:
     worker can't decrypt the package and compared it with the sidecar only. In a cycle the package
     is unpacked too, for the steps that load it.
 
-    After that, raises FilesMissing if the run's own package is incomplete.
+    After that, raises HalfReplaced or FilesMissing if the run's own package is incomplete.
     """
     opened = _opened(work)
     report = _checked(work, opened)
     if missing := work.results.get("pack", {}).get("incomplete"):
-        raise completeness.files_missing(opened.name, missing)
+        mixed = half_replaced.error(opened.name, missing)
+        raise mixed or completeness.files_missing(opened.name, missing)
     return report
 
 

@@ -51,7 +51,7 @@ class Candidate:
     sha256: str
     trusted: bool
     incomplete: str
-    """Which files it should hold and does not; empty where it holds all."""
+    """Why it is no good backup, such as which files it lacks; empty where it holds all."""
     standing: Standing
 
     @classmethod

@@ -10,7 +10,13 @@ import pytest
 
 from backup_tasks import api
 from backup_tasks.engines import engine_for
-from backup_tasks.errors import BackupError, Cancelled, LockNotGranted, Misconfigured
+from backup_tasks.errors import (
+    BackupError,
+    Cancelled,
+    HalfReplaced,
+    LockNotGranted,
+    Misconfigured,
+)
 from backup_tasks.models import Run, UndoPoint
 from backup_tasks.restore import further_databases
 from backup_tasks.runs import chains, execution, foreground
@@ -134,7 +140,8 @@ def test_a_restore_that_ends_between_two_promotes_is_finished(
     failed = Run.objects.get(kind="restore")
     assert further_databases.is_unfinished(UndoPoint.objects.get(pk=failed.pk))
 
-    assert f"half replaced by {failed.pk}" in str(api.run_here("backup", {}).report["warnings"])
+    with pytest.raises(HalfReplaced, match=f"half replaced by {failed.pk}"):
+        api.run_here("backup", {})
     api.run_here("prune", {})
     foreground.run_here(chains.resume(failed.pk, on_workers=False))
 
