@@ -17,7 +17,7 @@ from edms.audit.models import AuditEntry
 from edms.configuration.models import SystemSetting
 from edms.documents.models import Attachment, Document, DocumentVersion, ExternalDocument
 from edms.users.models import Role, User, UserRole
-from edms.workflows.models import DocumentWorkflow, PeriodicReview
+from edms.workflows.models import DocumentWorkflow, ElectronicSignature, PeriodicReview
 
 CONTROLLED: Final[tuple[type[models.Model], ...]] = (
     Document,
@@ -25,6 +25,7 @@ CONTROLLED: Final[tuple[type[models.Model], ...]] = (
     DocumentVersion,
     Attachment,
     DocumentWorkflow,
+    ElectronicSignature,
     PeriodicReview,
     User,
     Role,

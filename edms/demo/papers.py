@@ -22,6 +22,7 @@ from edms.documents.models import (
 )
 from edms.users.models import User
 from edms.workflows.models import DocumentTransition, DocumentWorkflow, WorkflowType
+from edms.workflows.signing import MEANINGS, Signing, sign
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,12 +154,12 @@ def _seed_paper(paper: Paper, people: dict[str, User]) -> None:
         created_at=paper.created,
     )
     document.tags.set([Tag.objects.get_or_create(name=name)[0] for name in paper.tags])
-    _seed_version(paper, document)
-    last = _seed_workflow(paper, document, people) if paper.moves else paper.created
+    version = _seed_version(paper, document)
+    last = _seed_workflow(paper, version, people) if paper.moves else paper.created
     Document.objects.filter(pk=document.pk).update(updated_at=last + timedelta(seconds=1.000003))
 
 
-def _seed_version(paper: Paper, document: Document) -> None:
+def _seed_version(paper: Paper, document: Document) -> DocumentVersion:
     name = f"{paper.title.lower().replace(' ', '-')}.{'txt' if paper.kind == 'WI' else 'pdf'}"
     lines = [f"{paper.number}, version {paper.version[0]}.{paper.version[1]}", paper.title]
     is_text = name.endswith(".txt")
@@ -177,10 +178,12 @@ def _seed_version(paper: Paper, document: Document) -> None:
         created_at=paper.created + timedelta(hours=2, microseconds=77),
     )
     version.file.save(name, ContentFile(content), save=True)
+    return version
 
 
-def _seed_workflow(paper: Paper, document: Document, people: dict[str, User]) -> datetime:
+def _seed_workflow(paper: Paper, version: DocumentVersion, people: dict[str, User]) -> datetime:
     """Write the workflow and its moves as they happened; returns the time of the last one."""
+    document = version.document
     kind = WorkflowType.objects.get(code="approval")
     at = paper.created + timedelta(hours=3, microseconds=5)
     turn = {"draft": paper.author, "under_review": paper.reviewer, "reviewed": paper.approver}
@@ -196,7 +199,7 @@ def _seed_workflow(paper: Paper, document: Document, people: dict[str, User]) ->
     before = kind.initial_state_id
     for ordinal, (state, by, comment) in enumerate(paper.moves, start=1):
         at += timedelta(days=4, hours=1, microseconds=90001)
-        DocumentTransition.objects.create(
+        made: DocumentTransition = DocumentTransition.objects.create(
             workflow=workflow,
             ordinal=ordinal,
             from_state_id=before,
@@ -205,6 +208,8 @@ def _seed_workflow(paper: Paper, document: Document, people: dict[str, User]) ->
             made_at=at,
             comment=comment,
         )
+        if meaning := MEANINGS.get(state):
+            sign(made, Signing(signer=people[by], meaning=meaning, time_zone="Europe/Berlin"))
         before = state
     if whose:
         workflow.due_date = (at + timedelta(days=kind.days_per_state)).date()

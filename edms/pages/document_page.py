@@ -57,7 +57,7 @@ def document_page(request: HttpRequest, number: str) -> HttpResponse:
 
 def _context(document: Document, reader: Reader) -> dict[str, Any]:
     moves = DocumentTransition.objects.select_related(
-        "from_state", "to_state", "made_by__signature"
+        "from_state", "to_state", "made_by__signature", "signature__version"
     )
     workflows = list(
         document.workflows.select_related("workflow_type", "state", "assignee").prefetch_related(
@@ -66,6 +66,8 @@ def _context(document: Document, reader: Reader) -> dict[str, Any]:
     )
     for workflow in workflows:
         workflow.document = document
+        for made in workflow.transitions.all():
+            made.workflow = workflow
     writing = document.author_id == reader.user.pk and document.state_id == "draft"
     review = document.periodic_reviews.filter(completed_at__isnull=True).first()
     reviewing = review is not None and (review.reviewer_id == reader.user.pk or reader.publishes)

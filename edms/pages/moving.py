@@ -13,6 +13,7 @@ from edms.pages.forms import ReviewForm
 from edms.pages.reader import readable, reader_of
 from edms.workflows import services
 from edms.workflows.errors import NotYours, WorkflowError
+from edms.workflows.signing import MEANINGS, confirmed
 
 
 @login_required
@@ -23,9 +24,17 @@ def move(request: HttpRequest, number: str) -> HttpResponse:
     document = readable(number, reader)
     workflow = get_object_or_404(document.workflows, completed_at__isnull=True)
     to_state = request.POST.get("to_state", "")
-    comment = request.POST.get("comment", "")
+    comment, password = request.POST.get("comment", ""), request.POST.get("password", "")
+    signing = None
+    if password and to_state in MEANINGS:
+        signing = confirmed(request, password, MEANINGS[to_state])
+        if signing is None:
+            messages.error(request, "The password is wrong. Nothing was signed.")
+            return redirect("document", number)
     return _done(
-        request, number, lambda: services.advance(workflow, to_state, reader.user, comment)
+        request,
+        number,
+        lambda: services.advance(workflow, to_state, reader.user, comment, signing=signing),
     )
 
 

@@ -17,6 +17,7 @@ from edms.documents.models import (
     DocumentVersion,
 )
 from edms.notices.models import Notification
+from edms.users.models import User
 from edms.volume.chains import Planned
 from edms.volume.chance import Chance
 from edms.volume.files import StockFile
@@ -24,9 +25,11 @@ from edms.volume.insertion import Keys, insert
 from edms.workflows.models import (
     DocumentTransition,
     DocumentWorkflow,
+    ElectronicSignature,
     PeriodicReview,
     WorkflowType,
 )
+from edms.workflows.signing import MEANINGS
 
 Made = tuple[Planned, Document]
 
@@ -41,6 +44,8 @@ class Surroundings:
         self, *, people: list[int], files: list[StockFile], chance: Chance, keys: Keys
     ) -> None:
         self.people, self.files, self.chance, self.keys = people, files, chance, keys
+        names = User.objects.filter(pk__in=people)
+        self.names = dict(names.values_list("pk", "username"))
         self.approval = WorkflowType.objects.get(code="approval").pk
         self.document_type = ContentType.objects.get_for_model(Document).pk
 
@@ -55,8 +60,9 @@ class Surroundings:
         insert(list(self._dependencies([document for _, document in made])))
 
     def _rows(self, plan: Planned, document: Document) -> Iterator[models.Model]:
-        yield from self._versions(plan, document)
-        yield from self._workflow(plan, document)
+        versions = list(self._versions(plan, document))
+        yield from versions
+        yield from self._workflow(plan, document, versions[-1])
         yield from self._comments(document)
         yield from self._audit(plan, document)
         yield from self._looks(document)
@@ -108,7 +114,9 @@ class Surroundings:
                 **self._file(document.created_at + minor * _DAY / 7, document),
             )
 
-    def _workflow(self, plan: Planned, document: Document) -> Iterator[models.Model]:
+    def _workflow(
+        self, plan: Planned, document: Document, version: DocumentVersion
+    ) -> Iterator[models.Model]:
         reviewer, approver = document.reviewer_id, document.approver_id
         assert reviewer is not None
         assert approver is not None
@@ -154,6 +162,25 @@ class Surroundings:
             completed_at=at if plan.is_final else None,
         )
         yield from moves
+        yield from self._signatures(moves, version)
+
+    def _signatures(
+        self, moves: list[DocumentTransition], version: DocumentVersion
+    ) -> Iterator[ElectronicSignature]:
+        for move in moves:
+            if meaning := MEANINGS.get(move.to_state_id):
+                yield ElectronicSignature(
+                    pk=self.keys.take(ElectronicSignature),
+                    transition_id=move.pk,
+                    version_id=version.pk,
+                    signer_id=move.made_by_id,
+                    meaning=meaning,
+                    printed_name=self.names[move.made_by_id],
+                    version_number=version.number,
+                    sha256=version.sha256,
+                    signed_at=move.made_at,
+                    local_time=f"{move.made_at:%Y-%m-%d %H:%M:%S} UTC",
+                )
 
     def _comments(self, document: Document) -> Iterator[Comment]:
         chance = self.chance

@@ -3,13 +3,14 @@
 from django.contrib import admin
 from django.http import HttpRequest
 
-from edms.read_only_admin import MadeByServicesAdmin
+from edms.read_only_admin import MadeByServicesAdmin, ReadOnlyAdmin
 from edms.typed_admin import ModelAdmin, TabularInline
 from edms.workflows.models import (
     AllowedTransition,
     DocumentState,
     DocumentTransition,
     DocumentWorkflow,
+    ElectronicSignature,
     PeriodicReview,
     WorkflowType,
 )
@@ -98,6 +99,17 @@ class DocumentTransitionAdmin(MadeByServicesAdmin):
     list_filter = ["to_state"]
     search_fields = ["workflow__document__document_number", "made_by__username", "comment"]
     date_hierarchy = "made_at"
+
+
+@admin.register(ElectronicSignature)
+class ElectronicSignatureAdmin(ReadOnlyAdmin):
+    """Who signed what, and as what."""
+
+    list_display = ["signed_at", "printed_name", "meaning", "version", "version_number", "sha256"]
+    list_select_related = ["version__document"]
+    list_filter = ["meaning"]
+    search_fields = ["printed_name", "version__document__document_number", "sha256"]
+    date_hierarchy = "signed_at"
 
 
 @admin.register(PeriodicReview)

@@ -1,11 +1,13 @@
 """States, the moves allowed between them, and the workflows that take documents through them."""
 
+from typing import Any, NoReturn
+
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
 from backup_tasks.rows.natural_keys import NaturalKeyModel
-from edms.documents.models import Document
+from edms.documents.models import Document, DocumentVersion
 
 
 class DocumentState(NaturalKeyModel):
@@ -145,6 +147,66 @@ class DocumentTransition(NaturalKeyModel):
 
     def __str__(self) -> str:
         return f"{self.from_state_id} → {self.to_state_id}"
+
+
+class ElectronicSignature(NaturalKeyModel):
+    """What somebody signed by giving their password again: a move, its meaning, the exact file.
+
+    It is written once, and neither the move nor the file can be deleted under it. What a reader
+    needs is written out, so that it stays as it was when people and versions get other names.
+    """
+
+    natural_key_fields = ("transition",)
+
+    class Meaning(models.TextChoices):
+        """What the signature says about the file."""
+
+        APPROVED = "approved", "approved"
+        RELEASED = "released", "released"
+
+    transition = models.OneToOneField(
+        DocumentTransition, on_delete=models.PROTECT, related_name="signature"
+    )
+    version = models.ForeignKey(
+        DocumentVersion, on_delete=models.PROTECT, related_name="signatures"
+    )
+    signer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="electronic_signatures"
+    )
+    meaning = models.CharField(max_length=20, choices=Meaning)
+    printed_name = models.CharField(max_length=310, help_text="Of the signer, at that time.")
+    version_number = models.CharField(max_length=12, help_text="Of the version, at that time.")
+    sha256 = models.CharField("SHA-256", max_length=64, help_text="Of the file that was signed.")
+    signed_at = models.DateTimeField()
+    local_time = models.CharField(
+        max_length=100, help_text="The same moment as the signer saw it, with the zone."
+    )
+
+    class Meta:
+        ordering = ["transition"]
+
+    def __str__(self) -> str:
+        return f"{self.meaning} by {self.printed_name}: version {self.version_number}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save a new signature. Raises TypeError for one that is saved already."""
+        if not self._state.adding:
+            raise TypeError("A signature is never changed.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raise TypeError: a signature stays with what it signs."""
+        raise TypeError("A signature is never deleted.")
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the move, its person and its file are those that were signed."""
+        move, version = self.transition, self.version
+        return (
+            (move.made_by_id, move.made_at) == (self.signer_id, self.signed_at)
+            and move.workflow.document_id == version.document_id
+            and version.sha256 == self.sha256
+        )
 
 
 class PeriodicReview(NaturalKeyModel):

@@ -17,6 +17,7 @@ from edms.notices.services import notify
 from edms.users.models import User
 from edms.users.permissions import Ability, abilities
 from edms.workflows import effects
+from edms.workflows import signing as signatures
 from edms.workflows.errors import Incomplete, MoveNotAllowed, NotYours
 from edms.workflows.models import (
     AllowedTransition,
@@ -25,6 +26,7 @@ from edms.workflows.models import (
     PeriodicReview,
     WorkflowType,
 )
+from edms.workflows.signing import Signing
 
 Actor = AllowedTransition.Actor
 
@@ -42,6 +44,11 @@ class Move:
 
     workflow: DocumentWorkflow
     transition: AllowedTransition
+
+    @property
+    def signed_as(self) -> str:
+        """What the signature means that the move needs; "" where it needs none."""
+        return signatures.MEANINGS.get(self.transition.to_state_id, "")
 
 
 def start(document: Document, workflow_type: str, by: User) -> DocumentWorkflow:
@@ -70,11 +77,17 @@ def start(document: Document, workflow_type: str, by: User) -> DocumentWorkflow:
 
 
 def advance(
-    workflow: DocumentWorkflow, to_state: str, by: User, comment: str = ""
+    workflow: DocumentWorkflow,
+    to_state: str,
+    by: User,
+    comment: str = "",
+    *,
+    signing: Signing | None = None,
 ) -> DocumentTransition:
     """Move a workflow and its document to the state with the code `to_state`.
 
-    Raises MoveNotAllowed, NotYours or Incomplete; then nothing has changed.
+    Approval and release need `signing`. Raises MoveNotAllowed, NotYours or Incomplete; then nothing
+    has changed.
     """
     with transaction.atomic():
         locked: DocumentWorkflow = DocumentWorkflow.objects.select_for_update().get(pk=workflow.pk)
@@ -88,11 +101,14 @@ def advance(
             _complete_enough(document)
         if move.to_state_id == "effective":
             _has_its_place(document)
+        signatures.check(move.to_state_id, document, by, signing)
         made = _make(locked, move, by, comment.strip())
         if move.to_state_id == "effective":
             effects.take_effect(document, by)
         if move.from_state_id == "effective":
             effects.leave_effect(document)
+        if signing is not None:
+            signatures.sign(made, signing)
     workflow.refresh_from_db()
     return made
 
@@ -112,14 +128,18 @@ def pass_review(workflow: DocumentWorkflow, by: User, comment: str = "") -> Docu
     return advance(workflow, "reviewed", by, comment)
 
 
-def approve(workflow: DocumentWorkflow, by: User, comment: str = "") -> DocumentTransition:
-    """The approver agrees; four eyes: never the author."""
-    return advance(workflow, "approved", by, comment)
+def approve(
+    workflow: DocumentWorkflow, by: User, signing: Signing, comment: str = ""
+) -> DocumentTransition:
+    """The approver agrees and signs; four eyes: never the author."""
+    return advance(workflow, "approved", by, comment, signing=signing)
 
 
-def make_effective(workflow: DocumentWorkflow, by: User, comment: str = "") -> DocumentTransition:
-    """The document is in force from today; what it supersedes no longer is."""
-    return advance(workflow, "effective", by, comment)
+def make_effective(
+    workflow: DocumentWorkflow, by: User, signing: Signing, comment: str = ""
+) -> DocumentTransition:
+    """The document is in force from today, signed; what it supersedes no longer is."""
+    return advance(workflow, "effective", by, comment, signing=signing)
 
 
 def make_obsolete(document: Document, by: User, comment: str) -> DocumentTransition:

@@ -16,6 +16,7 @@ from django.db import models
 from django.test import Client
 
 from edms.configuration.models import SystemSetting
+from edms.demo import PASSWORD
 from edms.documents.models import Attachment, Document, DocumentVersion
 from edms.users.models import Role, User
 
@@ -34,7 +35,12 @@ def day() -> None:
 
     # SOP-2025-0001 is superseded: the review that was planned for it is deleted.
     for name, state in (("ben", "reviewed"), ("cleo", "approved"), ("dan", "effective")):
-        _post(_person(name), "/documents/SOP-2026-0001/move/", {"to_state": state})
+        _post(
+            _person(name),
+            "/documents/SOP-2026-0001/move/",
+            {"to_state": state, "password": PASSWORD},
+        )
+    assert Document.objects.get(document_number="SOP-2026-0001").state_id == "effective"
     _post(_person("ben"), "/documents/SOP-2026-0001/comments/1/withdraw/", {})
 
     # A draft that was read is deleted: its place in the access log and the audit trail stays.

@@ -66,13 +66,14 @@ class Person:
                 field.clear()
             field.send_keys(value)
 
-    def press(self, button: str, comment: str = "") -> None:
-        """Press a button, with the comment of its own form filled in, and wait for the page."""
+    def press(self, button: str, comment: str = "", password: str = "") -> None:
+        """Press a button, with the fields of its own form filled in, and wait for the page."""
         found = self.browser.find_element(By.XPATH, f"//main//button[normalize-space()='{button}']")
-        if comment:
-            found.find_element(By.XPATH, "./ancestor::form//input[@name='comment']").send_keys(
-                comment
-            )
+        for name, value in (("comment", comment), ("password", password)):
+            if value:
+                found.find_element(By.XPATH, f"./ancestor::form//input[@name='{name}']").send_keys(
+                    value
+                )
         self._go_by(found)
 
     def follow(self, link: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from selenium.webdriver import Chrome
 
+from edms.demo import PASSWORD
 from tests.acceptance.admin_browser import browser as chromium
 from tests.acceptance.admin_browser import web_server
 from tests.acceptance.edms_browser import Person
@@ -103,10 +104,13 @@ def live(person: Person, folder: Path, concurrent_writes: Callable[[], None]) ->
 
     person.sign_in("cleo")
     person.open(page)
-    person.press("Approve")
+    person.press("Approve", password="a guess")
+    assert (person.state, "Nothing was signed" in person.text) == ("Reviewed", True)
+    person.press("Approve", password=PASSWORD)
+    assert "Signed as “approved” by Cleo Marchetti (cleo)" in person.text
     person.sign_in("dan")
     person.open(page)
-    person.press("Make effective")
+    person.press("Make effective", password=PASSWORD)
 
     assert person.state == "Effective"
     assert "3.0 second.txt" in person.find("#versions").text

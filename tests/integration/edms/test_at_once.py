@@ -16,6 +16,7 @@ from edms.documents.services import add_version
 from edms.users.models import User
 from edms.workflows import services
 from edms.workflows.errors import MoveNotAllowed
+from edms.workflows.signing import Meaning, Signing
 from tests.services import Project
 
 pytestmark = pytest.mark.parametrize("engine", ["postgres"])
@@ -52,6 +53,10 @@ def user(name: str) -> User:
     return found
 
 
+def signing(name: str, meaning: Meaning) -> Signing:
+    return Signing(signer=user(name), meaning=meaning, time_zone="UTC")
+
+
 def test_two_documents_get_two_numbers(on_demo_project: Project) -> None:
     kind = DocumentType.objects.get(code="SOP")
     first, second = at_once(lambda: next_number(kind), lambda: next_number(kind))
@@ -78,13 +83,13 @@ def test_of_two_revisions_at_once_one_takes_the_place(on_demo_project: Project) 
     Document.objects.filter(pk=twin.pk).update(supersedes=old)
     workflows = [document.workflows.get(), twin.workflows.get()]
     services.pass_review(workflows[0], user("ben"))
-    services.approve(workflows[0], user("cleo"))
-    services.approve(workflows[1], user("gil"))
+    for workflow, name in zip(workflows, ("cleo", "gil"), strict=True):
+        services.approve(workflow, user(name), signing(name, Meaning.APPROVED))
 
-    dan = user("dan")
+    dan, released = user("dan"), signing("dan", Meaning.RELEASED)
     _, second = at_once(
-        lambda: services.make_effective(workflows[0], dan),
-        lambda: services.make_effective(workflows[1], dan),
+        lambda: services.make_effective(workflows[0], dan, released),
+        lambda: services.make_effective(workflows[1], dan, released),
     )
     with pytest.raises(MoveNotAllowed, match="superseded meanwhile"):
         second.result()

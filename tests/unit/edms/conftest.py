@@ -9,6 +9,7 @@ from pytest_django import Settings
 from edms.documents.models import Document
 from edms.users.models import User
 from edms.workflows.models import DocumentWorkflow
+from edms.workflows.signing import Meaning, Signing
 from tests.services import Project
 
 
@@ -40,6 +41,10 @@ class Demo:
             document__document_number=number, completed_at__isnull=True
         )
         return found
+
+    def signing(self, name: str, meaning: str) -> Signing:
+        """What giving the password on the page comes to."""
+        return Signing(signer=self.user(name), meaning=Meaning(meaning), time_zone="UTC")
 
     def browser(self, name: str) -> Client:
         """A signed-in browser."""

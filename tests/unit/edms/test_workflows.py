@@ -35,14 +35,14 @@ def opened(demo: Demo) -> DocumentWorkflow:
 def to_approved(workflow: DocumentWorkflow, demo: Demo) -> None:
     services.start_review(workflow, demo.user("ada"))
     services.pass_review(workflow, demo.user("ben"))
-    services.approve(workflow, demo.user("cleo"))
+    services.approve(workflow, demo.user("cleo"), demo.signing("cleo", "approved"))
 
 
 def test_the_new_document_takes_the_place_of_the_old_one(
     opened: DocumentWorkflow, demo: Demo
 ) -> None:
     to_approved(opened, demo)
-    services.make_effective(opened, demo.user("dan"))
+    services.make_effective(opened, demo.user("dan"), demo.signing("dan", "released"))
     document = demo.document(opened.document.document_number)
     assert document.state_id == "effective"
     assert document.effective_date is not None
@@ -81,7 +81,7 @@ def test_an_author_does_not_approve_their_own_document(
     document.author, document.approver = hana, hana
     document.save()
     with pytest.raises(NotYours, match="Four eyes"):
-        services.approve(opened, hana)
+        services.approve(opened, hana, demo.signing("hana", "approved"))
 
 
 def test_a_superuser_stands_in_for_others_but_not_against_four_eyes(
@@ -93,7 +93,7 @@ def test_a_superuser_stands_in_for_others_but_not_against_four_eyes(
     opened.document.author = admin
     opened.document.save()
     with pytest.raises(NotYours, match="Four eyes"):
-        services.approve(opened, admin)
+        services.approve(opened, admin, demo.signing("admin", "approved"))
 
 
 @pytest.mark.parametrize("name", ["ada", "cleo", "finn", "gil"])
@@ -118,7 +118,7 @@ def test_a_move_that_the_state_does_not_have_is_refused(
     opened: DocumentWorkflow, demo: Demo
 ) -> None:
     with pytest.raises(MoveNotAllowed, match="draft"):
-        services.make_effective(opened, demo.user("dan"))
+        services.make_effective(opened, demo.user("dan"), demo.signing("dan", "released"))
 
 
 def test_a_rejection_says_why(opened: DocumentWorkflow, demo: Demo) -> None:
@@ -187,12 +187,12 @@ def test_a_confirmed_periodic_review_is_planned_again(demo: Demo) -> None:
 def test_of_two_revisions_only_one_takes_the_place(opened: DocumentWorkflow, demo: Demo) -> None:
     """Two documents in force for one subject would contradict each other."""
     to_approved(opened, demo)
-    services.make_effective(opened, demo.user("dan"))
+    services.make_effective(opened, demo.user("dan"), demo.signing("dan", "released"))
     second = demo.workflow("SOP-2026-0001")
     services.pass_review(second, demo.user("ben"))
-    services.approve(second, demo.user("cleo"))
+    services.approve(second, demo.user("cleo"), demo.signing("cleo", "approved"))
     with pytest.raises(MoveNotAllowed, match="SOP-2025-0001, which another"):
-        services.make_effective(second, demo.user("dan"))
+        services.make_effective(second, demo.user("dan"), demo.signing("dan", "released"))
     assert demo.document("SOP-2026-0001").state_id == "approved"
 
 
