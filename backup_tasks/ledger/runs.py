@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.db import IntegrityError
@@ -34,8 +34,10 @@ def start(
     on_workers: bool = False,
     slot: str | None = None,
     writes_live: bool = False,
+    also: Callable[[Run], None] = lambda run: None,
 ) -> tuple[Run, bool]:
-    """Write a new run with its steps; return it and True.
+    """Write a new run with its steps, and what `also` writes in the same transaction; return it and
+    True.
 
     Where a run has the slot already, return that one and False: a schedule that fires twice
     starts once. Raises AnotherRunActive where the run would write to live and another such run is
@@ -54,7 +56,7 @@ def start(
     if slot is not None and (first := Run.objects.filter(slot=slot).first()):
         return first, False
     try:
-        _insert(run, step_names)
+        _insert(run, step_names, also)
     except IntegrityError:
         if slot is not None and (first := Run.objects.filter(slot=slot).first()):
             return first, False
@@ -63,7 +65,7 @@ def start(
             raise
         if not release_live_lock(holder):
             raise another_run_active(holder) from None
-        _insert(run, step_names)
+        _insert(run, step_names, also)
     return run, True
 
 
@@ -82,13 +84,14 @@ def skip(kind: str, *, slot: str, trigger: str, why: BackupError) -> None:
     )
 
 
-def _insert(run: Run, step_names: Sequence[str]) -> None:
+def _insert(run: Run, step_names: Sequence[str], also: Callable[[Run], None]) -> None:
     with ledger_transaction():
         run.save(using=database(), force_insert=True)
         Step.objects.bulk_create(
             Step(run=run, position=position, name=name, lease_until=expected_by())
             for position, name in enumerate(step_names)
         )
+        also(run)
 
 
 def _new_id(kind: str) -> str:

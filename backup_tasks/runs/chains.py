@@ -171,10 +171,8 @@ def start(
     or a value that makes no sense, and where there is no database to work on; AnotherRunActive
     where the run would write to live and another one does.
     """
-    run, _ = _start(kind, trigger, requested_by, on_workers, params or {}, slot=None)
-    if confirmed:
-        details = {"confirmed": confirmed}
-        audit.record("confirmed", run.pk, through=trigger, by=requested_by, details=details)
+    asked = params or {}
+    run, _ = _start(kind, trigger, requested_by, on_workers, asked, slot=None, confirmed=confirmed)
     return run
 
 
@@ -199,7 +197,19 @@ def _start(
     params: Mapping[str, Any],
     *,
     slot: str | None,
+    confirmed: str = "",
 ) -> tuple[Run, bool]:
+    """Write a new run, and in the same transaction who started and confirmed it."""
+
+    def told(run: Run) -> None:
+        if trigger == "command" and not on_workers:
+            audit.settings_seen("command")
+        details = {"kind": kind, "params": asked}
+        audit.record("started", run.pk, through=trigger, by=requested_by, details=details)
+        if confirmed:
+            said = {"confirmed": confirmed}
+            audit.record("confirmed", run.pk, through=trigger, by=requested_by, details=said)
+
     _refuse_misfit(kind, params)
     databases = each_database(backup_settings())
     if len(databases) > 1 and params.get("mode") == "merge":
@@ -210,7 +220,7 @@ def _start(
             refuse_unapplied(each)
     asked = {**PARAMS[kind], **params}
     step_names = steps_of(kind, asked)
-    run, created = ledger.start(
+    return ledger.start(
         kind,
         params=asked,
         step_names=step_names,
@@ -219,13 +229,8 @@ def _start(
         on_workers=on_workers,
         slot=slot,
         writes_live=not WRITES_LIVE.isdisjoint(step_names),
+        also=told,
     )
-    if created:
-        if trigger == "command" and not on_workers:
-            audit.settings_seen("command")
-        details = {"kind": kind, "params": asked}
-        audit.record("started", run.pk, through=trigger, by=requested_by, details=details)
-    return run, created
 
 
 def _several_databases() -> Misconfigured:

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connections
+from django.db import OperationalError, connections
 from django.test import Client
 from pytest_django import Settings
 
 from backup_tasks import tasks
 from backup_tasks.evidence import audit
-from backup_tasks.models import AuditEntry, Package
+from backup_tasks.models import AuditEntry, Package, Run
 from backup_tasks.package.certificate import Certificate
 from backup_tasks.runs import chains
 from backup_tasks.storage import verdicts
@@ -194,6 +194,43 @@ def test_many_at_once_make_one_chain() -> None:
         thread.join()
 
     assert AuditEntry.objects.count() == 20
+    assert list(audit.broken()) == []
+
+
+def test_a_run_is_never_in_the_ledger_without_the_entry_that_says_who_started_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever is killed, or cut off, between the two has started nothing."""
+    record = audit.record
+
+    def cut_off(what: str, *arguments: Any, **named: Any) -> AuditEntry:
+        if what == "confirmed":
+            raise OperationalError("the connection was lost")
+        return record(what, *arguments, **named)
+
+    monkeypatch.setattr(audit, "record", cut_off)
+
+    with pytest.raises(OperationalError):
+        chains.start("reinit", trigger="command", confirmed="--confirm")
+
+    assert not Run.objects.exists()
+    assert not AuditEntry.objects.filter(what="started").exists()
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres", "mariadb"])
+def test_runs_that_start_at_once_make_one_chain() -> None:
+    def start() -> None:
+        for _ in range(5):
+            chains.start("verify", trigger="code")
+        connections.close_all()
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert AuditEntry.objects.filter(what="started").count() == Run.objects.count() == 20
     assert list(audit.broken()) == []
 
 
