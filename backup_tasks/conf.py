@@ -15,6 +15,7 @@ from typing import Any
 from django.conf import settings as django_settings
 
 from backup_tasks.errors import Misconfigured
+from backup_tasks.schedules import NIGHTLY, Schedule, schedules_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,8 +177,9 @@ class BackupSettings:
     """What it keeps of packages with these labels, instead."""
 
     regular_labels: Sequence[str] = ()
-    """Labels of regular backups. A full package with one of these, or with none, can be the newest
-    and the last good one; others, such as `safety`, are taken only where they are named."""
+    """Labels of regular backups, beside those of `schedules`. A full package with one of these, or
+    with none, can be the newest and the last good one; others, such as `safety`, are taken only
+    where they are named."""
 
     undo_for: timedelta = timedelta(days=7)
     """How long the replaced tables and files stay for `undo_restore`."""
@@ -185,9 +187,13 @@ class BackupSettings:
     lease: timedelta = timedelta(seconds=60)
     """How long a step stays claimed without a heartbeat. Heartbeats come four times as often."""
 
+    schedules: Mapping[str, Schedule] = field(default_factory=lambda: schedules_of(NIGHTLY))
+    """What beat starts, and when: `{"nightly": {"cron": "30 2 * * *", "drill": True}}`. A project's
+    beat has what `celery_defaults.beat.entries` makes of it."""
+
     retry_night_after: timedelta | None = timedelta(hours=1)
-    """How long after a nightly backup failed it is tried again, until one of its day is good. None:
-    not before the next night."""
+    """How long after a scheduled backup failed it is tried again, until one of its day is good.
+    None: not before it is due next."""
 
     warn_after: timedelta = timedelta(hours=30)
     """Age of the last good backup, of the rows or of the files, at which `backup_status` warns."""
@@ -235,6 +241,13 @@ def _beside_the_database(alias: str) -> Path:
     return Path(getattr(django_settings, "BASE_DIR", Path.cwd())).absolute()
 
 
+def is_regular(label: str) -> bool:
+    """Whether a package with this label can be the newest and the last good one."""
+    settings = backup_settings()
+    scheduled = (schedule.label for schedule in settings.schedules.values())
+    return not label or label in settings.regular_labels or label in scheduled
+
+
 def default_store_folder() -> Path:
     """Where packages go when `STORAGES` does not define the store's alias."""
     return _beside_the_database(backup_settings().database) / "backups"
@@ -277,6 +290,8 @@ def backup_settings() -> BackupSettings:
         given["retention"] = Retention.of(given["retention"])
     if "retention_by_label" in given:
         given["retention_by_label"] = _by_label(given["retention_by_label"])
+    if "schedules" in given:
+        given["schedules"] = schedules_of(given["schedules"])
     if "default" not in django_settings.STORAGES:
         given.setdefault("file_storages", ())
     alias = given["database"] = _first_database(given)

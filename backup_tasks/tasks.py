@@ -1,4 +1,4 @@
-"""The Celery tasks: one per step, and the two that beat starts.
+"""The Celery tasks: one per step, and those that beat starts.
 
 A message carries the run's id and the step's name, nothing else: what a step needs is in the ledger
 and in the workspace, and Flower shows arguments to all of its users.
@@ -24,7 +24,7 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.errors import Transient
 from backup_tasks.evidence import audit
 from backup_tasks.models import Run, Step
-from backup_tasks.runs import chains, execution, nights
+from backup_tasks.runs import chains, execution, slot
 
 logger = logging.getLogger(__name__)
 
@@ -197,27 +197,42 @@ def _follow(run_id: str) -> None:
         enqueue(drill)
 
 
-@shared_task(name="backup_tasks.nightly", **_ACKNOWLEDGED_WHEN_DONE)
-def nightly(*, policy: str, due: str) -> dict[str, Any]:
-    """Start the backup that was due last, if nobody has yet; a drill of it follows.
+@shared_task(name="backup_tasks.scheduled", **_ACKNOWLEDGED_WHEN_DONE)
+def scheduled(*, schedule: str) -> dict[str, Any]:
+    """Start the run for which this schedule of `BACKUP["SCHEDULES"]` is due, if nobody has yet.
 
-    `policy` names the schedule, `due` is its time of day in UTC, as HH:MM. Two beats, or one that
-    comes late, start one run: it is unique on the policy and the day it was due (C15). Returns the
-    night's run, and whether it was started by this.
+    Two beats, or one that comes late, start one run: it is unique on the schedule and the time
+    that it was due (C15). Returns the run and its slot, and whether it was started by this.
     """
-    night = nights.due_at(policy, due, moments.now())
-    run, started = nights.start(night)
+    run, started = slot.start(slot.named(schedule))
     if started:
         enqueue(run)
-    return {"slot": night.slot, "run_id": run.pk, "started": started}
+    return {"slot": run.slot, "run_id": run.pk, "started": started}
 
 
-@shared_task(name="backup_tasks.reconcile", bind=True, track_started=True)
+class _NoEvents:
+    """Stands in for the dispatcher of the event that a task was sent."""
+
+    def publish(self, *args: Any, **options: Any) -> None:
+        """Publish nothing."""
+
+
+class _Unwatched(Task):  # type: ignore[type-arg]  # before Celery 5.5 it takes no parameters
+    """A task without events: one that runs every minute would fill the first pages of Flower. Its
+    results are recorded."""
+
+    send_events = False
+
+    def apply_async(self, *args: Any, **options: Any) -> Any:
+        return super().apply_async(*args, **{"event_dispatcher": _NoEvents(), **options})
+
+
+@shared_task(name="backup_tasks.reconcile", base=_Unwatched, bind=True, track_started=True)
 def reconcile(self: Task[Any, Any]) -> dict[str, list[str]]:
     """Enqueue the runs again whose worker or message is gone, fail those whose command died, start
-    what was to follow a run but did not (C1, C3, C4), try nights again that failed, end the
-    results of tasks whose worker is gone (C27); and tell whom it concerns what is wrong, also where
-    something of that failed."""
+    what was to follow a run but did not (C1, C3, C4), try scheduled backups again that failed, end
+    the results of tasks whose worker is gone (C27); and tell whom it concerns what is wrong, also
+    where something of that failed."""
     try:
         done = _reconcile(self)
     finally:
@@ -237,7 +252,7 @@ def _reconcile(self: Task[Any, Any]) -> dict[str, list[str]]:
     for run in followers:
         enqueue(run)
     retried = []
-    for failed, run in nights.start_again():
+    for failed, run in slot.start_again():
         enqueue(run)
         retried.append(run)
         # Else a day of failures would fill the disk with what each of them has dumped.

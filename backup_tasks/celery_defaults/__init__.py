@@ -19,8 +19,10 @@ The ids in brackets are those of the observed failures in docs/evidence.md.
 from datetime import timedelta
 from typing import Any
 
-from celery.schedules import crontab
 from kombu.transport import TRANSPORT_ALIASES
+
+from backup_tasks.celery_defaults.beat import entries
+from backup_tasks.schedules import NIGHTLY
 
 __all__ = [
     "accept_content",
@@ -48,7 +50,6 @@ __all__ = [
 ]
 
 _DAY = 24 * 60 * 60
-_NIGHTLY = {"hour": 2, "minute": 30}
 
 # Broker. It may be restarted while a step runs (C20). By name: a command that talks to no broker
 # does not import the client of one.
@@ -88,7 +89,7 @@ worker_disable_prefetch = True  # not even the one that comes next
 # Queues: steps have workers of their own; what watches over them must not wait behind them.
 
 task_routes: dict[str, dict[str, str]] = {
-    "backup_tasks.nightly": {"queue": "celery"},
+    "backup_tasks.scheduled": {"queue": "celery"},
     "backup_tasks.reconcile": {"queue": "celery"},
     "backup_tasks.*": {"queue": "backups"},
 }
@@ -116,16 +117,5 @@ result_serializer = "json"
 
 enable_utc = True
 timezone = "UTC"
-beat_schedule: dict[str, dict[str, Any]] = {
-    "nightly backup, then its drill": {
-        "task": "backup_tasks.nightly",
-        "schedule": crontab(**_NIGHTLY),
-        # The run is unique on the policy and the day it was due: two beats start one (C15).
-        "kwargs": {"policy": "nightly", "due": "{hour:02}:{minute:02}".format(**_NIGHTLY)},
-    },
-    "reconcile": {
-        "task": "backup_tasks.reconcile",
-        "schedule": timedelta(minutes=1),
-        "options": {"expires": 55},  # the next one does what this one would have done
-    },
-}
+# A project that has `BACKUP["SCHEDULES"]` makes its entries of them, by the same function.
+beat_schedule: dict[str, dict[str, Any]] = entries(NIGHTLY)

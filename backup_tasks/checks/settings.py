@@ -13,7 +13,7 @@ from django.core.checks import CheckMessage, Error
 from backup_tasks.checks.alerts import wrong_alerts
 from backup_tasks.conf import BackupSettings, backup_settings
 from backup_tasks.errors import Misconfigured
-from backup_tasks.package.facts import PROJECT_LIMIT
+from backup_tasks.package.facts import LABEL_LIMIT, PROJECT_LIMIT
 from backup_tasks.package.names import is_alias
 from backup_tasks.package.strict import is_line
 
@@ -93,6 +93,17 @@ def _wrong_kinds(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
     yield from _wrong_times_and_numbers(settings)
     yield from wrong_alerts(settings)
     yield from _wrong_aliases(settings)
+    yield from _wrong_schedules(settings)
+
+
+def _wrong_schedules(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
+    for schedule in settings.schedules.values():
+        if schedule.label and not is_line(schedule.label, LABEL_LIMIT):
+            hint = f"Use at most {LABEL_LIMIT} printable characters."
+            yield "schedules", f"has a label that no package can have: {schedule.label!r}", hint
+        if schedule.store and schedule.store not in settings.stores:
+            hint = f"STORES has: {', '.join(settings.stores)}."
+            yield "schedules", f"has {schedule.name!r} with a store of no such alias", hint
 
 
 def _wrong_aliases(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:

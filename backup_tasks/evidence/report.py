@@ -15,7 +15,7 @@ from django.db.models import Q
 from django.template import Context
 
 from backup_tasks import moments
-from backup_tasks.conf import backup_settings
+from backup_tasks.conf import backup_settings, is_regular
 from backup_tasks.errors import Misconfigured
 from backup_tasks.evidence import audit
 from backup_tasks.evidence.certificate_page import pages
@@ -248,12 +248,11 @@ def _whole(length: timedelta) -> timedelta:
 def _is_backup(run: Run) -> bool:
     """Whether it was to make a backup of all into a store, which can be the last good one."""
     asked: dict[str, Any] = run.params
-    label = asked.get("label") or ""
     return (
         run.kind in (Run.Kind.BACKUP, Run.Kind.CYCLE)
         and asked.get("type", "full") == "full"
         and not any(asked.get(name) for name in ("output", "include", "exclude"))
-        and (not label or label in backup_settings().regular_labels)
+        and is_regular(asked.get("label") or "")
     )
 
 

@@ -14,7 +14,13 @@ from backup_tasks.restore.open_package import is_file
 
 
 def add_reading_options(parser: CommandParser) -> None:
-    """Add the options that say how a package is opened."""
+    """Add the options that say where a package is, and how it is opened."""
+    parser.add_argument(
+        "--store",
+        type=said,
+        metavar="ALIAS",
+        help="Look for it in this store only, such as the one off-site.",
+    )
     parser.add_argument(
         "--identity",
         type=said,
@@ -61,6 +67,7 @@ def reading_params(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the run's parameters for those options. Raises KeyMissing."""
     return {
         "package": package_argument(options["package"] or ""),
+        "store": options["store"] or "",
         "identity": _identity(options["identity"] or ""),
         "allow_unsigned": options["allow_unsigned"],
     }

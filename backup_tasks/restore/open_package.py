@@ -74,8 +74,8 @@ def fetch(
     """Fetch a package by name, by path or, without a name, the last good one.
 
     Its signature is checked first. It is then copied to `folder` and its SHA-256 checked on the
-    way, so later changes in the store don't matter. `params`: identity, allow_unsigned. The run's
-    `own` package was just made here, and needs no signature. Raises PackageNotFound,
+    way, so later changes in the store don't matter. `params`: identity, allow_unsigned, store. The
+    run's `own` package was just made here, and needs no signature. Raises PackageNotFound,
     PackageDamaged, SignatureInvalid, NotEncrypted, and KeyMissing for an invalid key, before
     anything is copied.
     """
@@ -96,7 +96,8 @@ def fetch(
                 copy_announced(source, target, sidecar)
     else:
         allow_unsigned = own or bool(params.get("allow_unsigned"))
-        choice = last_good.find(name, allow_unsigned=allow_unsigned)
+        store = "" if own else str(params.get("store", ""))
+        choice = last_good.find(name, allow_unsigned=allow_unsigned, store=store)
         sidecar = choice.sidecar
         opened = Opened(
             name=sidecar.name, path=folder / sidecar.name, sidecar=sidecar, chosen=choice.why

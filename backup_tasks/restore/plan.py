@@ -110,14 +110,14 @@ def _chosen(params: Mapping[str, Any], settings: BackupSettings) -> tuple[str, s
     can't be queried, the newest by what the stores know."""
     if params["package"]:
         return str(params["package"]), ""
-    allow_unsigned = bool(params.get("allow_unsigned"))
+    allow_unsigned, store = bool(params.get("allow_unsigned")), str(params.get("store", ""))
     try:
         require_database(settings.database)
         refuse_unapplied(settings)
-        choice = last_good.find("", allow_unsigned=allow_unsigned)
+        choice = last_good.find("", allow_unsigned=allow_unsigned, store=store)
         why = choice.why
     except _NOT_ASKED as error:
-        choice = last_good.find_in_stores(allow_unsigned=allow_unsigned)
+        choice = last_good.find_in_stores(allow_unsigned=allow_unsigned, store=store)
         why = (
             f"{choice.why}. By what the stores know: the ledger's verdicts, and whether another "
             f"installation made it, are not known ({explain(error).what})"

@@ -54,7 +54,7 @@ _MAKES = {
     "accept_missing_files": False,
 }
 _SELECTION: Mapping[str, Any] = {"include": [], "exclude": []}
-_READS = {"package": "", "identity": "", "allow_unsigned": False}
+_READS = {"package": "", "store": "", "identity": "", "allow_unsigned": False}
 
 PARAMS: Mapping[str, Mapping[str, Any]] = {
     Run.Kind.BACKUP: {**_MAKES, **_SELECTION, "then": ""},
@@ -112,6 +112,7 @@ accept_missing_files  a package that lacks files which it should hold is no fail
 accept_lost_structure  an undo goes on though live's tables have been changed in structure since
 then            "drill": a backup that succeeded is followed by a drill of what it made
 package         name in the store or absolute path; "" for the newest
+store           alias of the store to look for it in; "" for all
 identity        path of a file with an age identity; never a key
 allow_unsigned  accept a package whose signature is missing
 mode            exact: live becomes the package; merge: the package's rows go into live's tables

@@ -227,6 +227,18 @@ def beat_silent(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def schedule_without_entry(facts: Facts) -> Iterator[Finding]:
+    """Beat has no entry for a schedule of the settings."""
+    for name in facts.without_entry:
+        yield Finding(
+            f"the schedule {name!r} is in the settings, and beat never starts it",
+            'Make beat\'s entries of them: beat_schedule = entries(BACKUP["SCHEDULES"]), of '
+            "backup_tasks.celery_defaults.beat; then restart beat. Or enable its row of "
+            "django-celery-beat.",
+            about=name,
+        )
+
+
 def no_worker(facts: Facts) -> Iterator[Finding]:
     """No worker answered."""
     if facts.workers is not None and not facts.workers:
@@ -266,6 +278,7 @@ CONDITIONS = (
     Condition(light=Light.AMBER, find=night_skipped, asked=_recorded),
     Condition(light=Light.AMBER, find=run_stuck, asked=_recorded),
     Condition(light=Light.AMBER, find=beat_silent, asked=_recorded),
+    Condition(light=Light.AMBER, find=schedule_without_entry),
     Condition(light=Light.AMBER, find=no_worker, asked=lambda facts: facts.workers is not None),
     Condition(light=Light.AMBER, find=newer_package_does_not_count, asked=_all_read),
     Condition(light=Light.AMBER, find=older_package_failed, asked=_all_read),

@@ -117,5 +117,7 @@ class Facts:
     """The schedule has the reconciler, and its results are recorded."""
     beat_seen_at: datetime | None = None
     """When beat and a worker last did something together: the reconciler's last result."""
+    without_entry: Sequence[str] = ()
+    """Schedules of the settings that beat, which has others of this app, never starts."""
     workers: Sequence[str] | None = None
     """The workers that answered; None: nobody asked."""

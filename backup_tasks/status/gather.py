@@ -57,9 +57,10 @@ def _limits() -> Limits:
 
 
 def _beat() -> dict[str, Any]:
-    if not (ledger_facts.records_results() and schedules.expects_reconciler()):
-        return {}
-    return {"beat_expected": True, "beat_seen_at": ledger_facts.reconciled_at()}
+    found: dict[str, Any] = {"without_entry": schedules.without_entry()}
+    if ledger_facts.records_results() and schedules.expects_reconciler():
+        found |= {"beat_expected": True, "beat_seen_at": ledger_facts.reconciled_at()}
+    return found
 
 
 def _orphans(unknown: list[Problem]) -> dict[str, Any]:

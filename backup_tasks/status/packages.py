@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.files.storage import FileSystemStorage
 
-from backup_tasks.conf import backup_settings
+from backup_tasks.conf import backup_settings, is_regular
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError
 from backup_tasks.models import Package
@@ -188,8 +188,7 @@ _REMEDY = (
 
 
 def _is_regular(candidate: Candidate) -> bool:
-    regular = not candidate.label or candidate.label in backup_settings().regular_labels
-    return regular and candidate.type in {*HOLDING_ROWS, *HOLDING_FILES}
+    return is_regular(candidate.label) and candidate.type in {*HOLDING_ROWS, *HOLDING_FILES}
 
 
 def _disks(size: int) -> list[Disk]:

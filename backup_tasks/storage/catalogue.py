@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from backup_tasks import moments
 from backup_tasks.conf import backup_settings
-from backup_tasks.errors import BackupError, PackageNotFound
+from backup_tasks.errors import BackupError, Misconfigured, PackageNotFound
 from backup_tasks.models import Package
 from backup_tasks.package.sidecar import Sidecar
 from backup_tasks.package.strict import is_id
@@ -75,18 +75,27 @@ class Contents:
             raise error
 
 
-def stores() -> list[tuple[str, Store]]:
-    """Return the project's stores by alias; the first is the one that is written to."""
-    return [(alias, Store(storage_for(alias), alias=alias)) for alias in backup_settings().stores]
+def stores(only: str = "") -> list[tuple[str, Store]]:
+    """Return the project's stores by alias; the first is the one that is written to. `only`: the
+    one with this alias. Raises Misconfigured where there is none."""
+    aliases = backup_settings().stores
+    if only and only not in aliases:
+        raise Misconfigured(
+            "no store has this alias", obj=only, hint=f"BACKUP['STORES'] has {', '.join(aliases)}."
+        )
+    return [
+        (alias, Store(storage_for(alias), alias=alias)) for alias in aliases if only in ("", alias)
+    ]
 
 
-def read() -> Contents:
-    """Read every store. Needs no database. Raises KeyMissing where a trusted key is no key."""
+def read(only: str = "") -> Contents:
+    """Read every store, or one. Needs no database. Raises KeyMissing where a trusted key is no key,
+    and what `stores` raises."""
     trusted = backup_settings().trusted_keys
     found: list[Found] = []
     broken: list[Broken] = []
     unread: dict[str, BackupError] = {}
-    for alias, store in stores():
+    for alias, store in stores(only):
         try:
             listing = store.listing()
         except BackupError as error:
@@ -125,18 +134,27 @@ def refresh() -> tuple[Found, ...]:
     return contents.found
 
 
-def find(name: str) -> tuple[Store, Sidecar]:
+def in_store(alias: str) -> tuple[Found, ...]:
+    """Read one store, and leave the index as it is. Return the packages, newest first. Raises what
+    a store that can't be read raises, and what `stores` raises."""
+    contents = read(alias)
+    contents.raise_unread()
+    return contents.found
+
+
+def find(name: str, *, store: str = "") -> tuple[Store, Sidecar]:
     """Return the store and the sidecar of a package, by its name, with or without suffixes, or by
-    its id. Needs no database.
+    its id. Needs no database. `store`: the alias of the only one that is asked.
 
     Names come first, in all stores; the first store that has it decides. Only what
     has the form of an id is looked for among the ids, so a package whose id is another one's name
     is never taken for it. Where keys are trusted, a package that one of them signed comes
-    before any other. Raises PackageNotFound, and what is wrong with a sidecar of that name.
+    before any other. Raises PackageNotFound, what is wrong with a sidecar of that name, and what
+    `stores` raises.
     """
-    candidates, errors = _named(name)
+    candidates, errors = _named(name, store)
     if is_id(name):
-        contents = read()
+        contents = read(store)
         candidates = _one_of(name, candidates, contents.found)
         errors += contents.unread.values()
     if preferred := _preferred(candidates):
@@ -150,13 +168,13 @@ def find(name: str) -> tuple[Store, Sidecar]:
     )
 
 
-def _named(name: str) -> tuple[list[Found], list[BackupError]]:
+def _named(name: str, only: str) -> tuple[list[Found], list[BackupError]]:
     """Return the packages of that name, in the order of the stores, and the errors of the stores
     that could not be read."""
     trusted = backup_settings().trusted_keys
     found: list[Found] = []
     errors: list[BackupError] = []
-    for alias, store in stores():
+    for alias, store in stores(only):
         try:
             sidecar = store.sidecar(name)
         except PackageNotFound:

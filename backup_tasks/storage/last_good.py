@@ -9,12 +9,12 @@ where keys are trusted, and has failed no test since it last passed one.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 
 from backup_tasks import moments
-from backup_tasks.conf import backup_settings
+from backup_tasks.conf import backup_settings, is_regular
 from backup_tasks.errors import PackageNotFound
 from backup_tasks.models import Package
 from backup_tasks.package.sidecar import Sidecar
@@ -118,7 +118,7 @@ class Candidate:
             return f"it is dated in the future, {self.created_at:%Y-%m-%d %H:%M} UTC"
         if self.type not in types:
             return f"it is of type {self.type}"
-        if self.label and self.label not in settings.regular_labels:
+        if not is_regular(self.label):
             return f"its label is {self.label!r}"
         if self.incomplete:
             return f"it is incomplete: {self.incomplete}"
@@ -226,22 +226,25 @@ def _of_one_installation(
     return fit
 
 
-def find(name: str, *, allow_unsigned: bool = False) -> Choice:
-    """Return the package of that name; without a name the newest one that counts.
+def find(name: str, *, allow_unsigned: bool = False, store: str = "") -> Choice:
+    """Return the package of that name; without a name the newest one that counts. `store`: the
+    alias of the only one that is asked; the others need not answer.
 
-    Raises PackageNotFound, naming what was passed over and why.
+    Raises PackageNotFound, naming what was passed over and why; Misconfigured where no store has
+    the alias.
     """
     if name:
-        store, sidecar = catalogue.find(name)
-        return Choice(store=store, sidecar=sidecar)
-    found = catalogue.refresh()
-    return _newest_of(found, known(found), own_installations(), allow_unsigned=allow_unsigned)
+        holding, sidecar = catalogue.find(name, store=store)
+        return Choice(store=holding, sidecar=sidecar)
+    found = catalogue.in_store(store) if store else catalogue.refresh()
+    choice = _newest_of(found, known(found), own_installations(), allow_unsigned=allow_unsigned)
+    return replace(choice, why=f"{choice.why} (in store {store})") if store else choice
 
 
-def find_in_stores(*, allow_unsigned: bool = False) -> Choice:
-    """Return the newest package that counts by what the stores alone know: for a database that does
-    not answer. Raises PackageNotFound."""
-    found = catalogue.read().found
+def find_in_stores(*, allow_unsigned: bool = False, store: str = "") -> Choice:
+    """Return the newest package that counts by what the stores alone know, or one of them: for a
+    database that does not answer. Raises PackageNotFound."""
+    found = catalogue.read(store).found
     return _newest_of(found, known_to_stores(found), (), allow_unsigned=allow_unsigned)
 
 

@@ -43,7 +43,7 @@ REPLACED = {
 """Words of this project's own → the term that replaced each. An identifier may not have one among
 the words that it is made of."""
 
-ALSO_A_TERM = {"slot": ("ledger", "runs", "models.py", "tasks.py")}
+ALSO_A_TERM = {"slot": ("ledger", "runs", "models.py", "status/schedules.py", "tasks.py")}
 """A replaced word that is the term for another thing, and where it is."""
 
 IN_PROSE = re.compile(

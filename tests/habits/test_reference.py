@@ -20,6 +20,7 @@ import celeryconfig
 from backup_tasks import errors, tasks
 from backup_tasks.conf import BackupSettings, Retention
 from backup_tasks.runs.chains import CHAINS
+from backup_tasks.schedules import Schedule
 from backup_tasks.status.conditions import CONDITIONS
 from tests.habits.pages import ROOT, coded, page, rows
 
@@ -58,7 +59,19 @@ def _as_written(value: Any) -> str:
             if seconds % length == 0
         )
         return f"timedelta({unit}={seconds // length})"
+    if isinstance(value, dict) and all(isinstance(one, Schedule) for one in value.values()):
+        value = {name: _what_was_set(one) for name, one in value.items()}
     return repr(value).replace("'", '"')
+
+
+def _what_was_set(schedule: Schedule) -> dict[str, Any]:
+    given = {
+        field.name: getattr(schedule, field.name)
+        for field in fields(schedule)
+        if getattr(schedule, field.name) != field.default
+    }
+    del given["name"]  # its key
+    return given
 
 
 def test_every_variable_that_the_edms_reads_is_documented_and_no_other() -> None:

@@ -152,6 +152,65 @@ def test_another_project_s_night_survives_a_restart_of_redis_in_a_step(
         worker.check()
 
 
+STARTS_BEAT = """
+    from celery import current_app
+
+    from backup_tasks.beat_scheduler import DatabaseScheduler
+    from backup_tasks.status import schedules
+
+    entries = DatabaseScheduler(app=current_app).schedule
+    print(sorted(name for name in entries if not name.startswith("celery.")))
+    print(schedules.without_entry())
+"""
+EDITS = """
+    from django_celery_beat.models import CrontabSchedule, PeriodicTask
+
+    at_four = CrontabSchedule.objects.create(minute="0", hour="4", timezone="Europe/Berlin")
+    PeriodicTask.objects.filter(name="nightly").update(crontab=at_four)
+    PeriodicTask.objects.filter(name="hourly").update(enabled=False)
+"""
+READS = """
+    from django_celery_beat.models import PeriodicTask
+
+    for row in PeriodicTask.objects.filter(task="backup_tasks.scheduled").order_by("name"):
+        print(row.name, row.crontab.hour, row.crontab.timezone, row.enabled, row.kwargs)
+"""
+
+
+def test_schedules_that_are_edited_in_the_admin_stay_edited(shop: Shop) -> None:
+    """C15: the page's other schedules, with django-celery-beat, whose beat is started twice."""
+    (block,) = (text for text in PAGE.fenced("python") if "SCHEDULES" in text)
+    with (shop.folder / "shop/settings.py").open("a") as settings:
+        settings.write(f"{block}\nINSTALLED_APPS += ['django_celery_beat']\n")
+    shop.do("python manage.py migrate -v 0")
+
+    def tell(program: str) -> list[str]:
+        command = shop.command("python manage.py shell -v 0 -c")
+        done = subprocess.run(
+            [*command, dedent(program)],
+            cwd=shop.folder,
+            env=shop.env,
+            check=True,
+            timeout=120,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return done.stdout.splitlines()
+
+    assert tell(STARTS_BEAT) == ["['hourly', 'nightly', 'reconcile', 'weekly']", "[]"]
+    tell(EDITS)
+    entries, without = tell(STARTS_BEAT)
+    assert "reconcile" in entries
+    assert "hourly" not in entries
+    assert without == "['hourly']"
+
+    assert tell(READS) == [
+        'hourly * UTC False {"schedule": "hourly"}',
+        'nightly 4 Europe/Berlin True {"schedule": "nightly"}',
+        'weekly 5 UTC True {"schedule": "weekly"}',
+    ]
+
+
 def test_the_settings_are_the_same_with_and_without_the_namespace() -> None:
     plain, namespaced = (
         Celery("plain", set_as_current=False),

@@ -151,9 +151,9 @@ def test_the_nightly_schedule_starts_one_backup_and_then_its_drill(
     worker: CeleryTestWorker, stage: Stage
 ) -> None:
     """C15"""
-    schedule: Any = worker.app.conf.beat_schedule["nightly backup, then its drill"]
+    schedule: Any = worker.app.conf.beat_schedule["nightly"]
     for _ in range(2):
-        tasks.nightly.apply_async(kwargs=schedule["kwargs"])
+        tasks.scheduled.apply_async(kwargs=schedule["kwargs"])
 
     until(lambda: Run.objects.filter(kind="drill").exists(), "the drill has started")
     drill = until_ended(Run.objects.get(kind="drill"))

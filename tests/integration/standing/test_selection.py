@@ -1,11 +1,14 @@
 """Which package is the newest, the last good and the last proven one."""
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
+from pytest_django import Settings
 
 from backup_tasks.errors import PackageNotFound
 from backup_tasks.models import Installation, Run
@@ -208,3 +211,25 @@ def test_without_a_database_the_stores_alone_tell_what_counts(
     assert good is not None
     assert proven is not None
     assert (good.name, proven.name) == (package, package)
+
+
+def test_a_drill_takes_the_newest_package_of_the_store_that_is_named(
+    package: str, on_project: Project, settings: Settings, tmp_path: Path
+) -> None:
+    """The first store is down, and has newer ones."""
+    offsite = tmp_path / "offsite"
+    offsite.mkdir()
+    for file in on_project.store.glob(f"{package.split('.', 1)[0]}.*"):
+        shutil.copy(file, offsite)
+    put(on_project, package, "edms-newer", created_at=later())
+    backend = "django.core.files.storage.FileSystemStorage"
+    added = {"offsite": {"BACKEND": backend, "OPTIONS": {"location": str(offsite)}}}
+    settings.STORAGES = {**settings.STORAGES, **added}
+    settings.BACKUP = {**settings.BACKUP, "STORES": ["backups", "offsite"]}
+    on_project.store.rename(tmp_path / "away")
+    on_project.store.write_bytes(b"")
+
+    drill = run_here("drill", store="offsite")
+
+    assert drill.package == package
+    assert drill.steps.get(name="fetch").result["chosen"].endswith(f"{package} (in store offsite)")

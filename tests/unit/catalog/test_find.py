@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from backup_tasks.errors import PackageDamaged, PackageNotFound, StorageRefused
+from backup_tasks.errors import Misconfigured, PackageDamaged, PackageNotFound, StorageRefused
 from backup_tasks.package.signature import generate_key
 from backup_tasks.storage import catalogue
 from tests.unit.catalog.conftest import NAME, Shelf
@@ -107,6 +107,20 @@ def test_a_broken_sidecar_in_one_store_hides_no_sound_one_in_another(shelf: Shel
     shelf.spoil("other.json")
     with pytest.raises(PackageDamaged, match=r"other\.json has no"):
         catalogue.find("other")
+
+
+def test_where_one_store_is_named_the_others_are_not_asked(shelf: Shelf) -> None:
+    shelf.put(into="second", id="2" * 16)
+    (shelf.folder / "first").write_bytes(b"")  # nothing in it can be listed
+
+    for name in (NAME, "2" * 16):
+        assert catalogue.find(name, store="second")[1].id == "2" * 16
+    assert [each.store for each in catalogue.in_store("second")] == ["second"]
+    with pytest.raises(StorageRefused):
+        catalogue.in_store("first")
+    with pytest.raises(Misconfigured, match="no store has this alias") as raised:
+        catalogue.find(NAME, store="third")
+    assert "first, second" in raised.value.hint
 
 
 def test_a_store_that_cant_be_read_hides_no_package_of_the_others(shelf: Shelf) -> None:

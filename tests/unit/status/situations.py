@@ -269,6 +269,11 @@ SITUATIONS: dict[str, Situation] = {
     "beat was never started": Situation(
         facts=but(beat_seen_at=None), light=AMBER, reasons=(("beat_silent", "yet"),)
     ),
+    "a schedule of the settings is not in beat's": Situation(
+        facts=but(without_entry=["hourly"]),
+        light=AMBER,
+        reasons=(("schedule_without_entry", "'hourly'"),),
+    ),
     "cron instead of beat": Situation(
         facts=but(beat_expected=False, beat_seen_at=None), light=GREEN
     ),

@@ -12,7 +12,7 @@ from backup_tasks import moments
 from backup_tasks.conf import backup_settings
 from backup_tasks.errors import BackupError
 from backup_tasks.models import Installation, Package, PackageVerdict, Run, UndoPoint
-from backup_tasks.runs import chains, nights
+from backup_tasks.runs import chains, slot
 from backup_tasks.status import gather
 from backup_tasks.status.conditions import judge
 from backup_tasks.status.facts import Facts
@@ -137,8 +137,7 @@ def test_a_proof_clears_the_failures_before_it(on_project: Project) -> None:
 def test_a_night_that_was_skipped_or_cancelled_is_a_reason(on_project: Project) -> None:
     run_here("backup")
     run_here("drill")
-    night = nights.due_at("nightly", "02:30", moments.now())
-    run, _ = nights.start(night)
+    run, _ = slot.start(slot.named("nightly"))
     chains.cancel(run.pk, requested_by="ada")
 
     assert reasons() == ["night_skipped"]

@@ -1,11 +1,14 @@
-"""Every night has its backup: once, whatever the clocks say, and again while it has failed."""
+"""What a schedule is due for is started: once, whatever the clocks say, and again while it has
+failed."""
 
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from threading import Barrier
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -14,12 +17,14 @@ from pytest_django import Settings
 from backup_tasks import ledger, moments, tasks
 from backup_tasks.errors import Misconfigured, StorageRefused
 from backup_tasks.models import Run
-from backup_tasks.runs import chains, nights
+from backup_tasks.runs import chains, slot
+from backup_tasks.schedules import Schedule
 from backup_tasks.storage import workspace
 from tests.services import Project
 from tests.unit.runs.conftest import again, claimed
 
 TODAY = date(2026, 11, 28)
+NIGHTLY = Schedule(name="nightly", cron="30 2 * * *", drill=True)
 
 
 @pytest.fixture
@@ -62,24 +67,24 @@ def half_past_two(**later: int) -> datetime:
     ],
 )
 def test_a_start_near_the_time_that_it_is_due_is_that_night_s(moment: datetime, day: date) -> None:
-    assert nights.due_at("nightly", "02:30", moment).day == day
+    assert NIGHTLY.meant(moment).local.date() == day
 
 
 def test_a_night_that_is_due_at_midnight_is_of_the_day_that_begins() -> None:
     almost = datetime(2026, 11, 27, 23, 59, 58, tzinfo=UTC)
 
-    assert nights.due_at("nightly", "00:00", almost).day == TODAY
+    assert Schedule(name="midnight", cron="0 0 * * *").meant(almost).local.date() == TODAY
 
 
 def test_a_worker_one_second_behind_takes_today_s_slot(
     on_project: Project, enqueued: list[Run]
 ) -> None:
     with at(half_past_two(days=-1)):
-        tasks.nightly(policy="nightly", due="02:30")
+        tasks.scheduled(schedule="nightly")
     with at(half_past_two(seconds=-1)):
-        answer = tasks.nightly(policy="nightly", due="02:30")
+        answer = tasks.scheduled(schedule="nightly")
 
-    assert answer == {"slot": "nightly-2026-11-28", "run_id": enqueued[1].pk, "started": True}
+    assert answer == {"slot": "nightly-2026-11-28T02:30", "run_id": enqueued[1].pk, "started": True}
     assert len(enqueued) == 2
 
 
@@ -87,7 +92,7 @@ def test_a_slot_that_is_taken_is_told_with_the_run_that_took_it(
     on_project: Project, enqueued: list[Run], caplog: pytest.LogCaptureFixture
 ) -> None:
     with at(half_past_two()):
-        tasks.nightly(policy="nightly", due="02:30")
+        tasks.scheduled(schedule="nightly")
     (first,) = enqueued
     Run.objects.update(created_at=half_past_two())
     caplog.set_level(logging.INFO)
@@ -95,9 +100,9 @@ def test_a_slot_that_is_taken_is_told_with_the_run_that_took_it(
     for later, level in ((timedelta(seconds=1), "INFO"), (timedelta(hours=20), "WARNING")):
         caplog.clear()
         with at(half_past_two() + later):
-            answer = tasks.nightly(policy="nightly", due="02:30")
+            answer = tasks.scheduled(schedule="nightly")
 
-        assert answer == {"slot": "nightly-2026-11-28", "run_id": first.pk, "started": False}
+        assert answer == {"slot": "nightly-2026-11-28T02:30", "run_id": first.pk, "started": False}
         (record,) = caplog.records
         assert record.levelname == level
         assert first.pk in record.getMessage()
@@ -106,37 +111,72 @@ def test_a_slot_that_is_taken_is_told_with_the_run_that_took_it(
     assert enqueued == [first]
 
     with at(half_past_two() + timedelta(hours=21)):
-        tasks.nightly(policy="nightly", due="02:30")
+        tasks.scheduled(schedule="nightly")
     told = skipped.get()  # once a night
     assert (told.kind, told.state, told.steps.count()) == ("backup", "cancelled", 0)
     assert first.pk in str(told.error)
     listed = on_project.succeed("runs").stdout
     (line,) = (line for line in listed.splitlines() if told.pk in line)
-    assert "no backup is started: nightly-2026-11-28 has had its run" in line
+    assert "no backup is started: nightly-2026-11-28T02:30 has had its run" in line
     with at(half_past_two(days=1)):
-        tasks.nightly(policy="nightly", due="02:30")
+        tasks.scheduled(schedule="nightly")
     assert len(enqueued) == 2
 
 
-@pytest.mark.parametrize("due", ["2:30 am", "25:00", "", "02:30:00"])
-def test_a_time_of_day_that_is_none_is_named(due: str) -> None:
-    with pytest.raises(Misconfigured, match="no time of day") as raised:
-        nights.due_at("nightly", due, half_past_two())
+def test_a_schedule_that_the_settings_do_not_have_is_named(on_project: Project) -> None:
+    with pytest.raises(Misconfigured, match="'hourly'") as raised:
+        tasks.scheduled(schedule="hourly")
 
-    assert raised.value.obj == "policy nightly"
+    assert "BACKUP['SCHEDULES'] has nightly" in raised.value.hint
+
+
+def test_a_run_is_asked_for_what_its_schedule_says(
+    on_project: Project, settings: Settings, enqueued: list[Run]
+) -> None:
+    settings.BACKUP = {
+        **settings.BACKUP,
+        "STORES": ["backups", "default"],
+        "SCHEDULES": {
+            "hourly": {"cron": "0 * * * *", "type": "database", "label": "hourly"},
+            "weekly": {"cron": "0 5 * * sun", "run": "drill", "store": "default"},
+        },
+    }
+
+    with at(half_past_two()):
+        hourly = tasks.scheduled(schedule="hourly")["slot"]
+        weekly = tasks.scheduled(schedule="weekly")["slot"]
+
+    assert (hourly, weekly) == ("hourly-2026-11-28T02:00", "weekly-2026-11-22T05:00")
+    backup, drill = enqueued
+    asked = {name: backup.params[name] for name in ("type", "label", "then")}
+    assert asked == {"type": "database", "label": "hourly", "then": ""}
+    assert (drill.kind, drill.params["store"]) == ("drill", "default")
+
+
+def last_night(**changed: Any) -> slot.Slot:
+    """The slot of the last night."""
+    due = NIGHTLY.meant(moments.now()).local.isoformat(timespec="minutes")
+    return replace(slot.Slot(schedule="nightly", due=due), **changed)
+
+
+def started(**changed: Any) -> Run:
+    """The run of that slot."""
+    params = NIGHTLY.params()
+    run = chains.start_once(last_night(**changed).text, "backup", trigger="schedule", params=params)
+    assert run is not None
+    return run
 
 
 def failed_night(*, ago: timedelta = timedelta(hours=2), attempt: int = 1) -> Run:
     """A nightly backup that failed so long ago."""
-    night = nights.Night(policy="nightly", day=moments.now().date(), attempt=attempt)
-    run, _ = nights.start(night)
+    run = started(attempt=attempt)
     ledger.fail(claimed(run), StorageRefused("no room"))
     Run.objects.filter(pk=run.pk).update(finished_at=moments.now() - ago)
     return again(run)
 
 
 def started_again() -> list[Run]:
-    return [run for _, run in nights.start_again()]
+    return [run for _, run in slot.start_again()]
 
 
 def test_a_night_that_failed_is_tried_again_after_an_hour(
@@ -167,7 +207,7 @@ def test_it_is_tried_again_until_the_day_is_over(on_project: Project) -> None:
     assert (fourth.slot or "").endswith("#4")
     ledger.fail(claimed(fourth), StorageRefused("no room"))
     Run.objects.update(finished_at=moments.now() - timedelta(hours=2))
-    Run.objects.filter(slot__endswith=str(moments.now().date())).update(
+    Run.objects.filter(slot=last_night().text).update(
         created_at=moments.now() - timedelta(hours=24, seconds=1)
     )
     assert started_again() == []
@@ -196,7 +236,7 @@ def test_a_good_backup_of_that_day_is_enough_whoever_made_it(on_project: Project
     _succeed(chains.start("backup", trigger="command", params={"type": "files"}))
     _succeed(chains.start("backup", trigger="command", params={"output": "/tmp/x.tar.zst"}))
     _succeed(chains.start("backup", trigger="command", params={"include": ["auth"]}))
-    assert nights._is_backed_up(Run.objects.get(trigger="schedule")) is False
+    assert slot._is_backed_up(Run.objects.get(trigger="schedule")) is False
 
     _succeed(chains.start("backup", trigger="command"))
 
@@ -209,19 +249,19 @@ def _succeed(run: Run) -> None:
 
 
 def test_a_night_that_somebody_cancelled_is_not_tried_again(on_project: Project) -> None:
-    run, _ = nights.start(nights.Night(policy="nightly", day=moments.now().date()))
+    run = started()
     chains.cancel(run.pk)
     Run.objects.update(finished_at=moments.now() - timedelta(hours=2))
 
     assert started_again() == []
 
 
-def test_each_policy_has_nights_of_its_own(on_project: Project) -> None:
+def test_each_schedule_has_runs_of_its_own(on_project: Project) -> None:
     failed_night()
-    other, _ = nights.start(nights.Night(policy="at-noon", day=moments.now().date()))
+    other = started(schedule="at-noon")
     assert other.state == Run.State.PENDING
 
-    assert [run.slot for run in started_again()] == [f"nightly-{moments.now().date()}#2"]
+    assert [run.slot for run in started_again()] == [last_night(attempt=2).text]
 
 
 def test_a_project_can_leave_trying_again_to_the_next_night(
