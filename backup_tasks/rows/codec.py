@@ -24,11 +24,12 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.errors import DumpFailed, LoadFailed
-from backup_tasks.rows import stored_values, value_encoding
+from backup_tasks.rows import value_encoding
+from backup_tasks.rows.guarded_reads import NOT_STANDARD
 from backup_tasks.rows.line_format import LineFormat, of_project
 from backup_tasks.rows.natural_keys import Identity, Model
 from backup_tasks.rows.query import Field, Query
-from backup_tasks.rows.raw_values import StoredTexts, row_decoders
+from backup_tasks.rows.raw_values import StoredTexts, as_raw, json_parameter, row_decoders
 
 Identities = Mapping[Model, Identity]
 Line = tuple[bytes, bytes]
@@ -172,14 +173,14 @@ class RowCodec:
                 continue
             try:
                 values.append(read(value))
-            except stored_values.NOT_STANDARD as error:
+            except NOT_STANDARD as error:
                 at = len(values)
                 other = self.query.columns[at].other
                 if other is None and not self._stored_texts.has(at):
                     raise self.unreadable_row(row, error) from error
                 values.append(other(value) if other else None)
                 if self.line_format.has_stored_values and at in self._names and other:
-                    odd[self._names[at]] = stored_values.as_raw(value)
+                    odd[self._names[at]] = as_raw(value)
         return values, odd
 
     def prefix(self, pk: Any) -> bytes:
@@ -200,7 +201,13 @@ class RowCodec:
         raw = {}
         for _, name in self._json_fields:
             if fields[name] is not None:
-                canonical, stored = value_encoding.encode_json(fields[name], self.connection.vendor)
+                text = fields[name]
+                try:
+                    canonical, stored = value_encoding.encode_json(text, self.connection.vendor)
+                except ValueError:  # no JSON, or not Unicode
+                    if not self.line_format.has_stored_values:
+                        raise
+                    canonical, stored = b"null", text
                 fields[name] = orjson.Fragment(canonical)
                 if stored is not None:
                     raw[name] = stored
@@ -224,7 +231,9 @@ class RowCodec:
                 values[decoder.at] = decoder.decode(values[decoder.at], raw)
             for at, name in self._json_fields:
                 if name in raw:
-                    values[at] = stored_values.of_raw(raw[name])
+                    values[at] = json_parameter(
+                        name, values[at], raw[name], self.connection, self.line_format.vendor
+                    )
                 elif values[at] is not None:
                     values[at] = value_encoding.json_text(values[at], self.connection.vendor)
         except (KeyError, TypeError, ValueError, ValidationError) as error:

@@ -14,7 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from backup_tasks.errors import DumpFailed
 from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.digest import Digests
-from backup_tasks.rows.read import encoded_lines, read_lines
+from backup_tasks.rows.read import read_lines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,6 @@ def dump_model(codec: RowCodec, target: BinaryIO | None, progress: Callable[[int
     except OperationalError as error:
         if "decode" not in str(error):
             raise
-        _refuse_undecodable_row(codec)
         raise _unreadable_value(codec, error) from error
     _refuse_missing_rows(codec, count)
     return Dumped(
@@ -80,17 +79,6 @@ def _unreadable_value(codec: RowCodec, error: Exception) -> DumpFailed:
         obj=codec.label,
         hint="Mend the value, or exclude the model.",
     )
-
-
-def _refuse_undecodable_row(codec: RowCodec) -> None:
-    """Raise DumpFailed, which names the row whose text is not UTF-8. SQLite stores any bytes as
-    text, and its own error does not name the row."""
-    codec.connection.connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
-    try:
-        for _ in encoded_lines(codec):
-            pass
-    finally:
-        codec.connection.connection.text_factory = str
 
 
 def count_rows(connection: BaseDatabaseWrapper, table: str) -> int:

@@ -12,9 +12,10 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.rows import value_encoding
+from backup_tasks.rows.guarded_reads import guarded, hiding, loadable
 from backup_tasks.rows.line_format import LineFormat, of_project
 from backup_tasks.rows.natural_keys import Model
-from backup_tasks.rows.stored_values import guarded, hiding, stored_reader
+from backup_tasks.rows.stored_values import stored_reader
 
 Field: TypeAlias = "models.Field[Any, Any]"
 Read = Callable[[Any], Any]
@@ -90,9 +91,10 @@ class Query:
             selected = f"CAST({sql} AS CHAR)"  # the driver has no zero dates
         else:
             selected = sql
-        return Column(
-            sql=sql, field=field, read=reader.standard, other=reader.other, selected=selected
-        )
+        other = reader.other
+        if self.line_format.has_stored_values:
+            other = loadable(field, other)
+        return Column(sql=sql, field=field, read=reader.standard, other=other, selected=selected)
 
     def _postgresql_column(self, sql: str, alias: str, field: Field) -> Column:
         if value_encoding.is_json(field):

@@ -1,16 +1,45 @@
-"""`_raw`: which values of a line have it, and how a load writes them."""
+"""`_raw`: which values of a line have it, how they stand there, and how a load writes them."""
 
 from __future__ import annotations
 
+import base64
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from backup_tasks.engines.sqlite.texts import UndecodedText
 from backup_tasks.rows import value_encoding
 from backup_tasks.rows.line_format import LineFormat
 from backup_tasks.rows.query import Field, Query
-from backup_tasks.rows.stored_values import of_raw
+
+
+def as_raw(value: Any) -> Any:
+    """Return how a stored value stands in `_raw`: text and numbers as JSON's own, bytes as
+    `{"blob": base64}`, infinities as `{"real": "inf"}`, text that is not UTF-8 as
+    `{"text": hexadecimal digits of its bytes}`."""
+    if isinstance(value, UndecodedText):
+        return {"text": value.hex()}
+    if isinstance(value, bytes | memoryview):
+        return {"blob": base64.b64encode(value).decode("ascii")}
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"real": str(value)}
+    return value if isinstance(value, str | int | float) else str(value)
+
+
+def of_raw(raw: Any) -> Any:
+    """Return the stored value that `as_raw` was given. Raises ValueError, TypeError or KeyError
+    for what `as_raw` never returns."""
+    if isinstance(raw, dict):
+        if "blob" in raw:
+            return base64.b64decode(raw["blob"], validate=True)
+        if "text" in raw:
+            return UndecodedText(bytes.fromhex(raw["text"]))
+        return float(raw["real"])
+    if not isinstance(raw, str | int | float):
+        raise TypeError(f"{raw!r} is no stored value")
+    return raw
 
 
 class StoredTexts:
@@ -93,15 +122,31 @@ class RowDecoder:
             stored = of_raw(raw[self._name])
             if self._is_same_vendor:
                 return stored
-            if self._is_portable:
+            if self._is_portable and not isinstance(stored, UndecodedText):
                 if self._holds_bytes and self._vendor == "postgresql":
                     return bytes.fromhex(str(stored).removeprefix("\\x"))
                 return stored
-            if encoded is None:
-                raise ValueError(f"{self._name} has {stored!r}, which only {self._vendor} holds")
+            if encoded is None or isinstance(stored, UndecodedText):
+                raise _foreign(self._name, stored, self._vendor)
         if encoded is None or self._decode is None:
             return encoded
         return self._decode(encoded)
+
+
+def json_parameter(
+    name: str, encoded: Any, raw: Any, connection: BaseDatabaseWrapper, vendor: str
+) -> Any:
+    """Return the parameter for a JSON column whose value has `raw` in `_raw`. `vendor` is that of
+    the package. Raises ValueError for what only that kind of database takes for JSON."""
+    stored = of_raw(raw)
+    is_value = isinstance(stored, str) and (encoded is not None or stored.strip() == "null")
+    if connection.vendor != vendor and not is_value:
+        raise _foreign(name, stored, vendor)
+    return stored
+
+
+def _foreign(name: str, stored: Any, vendor: str) -> ValueError:
+    return ValueError(f"{name} has {stored!r}, which only {vendor} holds")
 
 
 def row_decoders(

@@ -8,9 +8,7 @@ zero date) travels in `_raw` besides; its JSON is what Django would read, or nul
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
-import math
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,12 +20,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import dateparse, timezone
 from django.utils.duration import duration_string
 
+from backup_tasks.engines.sqlite.texts import UndecodedText
 from backup_tasks.rows import value_encoding
+from backup_tasks.rows.guarded_reads import OddValue, guarded, lenient
 
 ToJson = Callable[[Any], Any]
-
-NOT_STANDARD = (ValueError, TypeError, ArithmeticError, AttributeError, LookupError)
-"""What readers raise for a value that is not in the standard form."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +35,6 @@ class StoredReader:
     """Raises one of NOT_STANDARD for a value that its JSON would not tell whole."""
     other: ToJson
     """For all other values: what Django would read, or None."""
-
-
-class _OddValue(ValueError):
-    """A stored value is not in the standard form."""
 
 
 def stored_reader(
@@ -57,68 +50,11 @@ def stored_reader(
         return _unencoded_reader(field)
     if encode in _READERS:
         return _READERS[encode](field, connection)
-    return StoredReader(standard=_refuse, other=_lenient(guarded(_of_django(field, connection))))
-
-
-def as_raw(value: Any) -> Any:
-    """Return how a stored value stands in `_raw`: text and numbers as JSON's own, bytes as
-    `{"blob": base64}`, infinities as `{"real": "inf"}`."""
-    if isinstance(value, bytes | memoryview):
-        return {"blob": base64.b64encode(value).decode("ascii")}
-    if isinstance(value, float) and not math.isfinite(value):
-        return {"real": str(value)}
-    return value if isinstance(value, str | int | float) else str(value)
-
-
-def of_raw(raw: Any) -> Any:
-    """Return the stored value that `as_raw` was given. Raises ValueError, TypeError or KeyError
-    for what `as_raw` never returns."""
-    if isinstance(raw, dict):
-        if "blob" in raw:
-            return base64.b64decode(raw["blob"], validate=True)
-        return float(raw["real"])
-    if not isinstance(raw, str | int | float):
-        raise TypeError(f"{raw!r} is no stored value")
-    return raw
-
-
-def guarded(read: ToJson) -> ToJson:
-    """Return the function of a field of the project's own; whatever it raises is ValueError."""
-
-    def guarded_read(value: Any) -> Any:
-        try:
-            return read(value)
-        except Exception as error:
-            raise _OddValue(f"the field's own code raised {type(error).__name__}") from error
-
-    return guarded_read
-
-
-def hiding(read: ToJson) -> ToJson:
-    """Return the reader of a field whose value may be a secret: the column's text where the field
-    reads just that, and else None."""
-
-    def standard_or_none(value: Any) -> Any:
-        try:
-            return value if type(value) is str and read(value) == value else None
-        except NOT_STANDARD:
-            return None
-
-    return standard_or_none
+    return StoredReader(standard=_refuse, other=lenient(guarded(_of_django(field, connection))))
 
 
 def _refuse(value: Any) -> Any:
-    raise _OddValue
-
-
-def _lenient(read: ToJson) -> ToJson:
-    def lenient(value: Any) -> Any:
-        try:
-            return read(value)
-        except NOT_STANDARD:
-            return None
-
-    return lenient
+    raise OddValue
 
 
 def _unencoded_reader(field: Any) -> StoredReader:
@@ -126,28 +62,44 @@ def _unencoded_reader(field: Any) -> StoredReader:
         return StoredReader(standard=_bool, other=lambda value: value in (1, "1", b"1"))
     if isinstance(field, models.IntegerField):
         return StoredReader(standard=_int, other=_text_or_number)
+    if isinstance(field, models.GenericIPAddressField):
+        return StoredReader(standard=_address(field), other=_text_or_number)
+    if value_encoding.is_json(field):
+        return StoredReader(standard=_text, other=_nothing)
     return StoredReader(standard=_text, other=_text_or_number)
 
 
 def _bool(value: Any) -> bool:
     if type(value) is int and 0 <= value <= 1:
         return value == 1
-    raise _OddValue
+    raise OddValue
 
 
 def _int(value: Any) -> int:
     if type(value) is int:
         return value
-    raise _OddValue
+    raise OddValue
 
 
 def _text(value: Any) -> str:
     if type(value) is str:
         return value
-    raise _OddValue
+    raise OddValue
+
+
+def _address(field: Any) -> ToJson:
+    def standard(value: Any) -> str:
+        text = _text(value)
+        if ":" in text and guarded(field.to_python)(text) != text:
+            raise OddValue
+        return text
+
+    return standard
 
 
 def _text_or_number(value: Any) -> Any:
+    if isinstance(value, UndecodedText):
+        return str(value)
     return value if type(value) in (str, int) else (str(value) if type(value) is float else None)
 
 
@@ -158,14 +110,14 @@ def _datetimes(field: Any, connection: BaseDatabaseWrapper) -> StoredReader:
     def standard(value: Any) -> str:
         moment = dt.datetime.fromisoformat(value)
         if moment.tzinfo or value[10] != " " or (exact and str(moment) != value):
-            raise _OddValue
+            raise OddValue
         if zone is dt.UTC:
             return moment.isoformat(timespec="microseconds") + "+00:00"
         if zone is None:
             return moment.isoformat(timespec="microseconds")
         aware = moment.replace(tzinfo=zone).astimezone(dt.UTC)
         if aware.astimezone(zone).replace(tzinfo=None) != moment or moment.fold:
-            raise _OddValue
+            raise OddValue
         return aware.isoformat(timespec="microseconds")
 
     def other(value: Any) -> str | None:
@@ -176,20 +128,20 @@ def _datetimes(field: Any, connection: BaseDatabaseWrapper) -> StoredReader:
             moment = moment.replace(tzinfo=zone)
         return value_encoding.encode_datetime(moment)
 
-    return StoredReader(standard=standard, other=_lenient(other))
+    return StoredReader(standard=standard, other=lenient(other))
 
 
 def _dates(field: Any, connection: BaseDatabaseWrapper) -> StoredReader:
     def standard(value: Any) -> str:
         if dt.date.fromisoformat(value).isoformat() != value:
-            raise _OddValue
+            raise OddValue
         return str(value)
 
     def other(value: Any) -> str | None:
         date = dateparse.parse_date(value)
         return date.isoformat() if date else None
 
-    return StoredReader(standard=standard, other=_lenient(other))
+    return StoredReader(standard=standard, other=lenient(other))
 
 
 def _times(field: Any, connection: BaseDatabaseWrapper) -> StoredReader:
@@ -198,14 +150,14 @@ def _times(field: Any, connection: BaseDatabaseWrapper) -> StoredReader:
     def standard(value: Any) -> str:
         time = dt.time.fromisoformat(value)
         if exact and str(time) != value:
-            raise _OddValue
+            raise OddValue
         return time.isoformat(timespec="microseconds")
 
     def other(value: Any) -> str | None:
         time = dateparse.parse_time(value)
         return time.isoformat(timespec="microseconds") if time else None
 
-    return StoredReader(standard=standard, other=_lenient(other))
+    return StoredReader(standard=standard, other=lenient(other))
 
 
 def _durations(field: Any, connection: BaseDatabaseWrapper) -> StoredReader:
@@ -225,10 +177,10 @@ def _uuids(field: Any, connection: BaseDatabaseWrapper) -> StoredReader:
     def standard(value: Any) -> str:
         read = uuid.UUID(value)
         if (str(read) if native else read.hex) != value:
-            raise _OddValue
+            raise OddValue
         return str(read)
 
-    return StoredReader(standard=standard, other=_lenient(lambda value: str(uuid.UUID(value))))
+    return StoredReader(standard=standard, other=lenient(lambda value: str(uuid.UUID(value))))
 
 
 def _decimals(field: Any, connection: BaseDatabaseWrapper) -> StoredReader:
@@ -240,19 +192,19 @@ def _decimals(field: Any, connection: BaseDatabaseWrapper) -> StoredReader:
             encoded: str = read(value)
             back = number(encoded)
             if type(back) is not type(value) or back != value:
-                raise _OddValue
+                raise OddValue
             return encoded
 
-        return StoredReader(standard=standard, other=_lenient(read))
+        return StoredReader(standard=standard, other=lenient(read))
 
     def of_mariadb(value: Any) -> str:
         if not isinstance(value, Decimal):
-            raise _OddValue
+            raise OddValue
         return value_encoding.encode_decimal(value)
 
     return StoredReader(
         standard=of_mariadb,
-        other=_lenient(lambda value: value_encoding.encode_decimal(Decimal(str(value)))),
+        other=lenient(lambda value: value_encoding.encode_decimal(Decimal(str(value)))),
     )
 
 
@@ -263,7 +215,7 @@ def _decimal_of_sqlite(field: Any, connection: BaseDatabaseWrapper) -> ToJson:
 
     def read(value: Any) -> str:
         if type(value) not in (int, float):
-            raise _OddValue
+            raise OddValue
         return value_encoding.encode_decimal(convert(value, column, connection))
 
     return read
@@ -272,7 +224,7 @@ def _decimal_of_sqlite(field: Any, connection: BaseDatabaseWrapper) -> ToJson:
 def _floats(field: Any, connection: BaseDatabaseWrapper) -> StoredReader:
     def standard(value: Any) -> Any:
         if type(value) is not float:
-            raise _OddValue
+            raise OddValue
         return value_encoding.encode_float(value)
 
     return StoredReader(standard=standard, other=_text_or_number)
@@ -281,13 +233,14 @@ def _floats(field: Any, connection: BaseDatabaseWrapper) -> StoredReader:
 def _binaries(field: Any, connection: BaseDatabaseWrapper) -> StoredReader:
     def standard(value: Any) -> str:
         if type(value) is not bytes:
-            raise _OddValue
+            raise OddValue
         return value_encoding.encode_base64(value)
 
     def other(value: Any) -> str:
-        return value_encoding.encode_base64(str(value).encode())
+        data = value if isinstance(value, UndecodedText) else str(value).encode()
+        return value_encoding.encode_base64(data)
 
-    return StoredReader(standard=standard, other=_lenient(other))
+    return StoredReader(standard=standard, other=lenient(other))
 
 
 _READERS: dict[Any, Callable[[Any, BaseDatabaseWrapper], StoredReader]] = {
@@ -303,13 +256,13 @@ _READERS: dict[Any, Callable[[Any, BaseDatabaseWrapper], StoredReader]] = {
 
 
 def _custom_reader(field: Any, connection: BaseDatabaseWrapper, *, clear: bool) -> StoredReader:
-    read = _lenient(guarded(_of_django(field, connection)))
+    read = lenient(guarded(_of_django(field, connection)))
     hidden = value_encoding.may_hide(field, connection) and not clear
 
     def standard(value: Any) -> str:
         if type(value) is str and read(value) == value:
             return value
-        raise _OddValue
+        raise OddValue
 
     return StoredReader(standard=standard, other=_nothing if hidden else read)
 

@@ -17,6 +17,7 @@ from django.db import DatabaseError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.engines.running_migration import running_migration
+from backup_tasks.engines.sqlite.texts import read_any_text
 from backup_tasks.errors import LeftStaging
 
 _TEMPORARY = ("", ":memory:")
@@ -31,7 +32,8 @@ _HINT = (
 def connection_to(
     live: BaseDatabaseWrapper, file: str | Path, *pragmas: str
 ) -> BaseDatabaseWrapper:
-    """Return a connection to a file with live's settings, except how transactions begin.
+    """Return a connection to a file with live's settings, except how transactions begin. It reads
+    text that is not UTF-8, too.
 
     The pragmas are set at each connect, because code of the project may close the connection.
     """
@@ -43,6 +45,7 @@ def connection_to(
     def prepare(driver: sqlite3.Connection) -> None:
         for pragma in pragmas:
             driver.execute(f"PRAGMA {pragma}")
+        read_any_text(driver)
 
     return _prepared(connection, prepare)
 

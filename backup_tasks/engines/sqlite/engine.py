@@ -19,7 +19,6 @@ from backup_tasks.engines.base import (
     Engine,
     connection_replaced,
     identifier,
-    insert,
     quoted,
 )
 from backup_tasks.engines.live_structure import lacks_columns
@@ -28,6 +27,7 @@ from backup_tasks.engines.sqlite.connections import StagingConnection, connectio
 from backup_tasks.engines.sqlite.rows import emptied
 from backup_tasks.engines.sqlite.schema import columns, missing_in, objects
 from backup_tasks.engines.sqlite.swap import Swap, refuse_virtual_tables
+from backup_tasks.engines.sqlite.texts import insert_any_text, reading_any_text
 from backup_tasks.engines.sqlite.virtual_tables import VirtualTables
 from backup_tasks.errors import DoesNotFit, LockNotGranted
 from backup_tasks.package.entries import SequenceEntry
@@ -163,7 +163,7 @@ class SQLite(Engine):
         connection.enable_constraint_checking()
 
     def write(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
-        return insert(connections[self.alias], quoted(table), map(quoted, columns), rows)
+        return insert_any_text(connections[self.alias], table, columns, rows)
 
     def copy_from_live(self, tables: Sequence[str]) -> None:
         self._copy_from(self._live, tables)
@@ -212,7 +212,7 @@ class SQLite(Engine):
         """Attach the file to live's connection as `source`, and return a cursor."""
         live = self.live
         live.ensure_connection()
-        with live.cursor() as cursor:
+        with reading_any_text(live.connection), live.cursor() as cursor:
             cursor.execute("ATTACH DATABASE %s AS source", [file_uri(schema, mode)])
             try:
                 yield cursor

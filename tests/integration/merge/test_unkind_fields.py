@@ -12,7 +12,7 @@ from django.db import connection, models
 from tests.acceptance.merging import changes, merge
 from tests.commonapps.models import OfUnkindKey, Patient, Unkind, UnkindKey, Visit
 from tests.integration.merge.conftest import OnProject
-from tests.integration.rows.test_stored_values import insert, stored
+from tests.integration.rows.stored import insert, stored
 from tests.integration.rows.transfer import run
 
 OURS: list[type[models.Model]] = [UnkindKey, OfUnkindKey, Unkind, Patient, Visit]

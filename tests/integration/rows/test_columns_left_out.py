@@ -4,8 +4,8 @@ import pytest
 from django.db import connection
 
 from backup_tasks.rows.scope import columns_left_out
+from tests.integration.rows.stored import plain_model
 from tests.integration.rows.tables import made
-from tests.integration.rows.test_stored_values import plain_model
 
 ADDED_BY_HAND = {
     "sqlite": ("length int AS (length(text)) VIRTUAL",),

@@ -147,36 +147,6 @@ def test_django_reads_our_lines(zoo: Project) -> None:
             assert ours == theirs, (row.pk, field.name)
 
 
-@pytest.mark.parametrize("engine", ["sqlite"])
-def test_text_that_is_not_unicode_is_refused_with_the_row_named(scratch: str) -> None:
-    """A lone surrogate, as bytes that other programs have put into the file."""
-    add(Everything(pk=5, text="well"), Everything(pk=77))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE {Everything._meta.db_table} SET text = CAST(x'eda080' AS TEXT) WHERE id = 77"
-        )
-
-    with pytest.raises(DumpFailed) as refused:
-        dumped(Everything)
-
-    assert "testapp.everything" in str(refused.value)
-    assert "77" in str(refused.value)
-
-
-@pytest.mark.parametrize("engine", ["sqlite"])
-def test_json_that_is_not_unicode_is_refused_with_the_row_named(scratch: str) -> None:
-    add(Everything(pk=5, data={}), Everything(pk=77, data={"a": "b"}))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE {Everything._meta.db_table} SET data = %s WHERE id = 77", ['"\\ud800"']
-        )
-
-    with pytest.raises(DumpFailed) as refused:
-        dumped(Everything)
-
-    assert "testapp.everything 77" in str(refused.value)
-
-
 def test_a_digest_knows_every_change_and_no_order(scratch: str) -> None:
     """Invariant 2: equal rows don't cancel each other out."""
     add(Everything(pk=1, char="a"), Everything(pk=2, char="a"))

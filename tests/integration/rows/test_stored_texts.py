@@ -8,13 +8,9 @@ import pytest
 from django.db import connection, models
 
 from backup_tasks.rows.line_format import LineFormat
+from tests.integration.rows.stored import assert_comes_back, insert, plain_model
 from tests.integration.rows.tables import dumped, made
-from tests.integration.rows.test_stored_values import (
-    SECRET,
-    assert_comes_back,
-    insert,
-    plain_model,
-)
+from tests.integration.rows.test_stored_values import SECRET
 from tests.testapp.unkind import unkind_model
 
 
