@@ -250,7 +250,8 @@ class PostgreSQL(CountingEngine):
         self._load.copy(tables, columns.copy_rows, self._live_schema)
 
     def copy_from_schema(self, schema: str, tables: Sequence[str]) -> None:
-        self._load.copy(tables, columns.copy_migrated_rows, schema)
+        for table in tables:  # one by one: nobody else writes them, and the lock table is finite
+            self._load.copy([table], columns.copy_migrated_rows, schema)
 
     def load_keys(self, table: str, known: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         with connections[self.alias].cursor() as cursor:
@@ -289,6 +290,7 @@ class PostgreSQL(CountingEngine):
         self._probe()
         with self.live.cursor() as cursor:
             inventory.refuse(cursor, self._live_schema, tables)
+            lock_table.refuse_too_small(cursor, self._live_schema, tables)
 
     def rehearse_swap(
         self, schema: str, *, tables: Sequence[str], apps: Sequence[str], stand_in: str, keep: str
