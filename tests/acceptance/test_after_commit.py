@@ -20,8 +20,8 @@ from tests.services import Project
 # DROP SCHEMA is what comes last.
 NO_MOVES = """
     CREATE FUNCTION no_moves() RETURNS event_trigger LANGUAGE plpgsql AS $$
-    BEGIN IF current_query() LIKE '%SET SCHEMA%' THEN RAISE 'tables are moved by nobody'; END IF;
-    END $$;
+    BEGIN IF current_query() LIKE '%"documents_document" SET SCHEMA%'
+    THEN RAISE 'tables are moved by nobody'; END IF; END $$;
     CREATE EVENT TRIGGER no_moves ON ddl_command_start EXECUTE FUNCTION no_moves();
 """
 NO_DROPS = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 import psycopg
@@ -22,6 +23,7 @@ from backup_tasks.engines.lock_retry import retry_lock
 from backup_tasks.engines.postgresql import (
     bulk_load,
     columns,
+    event_triggers,
     fencing,
     inventory,
     lock_table,
@@ -121,6 +123,9 @@ class PostgreSQL(CountingEngine):
         connection = self._connection("information_schema")
         with connection_replaced(self.alias, connection), transaction.atomic(self.alias):
             privileges.refuse_without(connection, self._live_schema)
+        connection = self._connection()
+        with connection_replaced(self.alias, connection):
+            event_triggers.refuse_harmful(self.alias, partial(live_cursor, connection))
 
     @contextmanager
     def snapshot(self, tables: Sequence[str] = ()) -> Iterator[None]:
