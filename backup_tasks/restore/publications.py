@@ -14,6 +14,8 @@ from django.db import DatabaseError, InterfaceError
 from backup_tasks.conf import backup_settings
 from backup_tasks.engines import Engine, engine_for
 from backup_tasks.errors import BackupError, DoesNotFit
+from backup_tasks.package.names import in_database
+from backup_tasks.rows.databases import each_database, further_alias
 from backup_tasks.rows.scope import full_scope
 
 _ON_SUBSCRIBERS = (
@@ -46,10 +48,14 @@ def to_refresh(engine: Engine, tables: Sequence[str]) -> list[str]:
 
 
 def of_live() -> list[str]:
-    """Return the publications that name the tables of live's models; none where nobody can say."""
-    settings = backup_settings()
-    try:
-        tables = [model._meta.db_table for model in full_scope(settings).included]
-        return engine_for(settings.database).publications(tables)
-    except (BackupError, DatabaseError, InterfaceError):
-        return []  # the run says why
+    """Return the publications that name the tables of live's models, of all databases that are
+    backed up, and with the alias where it is a further one; none where nobody can say."""
+    found: list[str] = []
+    for each in each_database(backup_settings()):
+        try:
+            tables = [model._meta.db_table for model in full_scope(each).included]
+            names = engine_for(each.database).publications(tables)
+        except (BackupError, DatabaseError, InterfaceError):
+            continue  # the run says why
+        found += [in_database(further_alias(each), name) for name in names]
+    return found
