@@ -17,7 +17,12 @@ from edms.audit.models import AuditEntry
 from edms.configuration.models import SystemSetting
 from edms.documents.models import Attachment, Document, DocumentVersion, ExternalDocument
 from edms.users.models import Role, User, UserRole
-from edms.workflows.models import DocumentWorkflow, ElectronicSignature, PeriodicReview
+from edms.workflows.models import (
+    DocumentWorkflow,
+    ElectronicSignature,
+    PeriodicReview,
+    ReadingTask,
+)
 
 CONTROLLED: Final[tuple[type[models.Model], ...]] = (
     Document,
@@ -27,6 +32,7 @@ CONTROLLED: Final[tuple[type[models.Model], ...]] = (
     DocumentWorkflow,
     ElectronicSignature,
     PeriodicReview,
+    ReadingTask,
     User,
     Role,
     UserRole,

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from edms.documents.models import AccessLog, Comment, Document
 from edms.notices.models import Notification
 from edms.users.models import User
-from edms.workflows.models import PeriodicReview
+from edms.workflows.models import PeriodicReview, ReadingTask
 
 _NAMESPACE = uuid.UUID("6f1c6c0e-5f0a-4d0e-9a52-0b9f6f1a2d3c")
 _FIRST = datetime(2026, 4, 27, 9, 30, 15, 654321, tzinfo=UTC)
@@ -32,6 +32,13 @@ NOTICES = (
     ("eva", "POL-2026-0001", "POL-2026-0001: draft – Section 3 contradicts the password rules."),
     ("gil", "WI-2026-0001", "WI-2026-0001: reviewed – Checked against SC-07."),
 )
+
+# Who is to read SOP-2025-0001, and when they confirmed it.
+READERS = {
+    "eva": datetime(2025, 4, 2, 8, 12, 30, 11, tzinfo=UTC),
+    "finn": None,
+    "gil": datetime(2025, 4, 3, 6, 55, 1, 900001, tzinfo=UTC),
+}
 
 
 def seed_traces(people: dict[str, User]) -> None:
@@ -63,6 +70,7 @@ def seed_traces(people: dict[str, User]) -> None:
             },
         )
     _seed_review(documents["SOP-2025-0001"], people)
+    _seed_readings(documents["SOP-2025-0001"], people)
 
 
 def _seed_comments(document: Document, people: dict[str, User]) -> None:
@@ -99,3 +107,17 @@ def _seed_review(document: Document, people: dict[str, User]) -> None:
         sequence=2,
         defaults={"due_date": date(2027, 3, 1), "reviewer": people["ben"]},
     )
+
+
+def _seed_readings(document: Document, people: dict[str, User]) -> None:
+    for name, confirmed_at in READERS.items():
+        ReadingTask.objects.get_or_create(
+            document=document,
+            reader=people[name],
+            defaults={
+                "assigned_by": people["dan"],
+                "assigned_at": datetime(2025, 3, 27, 16, 0, 0, 7, tzinfo=UTC),
+                "confirmed_at": confirmed_at,
+                "sha256": document.versions.get().sha256 if confirmed_at else "",
+            },
+        )

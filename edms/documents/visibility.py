@@ -26,6 +26,17 @@ def visible_to(user: User, standing: Standing) -> "models.QuerySet[Document]":
     return documents.filter(readable)
 
 
+def admits(document: Document, user: User, standing: Standing) -> bool:
+    """Whether `user` may read the document once it is published, whatever its state is now."""
+    if Ability.PUBLISH in standing.abilities or user.has_perm("documents.view_document"):
+        return True
+    if user.pk in (document.author_id, document.reviewer_id, document.approver_id):
+        return True
+    label = document.label
+    readers = set(label.readers.values_list("pk", flat=True)) if label else set()
+    return bool(standing.roles & readers if readers else standing.roles)
+
+
 def _admitted(standing: Standing) -> Q:
     closed = list(
         SensitivityLabel.objects.filter(readers__isnull=False)

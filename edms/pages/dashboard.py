@@ -12,6 +12,7 @@ from edms.notices.services import mark_read
 from edms.pages.reader import reader_of
 from edms.users.models import today
 from edms.workflows.models import DocumentWorkflow, PeriodicReview
+from edms.workflows.reading import open_tasks
 
 SHOWN = 20
 REVIEWS_AHEAD = timedelta(days=60)
@@ -41,6 +42,10 @@ def dashboard(request: HttpRequest) -> HttpResponse:
                 "due_date", "pk"
             )[:SHOWN],
             "reviews": reviews.select_related("document").order_by("due_date")[:SHOWN],
+            "readings": open_tasks(reader.user)
+            .filter(document__in=reader.documents())
+            .select_related("document")
+            .order_by("document__effective_date", "pk")[:SHOWN],
             "notices": notices.select_related("document")[:SHOWN],
             "recent": recent.select_related("state", "document_type", "author")[:10],
         },

@@ -13,9 +13,16 @@ from django.views.decorators.http import require_safe
 from edms.audit.models import AuditEntry
 from edms.documents.models import AccessLog, Comment, Document, ExternalDocument
 from edms.documents.services import log_access
-from edms.pages.forms import AttachmentForm, CommentForm, ReviewForm, VersionForm
+from edms.pages.forms import (
+    AttachmentForm,
+    CommentForm,
+    ReadersForm,
+    ReviewForm,
+    VersionForm,
+)
 from edms.pages.reader import Reader, readable, reader_of
 from edms.workflows.models import DocumentTransition
+from edms.workflows.reading import may_assign, open_tasks
 from edms.workflows.services import moves_for
 
 AUDIT_SHOWN = 20
@@ -70,6 +77,7 @@ def _context(document: Document, reader: Reader) -> dict[str, Any]:
             made.workflow = workflow
     writing = document.author_id == reader.user.pk and document.state_id == "draft"
     review = document.periodic_reviews.filter(completed_at__isnull=True).first()
+    tasks = list(document.reading_tasks.select_related("reader").order_by("confirmed_at", "pk"))
     reviewing = review is not None and (review.reviewer_id == reader.user.pk or reader.publishes)
     return {
         "reader": reader,
@@ -98,6 +106,12 @@ def _context(document: Document, reader: Reader) -> dict[str, Any]:
         "version_form": VersionForm() if writing else None,
         "attachment_form": AttachmentForm(prefix="attachment") if writing else None,
         "comment_form": CommentForm(),
+        "reading_tasks": tasks,
+        "confirmed": sum(task.confirmed_at is not None for task in tasks),
+        "my_reading": open_tasks(reader.user).filter(document=document).exists(),
+        "readers_form": ReadersForm()
+        if may_assign(document, reader.user, reader.standing.abilities)
+        else None,
         "may_retire": reader.publishes and document.state_id == "effective",
         "may_revise": reader.writes and document.state_id == "effective",
     }

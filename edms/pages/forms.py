@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
+from django.db.models import Q
 
 from edms.configuration.models import setting
 from edms.documents.models import (
@@ -115,3 +116,24 @@ class ReviewForm(forms.Form):
 
     outcome = forms.ChoiceField(choices=PeriodicReview.Outcome.choices)
     comment = forms.CharField(required=False, max_length=1000)
+
+
+class ReadersForm(forms.Form):
+    """Who is to read a document."""
+
+    people = forms.ModelMultipleChoiceField(
+        User.objects.filter(is_active=True).order_by("first_name", "username"),
+        required=False,
+        to_field_name="username",
+        widget=forms.SelectMultiple(attrs={"size": 5}),
+    )
+    department = forms.ModelChoiceField(
+        Department.objects.all(), required=False, to_field_name="code", empty_label="No department"
+    )
+
+    def readers(self) -> list[User]:
+        """The people chosen, and the active members of the department, each once."""
+        chosen = Q(pk__in=self.cleaned_data["people"])
+        if self.cleaned_data["department"]:
+            chosen |= Q(department=self.cleaned_data["department"])
+        return list(User.objects.filter(chosen, is_active=True))

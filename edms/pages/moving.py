@@ -31,7 +31,7 @@ def move(request: HttpRequest, number: str) -> HttpResponse:
         if signing is None:
             messages.error(request, "The password is wrong. Nothing was signed.")
             return redirect("document", number)
-    return _done(
+    return done(
         request,
         number,
         lambda: services.advance(workflow, to_state, reader.user, comment, signing=signing),
@@ -45,7 +45,7 @@ def retire(request: HttpRequest, number: str) -> HttpResponse:
     reader = reader_of(request)
     document = readable(number, reader)
     comment = request.POST.get("comment", "")
-    return _done(request, number, lambda: services.make_obsolete(document, reader.user, comment))
+    return done(request, number, lambda: services.make_obsolete(document, reader.user, comment))
 
 
 @login_required
@@ -60,14 +60,14 @@ def complete_review(request: HttpRequest, number: str) -> HttpResponse:
         messages.error(request, "Choose what the review found.")
         return redirect("document", number)
     data = form.cleaned_data
-    return _done(
+    return done(
         request,
         number,
         lambda: services.complete_review(review, data["outcome"], reader.user, data["comment"]),
     )
 
 
-def _done(request: HttpRequest, number: str, act: Callable[[], object]) -> HttpResponse:
+def done(request: HttpRequest, number: str, act: Callable[[], object]) -> HttpResponse:
     """Act; say what came of it. Who may not gets a 403, who is too early a message."""
     try:
         act()

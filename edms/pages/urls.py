@@ -9,6 +9,7 @@ from edms.pages.document_list import document_list
 from edms.pages.document_page import document_page
 from edms.pages.files import attachment_file, version_file
 from edms.pages.moving import complete_review, move, retire
+from edms.pages.reading import assign_readers, confirm_reading, unassign_reader
 from edms.pages.writing import attach, comment, new_document, upload_version, withdraw
 
 urlpatterns = [
@@ -33,6 +34,13 @@ urlpatterns = [
     path("documents/<str:number>/move/", move, name="move"),
     path("documents/<str:number>/retire/", retire, name="retire"),
     path("documents/<str:number>/review/", complete_review, name="complete-review"),
+    path("documents/<str:number>/readers/", assign_readers, name="assign-readers"),
+    path(
+        "documents/<str:number>/readers/<str:username>/remove/",
+        unassign_reader,
+        name="unassign-reader",
+    ),
+    path("documents/<str:number>/read/", confirm_reading, name="confirm-reading"),
     path("files/version/<int:pk>/", version_file, name="version-file"),
     path("files/attachment/<uuid:pk>/", attachment_file, name="attachment-file"),
 ]

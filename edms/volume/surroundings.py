@@ -27,6 +27,7 @@ from edms.workflows.models import (
     DocumentWorkflow,
     ElectronicSignature,
     PeriodicReview,
+    ReadingTask,
     WorkflowType,
 )
 from edms.workflows.signing import MEANINGS
@@ -87,6 +88,22 @@ class Surroundings:
                 sequence=1,
                 due_date=document.review_due,
                 reviewer_id=document.reviewer_id,
+            )
+        if plan.is_final:
+            yield from self._readings(document, versions[-1].sha256)
+
+    def _readings(self, document: Document, sha256: str) -> Iterator[ReadingTask]:
+        released = document.created_at + 20 * _DAY
+        for reader in self.chance.sample(self.people, self.chance.randrange(3)):
+            confirmed = self.chance.random() < 0.8
+            yield ReadingTask(
+                pk=self.keys.take(ReadingTask),
+                document_id=document.pk,
+                reader_id=reader,
+                assigned_by_id=document.author_id,
+                assigned_at=document.created_at,
+                confirmed_at=released + _DAY if confirmed else None,
+                sha256=sha256 if confirmed else "",
             )
 
     def _file(self, at: Any, document: Document) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from edms.workflows.models import (
     DocumentWorkflow,
     ElectronicSignature,
     PeriodicReview,
+    ReadingTask,
     WorkflowType,
 )
 
@@ -110,6 +111,17 @@ class ElectronicSignatureAdmin(ReadOnlyAdmin):
     list_filter = ["meaning"]
     search_fields = ["printed_name", "version__document__document_number", "sha256"]
     date_hierarchy = "signed_at"
+
+
+@admin.register(ReadingTask)
+class ReadingTaskAdmin(MadeByServicesAdmin):
+    """Who is to read what, and who has confirmed it."""
+
+    list_display = ["document", "reader", "assigned_by", "assigned_at", "confirmed_at"]
+    list_select_related = ["document", "reader", "assigned_by"]
+    list_filter = ["confirmed_at"]
+    search_fields = ["document__document_number", "reader__username"]
+    date_hierarchy = "assigned_at"
 
 
 @admin.register(PeriodicReview)

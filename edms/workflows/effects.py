@@ -10,6 +10,7 @@ from edms.documents.models import Document
 from edms.notices.services import notify
 from edms.users.models import User
 from edms.workflows.models import DocumentState, DocumentTransition, PeriodicReview
+from edms.workflows.reading import tell_readers
 
 if TYPE_CHECKING:
     from edms.workflows.models import DocumentWorkflow
@@ -26,6 +27,7 @@ def take_effect(document: Document, by: User) -> None:
     document.review_due = months_later(today, document.document_type.review_months)
     document.save(update_fields=["effective_date", "review_due", "updated_at"])
     plan_review(document, document.review_due)
+    tell_readers(document)
     old = document.supersedes
     if old is not None and old.state_id == "effective":
         supersede(old, document, by)

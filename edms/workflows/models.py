@@ -209,6 +209,37 @@ class ElectronicSignature(NaturalKeyModel):
         )
 
 
+class ReadingTask(NaturalKeyModel):
+    """Somebody reads a document, once it is released, and confirms that they understood it."""
+
+    natural_key_fields = ("document", "reader")
+
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="reading_tasks")
+    reader = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="reading_tasks"
+    )
+    assigned_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="reading_tasks_given"
+    )
+    assigned_at = models.DateTimeField(default=timezone.now, editable=False)
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    sha256 = models.CharField(
+        "SHA-256", max_length=64, blank=True, help_text="Of the file that was read and understood."
+    )
+
+    class Meta:
+        ordering = ["document", "reader"]
+        indexes = [models.Index(fields=["reader", "confirmed_at"], name="workflows_reading_open")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["document", "reader"], name="workflows_reading_once_per_person"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.document.document_number}: {self.reader} reads it"
+
+
 class PeriodicReview(NaturalKeyModel):
     """An effective document is looked at again after some time: is it still right?"""
 

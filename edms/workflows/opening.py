@@ -11,7 +11,7 @@ from edms.documents.numbering import next_number
 from edms.documents.services import add_version
 from edms.users.models import User
 from edms.users.permissions import Ability, abilities
-from edms.workflows import services
+from edms.workflows import reading, services
 from edms.workflows.errors import NotYours
 from edms.workflows.models import DocumentWorkflow
 
@@ -33,4 +33,6 @@ def open_document(
         document.tags.set(tags)
         if file is not None:
             add_version(document, file, by, "First version.")
+        if document.supersedes is not None:
+            reading.take_over(document.supersedes, document, by)
         return services.start(document, "approval", by)

@@ -119,6 +119,18 @@ def live(person: Person, folder: Path, concurrent_writes: Callable[[], None]) ->
     person.sign_in("finn")
     assert person.fetch(file)[0] == 200, "what is effective is open to every role"
 
+    # He was asked to read the document that this one revises, so he reads this one too.
+    person.open("/")
+    assert f"{new} Control of documents Read and confirm" in person.find("#task-list").text
+    person.open(page)
+    assert person.buttons == ["I have read and understood it"]
+    person.press("I have read and understood it")
+    assert "you have not looked at it yet" in person.text
+    assert person.fetch(newest_file(person))[0] == 200
+    person.press("I have read and understood it")
+    assert person.buttons == []
+    assert "1 of 3 confirmed" in person.text
+
 
 def test_a_document_is_written_rejected_reviewed_approved_and_takes_effect(
     make_project: MakeProject, browser: Chrome, tmp_path: Path
