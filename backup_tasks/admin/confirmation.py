@@ -59,6 +59,21 @@ class PromoteConfirmation(TypedConfirmation):
         return {name: value for name, value in self.cleaned_data.items() if name != "typed"}
 
 
+class UndoConfirmation(PromoteConfirmation):
+    """The confirmation of an undo, with what may be lost by it."""
+
+    accept_missing_files = forms.BooleanField(
+        label="Go on where files that were kept for it are gone: live's stay in their place",
+        required=False,
+    )
+    accept_lost_structure = forms.BooleanField(
+        label="Go on where columns, indexes and the like were added to live's tables since: they "
+        "are lost",
+        required=False,
+    )
+    field_order = ["accept_missing_files", "accept_lost_structure", "republish", "typed"]
+
+
 class RestoreConfirmation(PromoteConfirmation):
     """The confirmation of a restore, with what can be chosen about it."""
 

@@ -101,6 +101,8 @@ class PackageAdmin(PackageContents):
         view = self.admin_site.admin_view
         return [
             path("refresh/", view(self.refresh), name="backup_tasks_package_refresh"),
+            path("preview/", view(self.preview), name="backup_tasks_package_preview"),
+            path("prune/", view(self.prune), name="backup_tasks_package_prune"),
             path("<int:pk>/verify/", view(self.verify), name="backup_tasks_package_verify"),
             path("<int:pk>/drill/", view(self.drill), name="backup_tasks_package_drill"),
             path("<int:pk>/pin/", view(self.pin), name="backup_tasks_package_pin"),
@@ -176,6 +178,23 @@ class PackageAdmin(PackageContents):
             for error in [*contents.unread.values(), *(odd.error for odd in contents.broken)]:
                 starting.tell_error(request, error)
         return redirect("admin:backup_tasks_package_changelist")
+
+    @transaction.non_atomic_requests
+    def preview(self, request: HttpRequest) -> HttpResponse:
+        """Start a dry run of prune: its page says what would become of each package."""
+        return self._prune(request, {"dry_run": True})
+
+    @transaction.non_atomic_requests
+    def prune(self, request: HttpRequest) -> HttpResponse:
+        """Start a prune."""
+        return self._prune(request, {})
+
+    def _prune(self, request: HttpRequest, params: dict[str, Any]) -> HttpResponse:
+        require(request, START_BACKUP)  # each backup prunes
+        if (page := back_to(request, "admin:backup_tasks_package_changelist")) is not None:
+            return page
+        back = reverse("admin:backup_tasks_package_changelist")
+        return starting.start_on_workers(request, Run.Kind.PRUNE, params, back=back)
 
     @transaction.non_atomic_requests
     def verify(self, request: HttpRequest, pk: int) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin, messages
@@ -16,6 +17,7 @@ from django.utils.safestring import SafeString
 
 from backup_tasks import ledger, moments
 from backup_tasks.admin import certificates, content, starting, timeline
+from backup_tasks.admin.backup_options import BackupOptions
 from backup_tasks.admin.confirmation import PromoteConfirmation
 from backup_tasks.admin.display import KINDS, badge, duration, kind_of, moment
 from backup_tasks.admin.flower import run_in_flower
@@ -31,7 +33,7 @@ from backup_tasks.admin.summary import permission_for, summary_of
 from backup_tasks.conf import backup_settings
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError
-from backup_tasks.models import Package, Run
+from backup_tasks.models import Package, Run, Step
 from backup_tasks.restore import publications
 from backup_tasks.runs import chains
 
@@ -101,6 +103,7 @@ class RunAdmin(ReadOnlyAdmin):
         view = self.admin_site.admin_view
         return [
             path("back-up/", view(self.back_up), name="backup_tasks_run_back_up"),
+            path("back-up-with/", view(self.back_up_with), name="backup_tasks_run_back_up_with"),
             path("reset/", view(self.reset), name="backup_tasks_run_reset"),
             path("<str:run_id>/resume/", view(self.resume), name="backup_tasks_run_resume"),
             path("<str:run_id>/cancel/", view(self.cancel), name="backup_tasks_run_cancel"),
@@ -148,6 +151,8 @@ class RunAdmin(ReadOnlyAdmin):
             started_by=_STARTED_BY.get(run.trigger, run.trigger),
             asked_for=list(timeline.asked_for(run)),
             explained=[line for step in steps for line in step.result.get("packages", ())],
+            pruned=_pruned(steps),
+            may_prune=_is_preview(run) and request.user.has_perm(START_BACKUP),
             package_row=Package.objects.filter(name=run.package).first() if run.package else None,
             flower_url=run_in_flower(run.pk) if run.on_workers else "",
             may_resume=allowed
@@ -165,6 +170,17 @@ class RunAdmin(ReadOnlyAdmin):
             return page
         back = reverse("admin:backup_tasks_run_changelist")
         return starting.start_on_workers(request, Run.Kind.BACKUP, {}, back=back)
+
+    @transaction.non_atomic_requests
+    def back_up_with(self, request: HttpRequest) -> HttpResponse:
+        """Ask what a backup is to hold, and how; then start it."""
+        require(request, START_BACKUP)
+        form = BackupOptions(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            here = reverse("admin:backup_tasks_run_back_up_with")
+            return starting.start_on_workers(request, Run.Kind.BACKUP, form.params(), back=here)
+        page = self.page_context(request, "Back up with options", form=form)
+        return TemplateResponse(request, "backup_tasks/back_up.html", page)
 
     @transaction.non_atomic_requests
     def reset(self, request: HttpRequest) -> HttpResponse:
@@ -252,3 +268,19 @@ class RunAdmin(ReadOnlyAdmin):
 def active_writer() -> Run | None:
     """Return the run that may write to live now: no other one can be started that does."""
     return Run.objects.exclude(live_lock=None).first()
+
+
+def _is_preview(run: Run) -> bool:
+    """Whether it is a dry run of prune that has said what would go."""
+    dry = run.kind == Run.Kind.PRUNE and bool(run.params.get("dry_run"))
+    return dry and run.state == Run.State.SUCCEEDED
+
+
+def _pruned(steps: Sequence[Step]) -> dict[str, list[str]]:
+    """Return what a prune removed beside packages, or would; empty where that is nothing."""
+    results = [step.result for step in steps if step.name == "prune"]
+    found = {
+        name: [str(one) for result in results for one in result.get(name, ())]
+        for name in ("expired", "left_behind")
+    }
+    return found if any(found.values()) else {}

@@ -32,6 +32,7 @@ _COMMANDS: Mapping[str, str] = {
     Run.Kind.RESTORE: "manage.py restore_from_package",
     Run.Kind.REINIT: "manage.py system_reinit",
     Run.Kind.UNDO: "manage.py undo_restore",
+    Run.Kind.PRUNE: "manage.py prune_packages",
 }
 
 

@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
 from backup_tasks.admin import starting
-from backup_tasks.admin.confirmation import PromoteConfirmation
+from backup_tasks.admin.confirmation import UndoConfirmation
 from backup_tasks.admin.display import KINDS, ago, moment
 from backup_tasks.admin.read_only import START_RESTORE, ReadOnlyAdmin, require
 from backup_tasks.admin.runs import active_writer
@@ -99,7 +99,7 @@ class UndoPointAdmin(ReadOnlyAdmin):
         require(request, START_RESTORE)
         point = last_undo_point()
         expected = point.run_id if point else ""
-        form = PromoteConfirmation(
+        form = UndoConfirmation(
             request.POST or None,
             expected=expected,
             what="the name of the run that is to be undone",
