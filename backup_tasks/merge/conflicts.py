@@ -10,7 +10,7 @@ The policy decides a conflict: the package's row is written, or live's row stays
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TypedDict
 
 from backup_tasks.merge.dialect import Dialect
@@ -21,6 +21,7 @@ from backup_tasks.printable import printable
 from backup_tasks.rows.query import key_query
 
 MAX_EXAMPLES = 10
+_BATCH = 500
 
 
 class Conflict(TypedDict):
@@ -35,10 +36,16 @@ class Conflict(TypedDict):
 
 
 def compare(
-    dialect: Dialect, mapped: MappedModel, rows: Translation, policy: Policy, *, stays: bool
+    dialect: Dialect,
+    mapped: MappedModel,
+    rows: Translation,
+    policy: Policy,
+    *,
+    stays: bool,
+    only: Collection[str] = (),
 ) -> None:
     """Set the action of every matched row to same, update or keep. `stays`: no row of live is
-    updated."""
+    updated; `only`: none that rows of the package with these primary keys match."""
     mapping, own = dialect.staged(mapped.mapping), mapped.columns("p")
     x, live = f"({rows.select()}) x", f"{dialect.quote(mapped.table)} l"
     found = "x.merge_action IN ('matched', 'hit')"
@@ -71,6 +78,13 @@ def compare(
                 f"column:{fields[0].name}",
             )
     _find_taken_values(dialect, mapped, rows)
+    for keys in _batched([] if stays or len(mapped.pk) > 1 else sorted(only)):
+        key, marks = dialect.key_text(mapped.pk[0], "p0"), ", ".join(["%s"] * len(keys))
+        dialect.run(
+            f"UPDATE {mapping} SET action = 'keep'"
+            f" WHERE action IN ('matched', 'hit') AND {key} IN ({marks})",
+            keys,
+        )
     written = "keep" if stays else "update"
     decided = "keep" if policy.on_conflict == "target" else written
     dialect.run(
@@ -78,6 +92,12 @@ def compare(
         " WHERE conflict IS NOT NULL AND action IN ('matched', 'hit')"
     )
     dialect.run(f"UPDATE {mapping} SET action = '{written}' WHERE action IN ('matched', 'hit')")
+
+
+def _batched(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield the keys, as many at a time as one statement may have parameters."""
+    for start in range(0, len(keys), _BATCH):
+        yield keys[start : start + _BATCH]
 
 
 def _find_taken_values(dialect: Dialect, mapped: MappedModel, rows: Translation) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypedDict
 
@@ -70,9 +70,11 @@ class Merge:
         policy: Policy,
         progress: Progress,
         referred: Collection[str] = (),
+        stays: Mapping[str, Collection[str]] | None = None,
     ) -> None:
-        """`referred`: labels of merged models of which live's rows stay as they are."""
-        self._referred = referred
+        """`referred`: labels of merged models of which live's rows stay as they are; `stays`: by
+        label, primary keys of the package's rows of which they do."""
+        self._referred, self._stays = referred, stays or {}
         self.dialect, self._policy, self._progress = dialect, policy, progress
         mapped_models = mapped_models_of(merged, outside, identities)
         self.moved = MovedKeys(dialect, mapped_models)
@@ -94,7 +96,9 @@ class Merge:
         for number, mapped in enumerate(self._rows):
             self._progress(number, len(self._rows), f"comparing {mapped.label}")
             stays = mapped.label in self._referred
-            compare(dialect, mapped, self._rows[mapped], self._policy_for(mapped), stays=stays)
+            only = self._stays.get(mapped.label, ())
+            policy = self._policy_for(mapped)
+            compare(dialect, mapped, self._rows[mapped], policy, stays=stays, only=only)
             models[mapped.label] = self._model_plan(mapped)
         warnings += [
             f"{label}, to which the selection only refers: {models[label]['insert']} rows are "

@@ -49,6 +49,7 @@ class StagedMerge:
         self._policy = Policy.of(params)
         selected = unpacked_selection(folder, params)
         self._manifest, self._referred = selected.manifest, selected.referred
+        self._stays = selected.stays
         self._engine = engine_for(self._settings.database)
         self._schema = self._engine.schema_name("staging", run_id)
         self._older = bool(migration_compatibility.missing_migrations(self._manifest))
@@ -119,6 +120,7 @@ class StagedMerge:
             policy=self._policy,
             progress=self._progress,
             referred=self._referred,
+            stays=self._stays,
         )
 
     def _refuse_other_migrations(self, dialect: Dialect) -> None:

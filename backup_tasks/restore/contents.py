@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,6 +39,9 @@ from backup_tasks.storage.exclusion import is_excluded
 from backup_tasks.storage.file_storages import project_trees
 from backup_tasks.storage.files import Entry
 from backup_tasks.storage.on_disk import Access
+
+STAYS = "stays.json"
+"""Written beside the manifest by `named_objects`: see `Selected.stays`."""
 
 
 def require_room(folder: Path, manifest: Manifest) -> None:
@@ -97,7 +101,10 @@ def unpacked_selection(folder: Path, params: Mapping[str, Any]) -> Selected:
             obj=str(folder),
             hint="Start the restore again: a run's workspace must reach all of its workers.",
         ) from error
-    return select(manifest, params)
+    selected = select(manifest, params)
+    if not params.get("objects"):
+        return selected
+    return replace(selected, stays=json.loads((folder / STAYS).read_bytes()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +121,9 @@ class Selected:
     does not restore it. A merge, for which it is in the manifest, leaves the rows that live has."""
     whole: Manifest
     """The manifest before that."""
+    stays: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Label → primary keys, as text, of the rows to which single objects only refer. A merge leaves
+    those that live has."""
 
 
 def select(manifest: Manifest, params: Mapping[str, Any]) -> Selected:
@@ -123,6 +133,12 @@ def select(manifest: Manifest, params: Mapping[str, Any]) -> Selected:
     Raises DoesNotFit if the package does not hold it, Misconfigured for unknown names.
     """
     kind, asked = str(params.get("type", "full")), ModelFilter.by(params)
+    if params.get("objects") and params.get("mode") != "merge":
+        raise Misconfigured(
+            "single objects can be merged, and not be restored in place of a whole table",
+            obj=f"package {manifest.id}",
+            hint="Say --mode merge with --object.",
+        )
     if manifest.databases and asked:
         raise Misconfigured(
             "a package of several databases is restored as a whole: what a selection needs beside "
@@ -140,9 +156,9 @@ def select(manifest: Manifest, params: Mapping[str, Any]) -> Selected:
             hint=f"Say --type {holds}, or use a package that holds what you want.",
         )
     if kind == "files":
-        if asked:
+        if asked or params.get("objects"):
             raise Misconfigured(
-                "--include and --exclude name models, and --type files restores none",
+                "--include, --exclude and --object name rows, and --type files restores none",
                 hint="Leave them out, or say --type full for the models with their files.",
             )
         databases = {
@@ -152,6 +168,9 @@ def select(manifest: Manifest, params: Mapping[str, Any]) -> Selected:
         return _everything(replace(manifest, models=(), databases=databases))
     if kind == "database":
         manifest = replace(manifest, files=None)
+    if params.get("objects"):  # `named_objects` has left no row of another model
+        models = tuple(entry for entry in manifest.models if entry.count)
+        return _everything(replace(manifest, models=models))
     return _filtered(manifest, asked, params) if asked else _everything(manifest)
 
 

@@ -12,13 +12,12 @@ from django.apps import apps
 from django.db import connections, models
 
 from backup_tasks.conf import backup_settings
-from backup_tasks.errors import PackageDamaged
-from backup_tasks.package.damage import damaged
 from backup_tasks.package.entries import ModelEntry
 from backup_tasks.package.look import LINE_LIMIT
 from backup_tasks.package.manifest import Manifest
 from backup_tasks.printable import printable
 from backup_tasks.restore.contents import line_format_of
+from backup_tasks.restore.packaged_lines import parsed_line
 from backup_tasks.rows import value_encoding
 from backup_tasks.rows.natural_keys import Model, identity_of
 
@@ -64,7 +63,7 @@ class PackagedRows:
                 if not wanted:
                     yield PackagedRow(number=number, key="", pk="", values={"": TOO_LONG})
                 continue
-            data = self._parsed(line, number)
+            data = parsed_line(line, self.entry.label, number)
             key = self.key_of(data)
             if not wanted or wanted in key.casefold():
                 yield self._row(number, key, data)
@@ -92,20 +91,6 @@ class PackagedRows:
     def _pk(self, data: Mapping[str, Any]) -> str:
         pk = data.get("_pk", data.get("pk"))
         return "" if pk is None else _text(pk)
-
-    def _parsed(self, line: bytes, number: int) -> dict[str, Any]:
-        try:
-            data = orjson.loads(line)
-        except ValueError as error:
-            raise self._damaged(number) from error
-        if not isinstance(data, dict) or not isinstance(data.get("fields"), dict):
-            raise self._damaged(number)
-        if not isinstance(data.get("_raw", {}), dict):
-            raise self._damaged(number)
-        return data
-
-    def _damaged(self, number: int) -> PackageDamaged:
-        return damaged(f"row {number} can't be read", obj=self.entry.label)
 
 
 def _secret_fields(manifest: Manifest, entry: ModelEntry) -> frozenset[str]:

@@ -61,6 +61,7 @@ PARAMS: Mapping[str, Mapping[str, Any]] = {
     Run.Kind.RESTORE: {
         **_READS,
         **_SELECTION,
+        "objects": [],
         "type": "full",
         "replace_referenced": False,
         "mode": "exact",
@@ -105,6 +106,7 @@ compress        zstd, gzip or none; None: what the name of the output says, else
 encrypt         True, False, or None: encrypt where there are recipients
 include         app labels or app.Model: these and what they need; none: all
 exclude         app labels or app.Model: all but these
+objects         a merge: app.Model=KEY, single objects by natural key, and what they need; none: all
 replace_referenced  with include: models that the rows only refer to are replaced, too
 include_users   False leaves users and what hangs on them out
 accept_missing_files  a package that lacks files which it should hold is no failure; an undo brings

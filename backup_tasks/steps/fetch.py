@@ -8,6 +8,7 @@ from backup_tasks.backup.options import package_options
 from backup_tasks.conf import backup_settings
 from backup_tasks.restore import migration_compatibility, open_package, recorded_verdicts
 from backup_tasks.restore.contents import expected_results, require_room, select
+from backup_tasks.restore.named_objects import reduce_to_objects
 from backup_tasks.steps import Work
 
 
@@ -29,6 +30,7 @@ def fetch(work: Work) -> dict[str, Any]:
         reads=work.reads,
     )
     whole = open_package.unpack_into(folder, opened, work.params, work.progress)
+    whole = reduce_to_objects(folder, whole, work.params)
     selected = select(whole, work.params)
     migration_compatibility.refuse_misfit(selected.manifest, backup_settings())
     require_room(folder, selected.manifest)

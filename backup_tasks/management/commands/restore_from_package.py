@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from backup_tasks.errors import Misconfigured
 from backup_tasks.management.base import RunCommand, said
 from backup_tasks.management.dry_run import tell_plan
 from backup_tasks.management.merge_plan import add_merge_options, merge_params, merge_text
@@ -18,6 +19,7 @@ from backup_tasks.management.packages import (
     reading_params,
 )
 from backup_tasks.models import Run
+from backup_tasks.restore.named_objects import object_of
 
 
 class Command(RunCommand):
@@ -41,6 +43,14 @@ class Command(RunCommand):
             help="exact: live becomes the package. merge: the package's rows go into live's.",
         )
         add_merge_options(parser)
+        parser.add_argument(
+            "--object",
+            action="append",
+            default=[],
+            type=said,
+            metavar="APP.MODEL=KEY",
+            help="A merge: only this object, by natural key, and what it needs. May be repeated.",
+        )
         parser.add_argument(
             "--dry-run", action="store_true", help="Say what would happen; change nothing."
         )
@@ -74,6 +84,7 @@ class Command(RunCommand):
                 "type": options["type"],
                 "include": options["include"],
                 "exclude": options["exclude"],
+                "objects": _objects(options),
                 "replace_referenced": options["replace_referenced"],
                 "mode": options["mode"],
                 "safety": not (options["no_safety_backup"] or rehearsal),
@@ -98,3 +109,15 @@ class Command(RunCommand):
             else super().summary(run)
         )
         return f"{merge_text(plan)}\n{done}"
+
+
+def _objects(options: Mapping[str, Any]) -> list[str]:
+    """Return the names of the objects. Raises Misconfigured."""
+    named: list[str] = options["object"]
+    for text in named:
+        object_of(text)
+    if named and options["mode"] != "merge":
+        raise Misconfigured(
+            "--object names what a merge takes", hint="Say --mode merge as well, or leave it out."
+        )
+    return named
