@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Prefetch
+from django.db.models import F, Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -77,7 +77,11 @@ def _context(document: Document, reader: Reader) -> dict[str, Any]:
             made.workflow = workflow
     writing = document.author_id == reader.user.pk and document.state_id == "draft"
     review = document.periodic_reviews.filter(completed_at__isnull=True).first()
-    tasks = list(document.reading_tasks.select_related("reader").order_by("confirmed_at", "pk"))
+    tasks = list(
+        document.reading_tasks.select_related("reader").order_by(
+            F("confirmed_at").asc(nulls_first=True), "pk"
+        )
+    )
     reviewing = review is not None and (review.reviewer_id == reader.user.pk or reader.publishes)
     return {
         "reader": reader,

@@ -1,14 +1,16 @@
 """The forms of the pages."""
 
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from edms.configuration.models import setting
 from edms.documents.models import (
+    Document,
     DocumentSource,
     DocumentType,
     SensitivityLabel,
@@ -39,8 +41,31 @@ class UploadField(forms.FileField):
         return file
 
 
+SORTS = {
+    "number": "Number",
+    "title": "Title",
+    "type": "Type",
+    "state": "State",
+    "author": "Author",
+    "changed": "Changed",
+}
+"""The columns of the document list."""
+
+
+def _orders() -> Iterator[tuple[str, str]]:
+    for key, name in SORTS.items():
+        yield key, f"{name}, upwards"
+        yield f"-{key}", f"{name}, downwards"
+
+
+class DayField(forms.DateField):
+    """A day, chosen from the browser's calendar."""
+
+    widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+
+
 class SearchForm(forms.Form):
-    """What the document list is narrowed by."""
+    """What the document list is narrowed and sorted by."""
 
     q = forms.CharField(label="Search", required=False, max_length=100)
     type = forms.ModelChoiceField(
@@ -56,6 +81,21 @@ class SearchForm(forms.Form):
         empty_label="Any department",
     )
     tag = forms.CharField(label="Tag", required=False, max_length=50)
+    author = forms.ModelChoiceField(
+        User.objects.filter(Exists(Document.objects.filter(author=OuterRef("pk")))).order_by(
+            "first_name", "username"
+        ),
+        required=False,
+        to_field_name="username",
+        empty_label="Any author",
+    )
+    since = DayField(label="Changed since", required=False)
+    until = DayField(label="Changed until", required=False)
+    sort = forms.ChoiceField(
+        label="Sort by",
+        required=False,
+        choices=[("", "Number"), *_orders()],
+    )
 
 
 class DocumentForm(forms.Form):

@@ -5,7 +5,7 @@ from django.urls import path
 
 from edms.pages.account import PasswordChange, PasswordReset, PasswordResetConfirm
 from edms.pages.dashboard import dashboard, notices_read
-from edms.pages.document_list import document_list
+from edms.pages.document_list import document_list, export_documents
 from edms.pages.document_page import document_page
 from edms.pages.files import attachment_file, version_file
 from edms.pages.moving import complete_review, move, retire
@@ -25,6 +25,7 @@ urlpatterns = [
     ),
     path("notices/read/", notices_read, name="notices-read"),
     path("documents/", document_list, name="documents"),
+    path("documents/export.csv", export_documents, name="export-documents"),
     path("documents/new/", new_document, name="new-document"),
     path("documents/<str:number>/", document_page, name="document"),
     path("documents/<str:number>/versions/", upload_version, name="upload-version"),
