@@ -185,5 +185,5 @@ def _answers(url: str) -> bool:
     try:
         with connected(url):
             return True
-    except pymysql.err.OperationalError:
+    except pymysql.OperationalError:
         return False

@@ -8,28 +8,40 @@ package) is in the table as not run. Rows of combinations that were not asked fo
 import argparse
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PathDistribution
 from pathlib import Path
 
+from edms.local.errors import ServiceUnavailable
+from edms.local.mariadb import FOLDERS
+from edms.local.postgres import find_programs
 from tests.matrix import servers
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference" / "versions.md"
 MARK = "<!-- written by make matrix -->\n"
-TESTS = ("tests/unit", "tests/integration/rows", "tests/acceptance/test_cycle.py")
 SERVER_TESTS = (
-    *("tests/integration/engines", "tests/integration/rows"),
+    *("tests/integration/engines", "tests/integration/rows", "tests/integration/merge"),
     *("tests/acceptance/test_cycle.py", "tests/acceptance/test_merge_conflicts.py"),
+    *("tests/acceptance/test_added_by_hand.py", "tests/acceptance/test_mariadb_as_found.py"),
 )
+TESTS = (
+    *("tests/unit/admin", "tests/unit/checks", "tests/unit/package", "tests/unit/rows"),
+    *("tests/integration/engines", "tests/integration/rows", "tests/acceptance/test_cycle.py"),
+)
+POSTGRESQL_TESTS = "postgres or not (sqlite or mariadb)"
+"""Tests of no engine are PostgreSQL's own, too."""
+REFUSAL_TESTS = ("tests/integration/engines/test_unsupported.py", "-k", "mysql")
 SHOWN = ("Django", "celery", "django-celery-results")
-HEAD = ("combination", "Python", *SHOWN, "server", "run on", "tests", "result")
+HEAD = ("combination", "Python", *SHOWN, "servers", "run on", "tests", "result")
 LOWEST = (
     "Django==5.2",
     "celery==5.4.0",
@@ -58,28 +70,46 @@ class NotRun(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Combination:
-    """Packages that are installed together, or a server that the tests use."""
+    """What the tests run on, where it differs from this machine and the lock file."""
 
     name: str
     python: str = ""
+    """Version of an environment of its own; "": the lock file's."""
     pins: Sequence[str] = ()
-    server: str = ""
-    """postgres or mariadb, as the tests call it."""
-    version: str = ""
-    """PostgreSQL's major version; for MariaDB the suite of Debian that has it."""
+    """Packages that are installed in it together with NEEDED."""
+    postgresql: str = ""
+    """Major version."""
+    mariadb: str = ""
+    """The suite of Debian that has it."""
+    mysql: str = ""
+    """The same. It is refused."""
+
+    @property
+    def tests(self) -> list[str]:
+        """What runs: on the lock file's packages only what a server matters to."""
+        if self.python:
+            return list(TESTS)
+        if self.mysql:
+            return list(REFUSAL_TESTS)
+        return [*SERVER_TESTS, "-k", POSTGRESQL_TESTS if self.postgresql else "mariadb"]
 
 
 COMBINATIONS = (
-    Combination(name="python-3.11", python="3.11", pins=LOWEST),
-    Combination(name="python-3.12", python="3.12", pins=["Django~=6.0.0"]),
-    Combination(name="python-3.13", python="3.13", pins=["Django~=6.1.0"]),
-    Combination(name="python-3.14", python="3.14", pins=["Django~=6.1.0"]),
-    *(
-        Combination(name=f"postgresql-{major}", server="postgres", version=major)
-        for major in ("14", "16", "17", "18")
+    Combination(name="python-3.11", python="3.11", pins=LOWEST, postgresql="14"),
+    Combination(name="python-3.12", python="3.12", pins=["Django~=6.0.0"], postgresql="16"),
+    Combination(
+        name="python-3.13",
+        python="3.13",
+        pins=["Django~=6.1.0"],
+        postgresql="17",
+        mariadb="trixie",
     ),
-    Combination(name="mariadb-11.8", server="mariadb", version="trixie"),
+    Combination(name="python-3.14", python="3.14", pins=["Django~=6.1.0"], postgresql="18"),
+    Combination(name="postgresql-18", postgresql="18"),
+    Combination(name="mariadb-11.8", mariadb="trixie"),
+    Combination(name="mysql-9.7", mysql="sid"),
 )
+"""Pairs that Django allows: 6.0 and 6.1 need Python 3.12, 6.1 needs PostgreSQL 15."""
 
 
 def interpreter(version: str, folder: Path) -> Path:
@@ -111,12 +141,20 @@ def environment(combination: Combination, folder: Path) -> Path:
     return of_environment
 
 
-def programs(combination: Combination, folder: Path) -> Path:
-    """Return the folder with the programs of a combination's server. Raises NotRun."""
-    of_kind = {"postgres": servers.postgresql, "mariadb": servers.mariadb}[combination.server]
-    if (found := of_kind(combination.version, folder)) is None:
+def programs(combination: Combination, folder: Path) -> list[Path]:
+    """Return the folders with the programs of a combination's servers. Raises NotRun."""
+    found = []
+    for version, unpacked in (
+        (combination.postgresql, servers.postgresql),
+        (combination.mariadb, servers.mariadb),
+        (combination.mysql, servers.mysql),
+    ):
+        if version:
+            (own := folder / unpacked.__name__).mkdir()
+            found.append(unpacked(version, own))
+    if None in found:
         raise NotRun("no such server here")
-    return found
+    return [each for each in found if each is not None]
 
 
 def installed(python: Path) -> list[str]:
@@ -134,39 +172,44 @@ def installed(python: Path) -> list[str]:
 
 def run(combination: Combination, folder: Path, tests: Sequence[str]) -> list[str]:
     """Return the cells of the combination's row: versions, then what came of it."""
-    env, chosen, server = dict(os.environ), list(tests or TESTS), "–"
-    python = Path(sys.executable)
     when = f"{datetime.now(UTC):%Y-%m-%d}"
     try:
-        if combination.server:
-            found = programs(combination, folder)
-            env["PATH"] = f"{found}{os.pathsep}{env['PATH']}"
-            chosen = [*(tests or SERVER_TESTS), "-k", combination.server]
-            server = version_of(found)
-        else:
-            python = environment(combination, folder)
+        paths = map(str, programs(combination, folder))
+        python = environment(combination, folder) if combination.python else Path(sys.executable)
     except NotRun as why:
-        blank = ["–"] * (len(SHOWN) + 1)
-        return [combination.name, *blank, server, when, "–", f"not run: {why}"]
+        blank = ["–"] * (len(SHOWN) + 2)
+        return [combination.name, *blank, when, "–", f"not run: {why}"]
+    env = {**os.environ, "PATH": os.pathsep.join([*paths, os.environ["PATH"]])}
+    chosen = list(tests) or combination.tests
     command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", OF_THE_EDMS]
     command += ["--numprocesses", "2", "--dist", "loadfile", *chosen]
-    log = subprocess.run(
-        command, check=False, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True
-    ).stdout
-    print(log, flush=True)
-    summary = re.findall(r"^\d+ (?:passed|failed|error).*?(?= in )", log, re.MULTILINE)
+    log = []
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as tested:
+        for line in tested.stdout or ():
+            print(line, end="", flush=True)
+            log.append(line)
+    summary = re.findall(r"^\d+ (?:passed|failed|error).*?(?= in )", "".join(log), re.MULTILINE)
     said = subprocess.run([python, "--version"], check=True, capture_output=True, text=True).stdout
     result = summary[-1] if summary else "did not start"
-    versions = [said.split()[1], *installed(python)]
-    return [combination.name, *versions, server, when, f"`{' '.join(chosen)}`", result]
+    versions = [
+        said.split()[1],
+        *installed(python),
+        ", ".join(server_versions(combination, env["PATH"])),
+    ]
+    return [combination.name, *versions, when, f"`{shlex.join(chosen)}`", result]
 
 
-def version_of(folder: Path) -> str:
-    """Return the version of the server whose programs are in the folder."""
-    program = next(folder / name for name in ("postgres", "mariadbd") if (folder / name).exists())
-    said = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
-    (version,) = re.findall(r"(?<=[ ])\d+(?:\.\d+)+", said)[:1]
-    return f"{'PostgreSQL' if program.name == 'postgres' else 'MariaDB'} {version}"
+def server_versions(combination: Combination, path: str) -> Iterator[str]:
+    """Yield the servers that tests with that PATH find first, with their versions."""
+    programs = {"PostgreSQL": "postgres", "MariaDB": "mariadbd"}
+    if combination.mysql:
+        programs = {"MySQL": "mysqld"}
+    with suppress(ServiceUnavailable):
+        path += f"{os.pathsep}{find_programs()}"
+    for name, program in programs.items():
+        if found := shutil.which(program, path=f"{path}{os.pathsep}{FOLDERS}"):
+            said = subprocess.run([found, "--version"], check=True, capture_output=True, text=True)
+            yield f"{name} {re.findall(r'(?<=[ ])[0-9]+(?:[.][0-9]+)+', said.stdout)[0]}"
 
 
 def write(rows: Sequence[Sequence[str]]) -> None:

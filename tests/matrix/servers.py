@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -53,17 +53,35 @@ def mariadb(suite: str, folder: Path) -> Path | None:
         suite,
         ["mariadb-server-core", "mariadb-client-core"],
         folder,
-        ["usr/sbin/mariadbd", "usr/bin/my_print_defaults"],
+        ["usr/sbin/mariadbd", "usr/bin/my_print_defaults", "usr/bin/resolveip"],
     )
     if root is None:
         return None
-    programs, base = folder / "programs", root / "usr"
-    programs.mkdir()
+    base = root / "usr"
     options = f"--lc-messages-dir={base}/share/mariadb --plugin-dir={base}/lib/mysql/plugin"
-    for name, of_server in (("sbin/mariadbd", options), ("bin/mariadb-install-db", "")):
+    return _started_by_scripts(
+        base, {"sbin/mariadbd": options, "bin/mariadb-install-db": ""}, folder / "programs"
+    )
+
+
+def mysql(suite: str, folder: Path) -> Path | None:
+    """Return the folder with `mysqld` of a suite of Debian."""
+    root = debian(suite, ["mysql-server-core"], folder, ["usr/sbin/mysqld"])
+    if root is None:
+        return None
+    base = root / "usr"
+    options = f"--lc-messages-dir={base}/share/mysql --plugin-dir={base}/lib/mysql/plugin"
+    return _started_by_scripts(base, {"sbin/mysqld": options}, folder / "programs")
+
+
+def _started_by_scripts(base: Path, options: Mapping[str, str], programs: Path) -> Path:
+    """Make a folder with a script for each program, which tells it where its files are. The first
+    argument stays the first: --no-defaults has to be."""
+    programs.mkdir()
+    for name, own in options.items():
         script = programs / Path(name).name
         script.write_text(
-            f'#!/bin/bash\nexec {base}/{name} "$1" --basedir={base} {of_server} "${{@:2}}"\n'
+            f'#!/bin/bash\nexec {base}/{name} "$1" --basedir={base} {own} "${{@:2}}"\n'
         )
         script.chmod(0o755)
     return programs

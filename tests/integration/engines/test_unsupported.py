@@ -1,5 +1,6 @@
 """Databases that can't be backed up are refused in words by check, and before anything is done."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from pytest_django import DjangoDbBlocker
 from backup_tasks.checks.locations import check_engine, check_staging
 from backup_tasks.engines import engine_for
 from backup_tasks.errors import Misconfigured
+from edms.local.mariadb import connected
 from tests.integration.engines.live_database import LiveDatabase, run_all
+from tests.integration.engines.mysql_server import mysql_program, mysql_server
+from tests.services import Project
 
 
 class TenantsWrapper(PostgreSQLWrapper):
@@ -39,15 +43,15 @@ def mysql(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
         connections["default"] = before
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("create_backup",),
-        ("drill_restore",),
-        ("restore_from_package", "x", "--type", "full", "--confirm"),
-        ("system_reinit", "--confirm"),
-    ],
+COMMANDS = (
+    ("create_backup",),
+    ("drill_restore",),
+    ("restore_from_package", "x", "--type", "full", "--confirm"),
+    ("system_reinit", "--confirm"),
 )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.usefixtures("mysql")
 def test_mysql_is_refused_before_anything_is_done(command: tuple[str, ...]) -> None:
     with pytest.raises(CommandError, match=r"MySQL 8\.4\.3 is not supported") as refused:
@@ -63,6 +67,21 @@ def test_mysql_is_an_error_of_check_where_databases_are_asked() -> None:
     assert message.id == "backup_tasks.E008"
     assert "MySQL 8.4.3" in message.msg
     assert "MariaDB 10.6" in str(message.hint)
+
+
+def test_a_real_mysql_is_refused_by_name_and_left_as_it_is(tmp_path: Path) -> None:
+    program = mysql_program()
+    if program is None:
+        pytest.skip("no MySQL on PATH; `make matrix` puts one there")
+    with mysql_server(program) as url:
+        project = Project(engine="mysql", folder=tmp_path, database_url=url)
+        for command in (*COMMANDS, ("check", "--database", "default")):
+            done = project.manage(*command)
+            assert done.returncode == (1 if "check" in command else 2)
+            assert re.search(r"MySQL \d+\.\d+\.\d+ is not supported", done.stderr), done.stderr
+        with connected(url) as cursor:
+            cursor.execute("SHOW TABLES")
+            assert cursor.fetchall() == ()
 
 
 @pytest.mark.parametrize("engine", ["postgres"])
