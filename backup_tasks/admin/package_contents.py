@@ -6,6 +6,7 @@ in the audit trail.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -20,12 +21,20 @@ from django.urls import URLPattern, path
 from django.utils.text import Truncator
 
 from backup_tasks.admin import starting
-from backup_tasks.admin.read_only import DOWNLOAD, ReadOnlyAdmin, back_to, require
+from backup_tasks.admin.display import ago
+from backup_tasks.admin.merging import MergeOptions, rehearsal_of
+from backup_tasks.admin.read_only import (
+    DOWNLOAD,
+    START_RESTORE,
+    ReadOnlyAdmin,
+    back_to,
+    require,
+)
 from backup_tasks.conf import backup_settings
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError
 from backup_tasks.evidence import audit
-from backup_tasks.models import Package
+from backup_tasks.models import Package, Run
 from backup_tasks.package.entries import ModelEntry
 from backup_tasks.package.index import FileEntry
 from backup_tasks.package.manifest import Manifest
@@ -57,6 +66,7 @@ class PackageContents(ReadOnlyAdmin):
             path("<int:pk>/look/rows/", view(self.look_rows), name=f"{name}_rows"),
             path("<int:pk>/look/row/", view(self.look_row), name=f"{name}_row"),
             path("<int:pk>/look/files/", view(self.look_files), name=f"{name}_files"),
+            path("<int:pk>/object/", view(self.restore_object), name="backup_tasks_package_object"),
             path("<int:pk>/look/take/", view(self.take_file), name=f"{name}_take"),
             *super().get_urls(),
         ]
@@ -110,7 +120,7 @@ class PackageContents(ReadOnlyAdmin):
                 values = {
                     field: Truncator(value).chars(_VALUE) for field, value in row.values.items()
                 }
-                page.context |= {"row": row, "values": values}
+                page.context |= {"row": row, "values": values, "object": f"{name}={row.key}"}
         return page.response("backup_tasks/look_row.html")
 
     @transaction.non_atomic_requests
@@ -158,6 +168,30 @@ class PackageContents(ReadOnlyAdmin):
             content_type="application/octet-stream",
             headers={"Content-Length": str(entry.size), "Cache-Control": "no-store"},
         )
+
+    @transaction.non_atomic_requests
+    def restore_object(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        """Let a plan be made of the merge of one object: a run that changes nothing."""
+        require(request, START_RESTORE)
+        package: Package | None = self.get_queryset(request).filter(pk=pk).first()
+        named = request.GET.get("object", "")
+        if package is None or not re.fullmatch(r"[\w:]+\.\w+=.+", named, re.DOTALL):
+            raise Http404("There is no such object.")
+        form = MergeOptions(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            params = rehearsal_of(package.name, [named], form)
+            return starting.start_on_workers(
+                request, Run.Kind.RESTORE, params, back=request.get_full_path()
+            )
+        page = self.page_context(
+            request,
+            "Restore one object",
+            package=package,
+            object=printable(named),
+            age=ago(package.created_at),
+            form=form,
+        )
+        return TemplateResponse(request, "backup_tasks/look_object.html", page)
 
     def allowed(self, request: HttpRequest, pk: int) -> Package:
         """Return the package, for somebody who may look into it. Raises PermissionDenied,

@@ -9,6 +9,7 @@ from django.contrib import admin, messages
 from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -16,7 +17,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backup_tasks import ledger, moments
-from backup_tasks.admin import certificates, content, starting, timeline
+from backup_tasks.admin import certificates, content, merging, starting, timeline
 from backup_tasks.admin.backup_options import BackupOptions
 from backup_tasks.admin.confirmation import PromoteConfirmation
 from backup_tasks.admin.display import KINDS, badge, duration, kind_of, moment
@@ -107,6 +108,7 @@ class RunAdmin(ReadOnlyAdmin):
             path("reset/", view(self.reset), name="backup_tasks_run_reset"),
             path("<str:run_id>/resume/", view(self.resume), name="backup_tasks_run_resume"),
             path("<str:run_id>/cancel/", view(self.cancel), name="backup_tasks_run_cancel"),
+            path("<str:run_id>/merge/", view(self.merge), name="backup_tasks_run_merge"),
             path(
                 "<str:run_id>/certificate/<str:format>/",
                 view(self.certificate),
@@ -160,6 +162,8 @@ class RunAdmin(ReadOnlyAdmin):
             and (run.state == Run.State.FAILED or (active and overdue)),
             may_cancel=allowed and active,
             certificate=run.pk in certificates.by_run([run]),
+            merge=merging.plan_of(run),
+            may_merge=request.user.has_perm(START_RESTORE) and merging.can_be_merged(run),
         )
 
     @transaction.non_atomic_requests
@@ -251,6 +255,17 @@ class RunAdmin(ReadOnlyAdmin):
         else:
             messages.success(request, "The run is cancelled.")
         return redirect(starting.run_url(run_id))
+
+    @transaction.non_atomic_requests
+    def merge(self, request: HttpRequest, run_id: str) -> HttpResponseBase:
+        """Show the plan that a run has made; merge once the package's name was typed."""
+        require(request, START_RESTORE)
+        run = self.find(request, run_id)
+        if not merging.can_be_merged(run):
+            messages.error(request, "There is no plan here that could be merged.")
+            return redirect(starting.run_url(run_id))
+        page = self.page_context(request, "Merge this into live?", writer=active_writer())
+        return merging.confirm(request, run, page)
 
     def certificate(self, request: HttpRequest, run_id: str, format: str) -> HttpResponse:
         """Show or download the certificate of a drill."""
