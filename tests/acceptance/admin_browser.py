@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from axe_core_python.base import AXE_SCRIPT
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -28,6 +29,23 @@ PATIENCE = 60
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 T = TypeVar("T")
+
+
+_SERIOUS = """
+const done = arguments[arguments.length - 1];
+axe.run().then(found => done(found.violations
+    .filter(each => ["serious", "critical"].includes(each.impact))
+    .map(each => `${each.id}: ${each.nodes.map(node => node.html).join(" ")}`)));
+"""
+
+
+def barriers(driver: webdriver.Chrome) -> list[str]:
+    """What axe finds on the page that bars somebody from using it: serious and critical ones, each
+    with the elements. What is in a `details` is opened first."""
+    driver.execute_script("document.querySelectorAll('details').forEach(e => e.open = true)")
+    driver.execute_script(AXE_SCRIPT)
+    found: list[str] = driver.execute_async_script(_SERIOUS)
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from selenium.webdriver.common.keys import Keys
 from edms.local.ports import free_port
 from edms.local.processes import Child
 from edms.local.redis import private_redis
-from tests.acceptance.admin_browser import Browser, browser, flower, web_server
+from tests.acceptance.admin_browser import Browser, barriers, browser, flower, web_server
 from tests.services import MakeProject, Project, given
 
 PASSWORD = "of-this-test-only-1234"
@@ -167,7 +167,7 @@ def test_a_page_that_can_not_reach_its_server_says_so(make_project: MakeProject)
         operator.until(lambda: operator.find("#backup-trouble").is_displayed(), "it says so")
 
 
-LISTS = ("run", "step", "package", "undopoint")
+LISTS = ("run", "step", "package", "undopoint", "auditentry")
 
 
 @pytest.fixture
@@ -177,6 +177,7 @@ def pages(operator: Browser, site: Site) -> list[str]:
     package = done["package"]
     assert site.project.json("restore_from_package", package, "--confirm")["ok"]
     failed = site.project.json("drill_restore", "nowhere.tar.zst")["run"]
+    preview = site.project.json("prune_packages", "--dry-run")["run"]
     key = site.project.evaluate(f"M['backup_tasks.package'].objects.get(name={package!r}).pk")
     steps = f"M['backup_tasks.step'].objects.filter(run={failed!r})"
     step = site.project.evaluate(f"{steps}.first().pk")
@@ -186,9 +187,14 @@ def pages(operator: Browser, site: Site) -> list[str]:
         *(f"{base}/{name}/" for name in LISTS),
         f"{base}/run/{done['run']}/change/",
         f"{base}/run/{failed}/change/",
+        f"{base}/run/{preview}/change/",
+        f"{base}/run/back-up-with/",
         f"{base}/run/reset/",
         f"{base}/step/{step}/change/",
         f"{base}/package/{key}/change/",
+        f"{base}/package/{key}/look/",
+        f"{base}/package/{key}/look/rows/?model=documents.Document",
+        f"{base}/package/{key}/look/files/",
         f"{base}/package/{key}/restore/",
         f"{base}/undopoint/undo/",
     ]
@@ -230,6 +236,17 @@ def test_every_page_fits_a_phone_and_is_readable_in_light_and_dark(
                 window.find("#content-main")
                 assert window.overflow() <= 0, (path, options)
                 assert window.driver.execute_script(CONTRASTS) == [], (path, options)
+                assert barriers(window.driver) == [], (path, options)
+
+
+def test_what_bars_somebody_is_found() -> None:
+    odd = "<img src=x><input><p style='color:silver'>faint</p>"
+    with available(browser("")) as window:
+        window.driver.get(f"data:text/html,<html lang=en><title>x</title><main>{odd}</main>")
+
+        found = [barrier.partition(":")[0] for barrier in barriers(window.driver)]
+
+    assert found == ["color-contrast", "image-alt", "label"]
 
 
 def test_every_button_is_reached_and_pressed_by_keyboard(operator: Browser, site: Site) -> None:

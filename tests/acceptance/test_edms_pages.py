@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from tests.acceptance.admin_browser import browser, web_server
+from tests.acceptance.admin_browser import barriers, browser, web_server
 from tests.acceptance.edms_browser import Person
 from tests.services import Templates, given
 
@@ -96,6 +96,7 @@ def test_pages_fit_a_phone_and_can_be_read(phone: Person) -> None:
         assert run(FAINT) == [], page
         assert run(NAMELESS) == [], page
         assert run(DOUBLE_IDS) == [], page
+        assert barriers(phone.browser) == [], page
         assert run("return document.documentElement.lang") == "en", page
         levels = phone.browser.execute_script(LEVELS)
         steps = [after - before for before, after in zip([0, *levels], levels, strict=False)]
