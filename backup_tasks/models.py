@@ -254,7 +254,7 @@ class AuditEntry(_LedgerRow):
 
     class Meta:
         ordering: ClassVar = ["-position"]
-        verbose_name_plural = "audit trail"
+        verbose_name_plural = "audit entries"
 
     def __str__(self) -> str:
         return f"{self.position} {self.what} {self.obj}"

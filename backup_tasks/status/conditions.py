@@ -83,7 +83,7 @@ def newer_package_failed(facts: Facts) -> Iterator[Finding]:
     for each in facts.failed:
         if each.newer:
             yield Finding(
-                f"{each.name}, newer than the last good backup, failed: {each.why}",
+                f"package {each.name}, newer than the last good backup, failed: {each.why}",
                 "Find out why, then make a new one: `create_backup`, `drill_restore`.",
                 about=each.name,
             )
@@ -94,7 +94,7 @@ def older_package_failed(facts: Facts) -> Iterator[Finding]:
     for each in facts.failed:
         if not each.newer:
             yield Finding(
-                f"{each.name} failed: {each.why}",
+                f"package {each.name} failed: {each.why}",
                 f"Do not count on it. `verify_package {each.name}` or `drill_restore {each.name}` "
                 "clears it, if it is sound after all. Look for the cause: other packages of that "
                 "store may be damaged too.",
@@ -105,7 +105,8 @@ def older_package_failed(facts: Facts) -> Iterator[Finding]:
 def newer_package_does_not_count(facts: Facts) -> Iterator[Finding]:
     """A package newer than the last good one is incomplete, not trusted, or dated in the future."""
     for each in facts.passed_over:
-        yield Finding(f"{each.obj} does not count: {each.what}", each.remedy, about=each.obj)
+        what = f"package {each.obj} does not count: {each.what}"
+        yield Finding(what, each.remedy, about=each.obj)
 
 
 def sidecar_broken(facts: Facts) -> Iterator[Finding]:
@@ -176,7 +177,7 @@ def run_stuck(facts: Facts) -> Iterator[Finding]:
     """A run is active, and nobody works on it."""
     for run in facts.stuck:
         yield Finding(
-            f"{run} is active, and nobody works on it",
+            f"run {run} is active, and nobody works on it",
             f"Start the workers. Without them: `resume_run {run}`, or `cancel_run {run}`.",
             about=run,
         )
@@ -186,7 +187,7 @@ def promote_unfinished(facts: Facts) -> Iterator[Finding]:
     """A run replaced a part of live: not yet each database, or not all files."""
     for run in facts.half_done:
         yield Finding(
-            f"{run} replaced a part of live: not yet all files, or not each database",
+            f"run {run} replaced a part of live: not yet all files, or not each database",
             f"`resume_run {run}` finishes it.",
             about=run,
         )
@@ -197,8 +198,8 @@ def disk_full(facts: Facts) -> Iterator[Finding]:
     for disk in facts.disks:
         if disk.free < disk.needed:
             yield Finding(
-                f"{disk.folder} has {in_words(disk.free)} free, and a backup like the last one "
-                f"needs {in_words(disk.needed)}",
+                f"the disk of {disk.folder} has {in_words(disk.free)} free, and a backup like the "
+                f"last one needs {in_words(disk.needed)}",
                 "Free some space there, or keep fewer packages: RETENTION.",
                 about=disk.folder,
             )
@@ -209,7 +210,7 @@ def disk_filling(facts: Facts) -> Iterator[Finding]:
     for disk in facts.disks:
         if disk.needed <= disk.free < FILLING_AT * disk.needed:
             yield Finding(
-                f"{disk.folder} has {in_words(disk.free)} free: room for "
+                f"the disk of {disk.folder} has {in_words(disk.free)} free: room for "
                 f"{disk.free // disk.needed} more like the last backup",
                 "Free some space there, or keep fewer packages: RETENTION.",
                 about=disk.folder,

@@ -108,8 +108,8 @@ def test_a_message_says_what_is_new_over_and_still_so() -> None:
     message = message_of(found, status, NOW)
 
     assert subject(message) == (
-        f"[{backup_settings().project}] BACKUP CRITICAL: edms-2.tar.zst, newer than the last good "
-        "backup, failed: it failed a drill: a row differs"
+        f"[{backup_settings().project}] BACKUP CRITICAL: package edms-2.tar.zst, newer than "
+        "the last good backup, failed: it failed a drill: a row differs"
     )
     told = text(message)
     assert told.index("New:") < told.index("edms-2") < told.index("Over:") < told.index("31 hours")

@@ -251,6 +251,7 @@ def test_the_admin_shows_it_and_changes_nothing(root: Client) -> None:
     shown = root.get(f"{base}{first.pk}/change/").content.decode()
 
     assert run.pk in listed
+    assert f"{AuditEntry.objects.count()} audit entries" in listed
     assert "Verify the chain" in listed
     assert first.hash in shown
     assert root.post(f"{base}{first.pk}/change/").status_code == 405

@@ -172,12 +172,12 @@ SITUATIONS: dict[str, Situation] = {
     "tonight's package failed its drill": Situation(
         facts=but(failed=[BAD]),
         light=RED,
-        reasons=(("newer_package_failed", "a row differs"),),
+        reasons=(("newer_package_failed", "package edms-2.tar.zst, newer"),),
     ),
     "an old package is damaged": Situation(
         facts=but(failed=[replace(BAD, newer=False)]),
         light=AMBER,
-        reasons=(("older_package_failed", "edms-2.tar.zst"),),
+        reasons=(("older_package_failed", "package edms-2.tar.zst failed"),),
     ),
     "the only package is damaged": Situation(
         facts=but(points=[point(None)], failed=[BAD]),
@@ -187,7 +187,7 @@ SITUATIONS: dict[str, Situation] = {
     "tonight's package lacks files": Situation(
         facts=but(passed_over=[Problem(obj="edms-3", what="it is incomplete", remedy="Look.")]),
         light=AMBER,
-        reasons=(("newer_package_does_not_count", "incomplete"),),
+        reasons=(("newer_package_does_not_count", "package edms-3 does not count"),),
     ),
     "half a package": Situation(
         facts=but(broken=[Problem(obj="odd.json", what="odd.json is no sidecar")]),
@@ -241,7 +241,7 @@ SITUATIONS: dict[str, Situation] = {
         reasons=(("night_skipped", "by ada"),),
     ),
     "a worker died in a step": Situation(
-        facts=but(stuck=["backup-1"]), light=AMBER, reasons=(("run_stuck", "backup-1"),)
+        facts=but(stuck=["backup-1"]), light=AMBER, reasons=(("run_stuck", "run backup-1"),)
     ),
     "a restore died between rows and files": Situation(
         facts=but(half_done=["restore-1"]),
@@ -251,7 +251,7 @@ SITUATIONS: dict[str, Situation] = {
     "the disk is full": Situation(
         facts=but(disks=[Disk(folder="/srv", free=29 * MB, needed=30 * MB)]),
         light=RED,
-        reasons=(("disk_full", "/srv has 29.0 MB free"),),
+        reasons=(("disk_full", "the disk of /srv has 29.0 MB free"),),
     ),
     "one more backup fits": Situation(
         facts=but(disks=[Disk(folder="/srv", free=30 * MB, needed=30 * MB)]),
