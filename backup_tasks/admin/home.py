@@ -19,7 +19,7 @@ from backup_tasks.status import gather, schedules
 from backup_tasks.status.conditions import judge
 from backup_tasks.status.facts import Facts, Good
 from backup_tasks.status.light import Light
-from backup_tasks.status.packages import Looked, in_index
+from backup_tasks.status.packages import Held, Looked, in_index
 
 _LIGHTS: Mapping[Light, tuple[str, str, str, str]] = {
     Light.GREEN: ("succeeded", "✓", "OK", "Your data is safe."),
@@ -113,12 +113,12 @@ def _stores(looked: Looked) -> list[dict[str, Any]]:
     unread = {problem.obj: problem.what for problem in looked.unread}
     found = []
     for alias in backup_settings().stores:
-        held = [each for each in looked.candidates if each.store == alias]
+        held = looked.held.get(alias, Held())
         found.append(
             {
                 "alias": alias,
-                "packages": len(held),
-                "size": filesizeformat(sum(each.size for each in held)),
+                "packages": held.packages,
+                "size": filesizeformat(held.size),
                 "problem": unread.get(alias, ""),
             }
         )

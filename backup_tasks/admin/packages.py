@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.files.storage import FileSystemStorage
 from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -18,6 +17,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backup_tasks.admin import content, starting
+from backup_tasks.admin.broken_packages import broken_on_this_machine
 from backup_tasks.admin.confirmation import RestoreConfirmation
 from backup_tasks.admin.display import KINDS, ago, standing
 from backup_tasks.admin.download import download
@@ -39,11 +39,13 @@ from backup_tasks.evidence import audit
 from backup_tasks.models import Package, Run
 from backup_tasks.restore import publications
 from backup_tasks.restore.plan import rows_at_stake
+from backup_tasks.status.packages import in_index
 from backup_tasks.storage import catalogue, last_good, verdicts
-from backup_tasks.storage.file_storages import storage_for
 from backup_tasks.storage.last_good import Candidate
 
 _ERRORS = (BackupError, DatabaseError, InterfaceError)
+_CANDIDATE = "_backup_candidate"
+"""Attribute of a row on the list."""
 
 
 @admin.register(Package)
@@ -69,7 +71,17 @@ class PackageAdmin(PackageContents):
     @admin.display(description="standing", ordering="failed_at")
     def how_it_stands(self, package: Package) -> SafeString:
         """Its standing, a failure in red."""
-        return standing(_candidate(package))
+        return standing(getattr(package, _CANDIDATE))
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Return the list, with what is known of each package on it, asked for once."""
+        shown = super().get_changelist_instance(request)
+        rows = list(shown.result_list)
+        known = verdicts.standings(row.sha256 for row in rows)
+        for row in rows:
+            setattr(row, _CANDIDATE, Candidate.of_row(row, known[row.sha256]))
+        shown.result_list = rows
+        return shown
 
     @admin.display(description="size", ordering="size")
     def size_text(self, package: Package) -> str:
@@ -117,10 +129,11 @@ class PackageAdmin(PackageContents):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show the list, with the packages that can't be counted on above it."""
+        looked = in_index()
         more = {
             "title": "Packages",
-            "broken": _broken_on_this_machine(),
-            "protection": protection(),
+            "broken": broken_on_this_machine(looked),
+            "protection": protection(looked),
             "may_back_up": request.user.has_perm(START_BACKUP),
         }
         return super().changelist_view(request, {**more, **(extra_context or {})})
@@ -306,16 +319,3 @@ class PackageAdmin(PackageContents):
 
 def _candidate(package: Package) -> Candidate:
     return Candidate.of_row(package, verdicts.standings([package.sha256])[package.sha256])
-
-
-def _broken_on_this_machine() -> list[BackupError]:
-    """Return what is wrong in the stores that are folders: reading those takes no network. The
-    others are read when a person refreshes the list."""
-    found: list[BackupError] = []
-    for alias, store in catalogue.stores():
-        if isinstance(storage_for(alias), FileSystemStorage):
-            try:
-                found += [odd.error for odd in store.listing().broken]
-            except BackupError as error:
-                found.append(error)
-    return found

@@ -37,6 +37,7 @@ from backup_tasks.errors import BackupError
 from backup_tasks.models import Package, Run, Step
 from backup_tasks.restore import publications
 from backup_tasks.runs import chains
+from backup_tasks.status.packages import in_index
 
 _STARTED_BY = {
     "command": "the command line",
@@ -123,7 +124,7 @@ class RunAdmin(ReadOnlyAdmin):
         """Show the list, with what last succeeded above it."""
         more = {
             "title": "Runs",
-            "protection": protection(),
+            "protection": protection(in_index()),
             "may_back_up": request.user.has_perm(START_BACKUP),
             "may_restore": request.user.has_perm(START_RESTORE),
         }

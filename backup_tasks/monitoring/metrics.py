@@ -19,7 +19,7 @@ from backup_tasks.status import gather
 from backup_tasks.status.conditions import CONDITIONS, judge
 from backup_tasks.status.facts import Facts, Good
 from backup_tasks.status.light import Light, Status
-from backup_tasks.status.packages import Looked, in_index
+from backup_tasks.status.packages import Held, Looked, in_index
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -107,16 +107,16 @@ def _of_packages(facts: Facts, looked: Looked) -> Iterator[Metric]:
         help="When the newest backup was made that a restore or a drill proved.",
         samples=moments["proven"],
     )
-    held = {alias: [e for e in looked.candidates if e.store == alias] for alias in _stores()}
+    held = {alias: looked.held.get(alias, Held()) for alias in _stores()}
     yield Metric(
         name="backup_packages",
         help="Packages in a store.",
-        samples=[({"store": alias}, len(found)) for alias, found in held.items()],
+        samples=[({"store": alias}, found.packages) for alias, found in held.items()],
     )
     yield Metric(
         name="backup_packages_bytes",
         help="Size of the packages in a store.",
-        samples=[({"store": alias}, sum(e.size for e in found)) for alias, found in held.items()],
+        samples=[({"store": alias}, found.size) for alias, found in held.items()],
     )
     disks = [({"folder": disk.folder}, disk) for disk in facts.disks]
     yield Metric(

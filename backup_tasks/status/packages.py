@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from django.core.files.storage import FileSystemStorage
+from django.db.models import Count, Max, QuerySet, Sum
 
 from backup_tasks.conf import backup_settings, is_regular
 from backup_tasks.error_classification import explain
@@ -18,8 +21,18 @@ from backup_tasks.status.facts import Disk, Failed, Good, Problem, RecoveryPoint
 from backup_tasks.storage import catalogue, last_good
 from backup_tasks.storage.disk_space import Need, disks
 from backup_tasks.storage.file_storages import storage_for
+from backup_tasks.storage.index_selection import Deciding
 from backup_tasks.storage.installation import own_installations
 from backup_tasks.storage.last_good import HOLDING_FILES, HOLDING_ROWS, Candidate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What a store holds."""
+
+    packages: int = 0
+    size: int = 0
+    """Bytes of the packages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +40,7 @@ class Looked:
     """The packages that are there, and what was noticed when they were looked for."""
 
     candidates: Sequence[Candidate]
-    """Newest first."""
+    """Newest first: all, or those that decide (`storage.index_selection`)."""
     own: Collection[str]
     """Ids of this installation; empty where the ledger could not be asked."""
     gone: Sequence[str] = ()
@@ -35,8 +48,12 @@ class Looked:
     unread: Sequence[Problem] = ()
     unknown: Sequence[Problem] = ()
     read_at: datetime | None = None
+    held: Mapping[str, Held] = field(default_factory=dict)
+    """What each store of the index holds; empty where the stores themselves were read."""
+    in_folders: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Names of the index's packages that a folder of this machine has, by store."""
     keys: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    """Primary keys of the index's rows, by store and name."""
+    """Primary keys of the index's rows of the candidates, by store and name."""
 
 
 def in_stores(*, ledger: bool) -> Looked:
@@ -60,43 +77,79 @@ def in_stores(*, ledger: bool) -> Looked:
 
 
 def in_index() -> Looked:
-    """Return what the index says. Of stores that are folders here, whether it is still there is
-    looked up; others are not asked for a page: `read_at` says when they were last read."""
-    rows = {row.name: row for row in Package.objects.all()}
-    candidates = last_good.of_rows(rows.values())
-    there = [each for each in candidates if is_there(each)]
-    far = {alias for alias in backup_settings().stores if not _is_folder(alias)}
-    seen: dict[str, datetime] = {}
-    for row in rows.values():
-        if row.store in far and row.seen_at:
-            seen[row.store] = max(row.seen_at, seen.get(row.store, row.seen_at))
-    near = [alias for alias in backup_settings().stores if _is_folder(alias)]
-    unread = [problem for alias in near if (problem := _unreadable(alias))]
+    """Return what the index says, with the packages that decide alone. Of stores that are folders
+    here, whether a package is still there is looked up; others are not asked for a page: `read_at`
+    says when they were last read."""
+    own = own_installations()
+    unread = [problem for alias in backup_settings().stores if (problem := _unreadable(alias))]
     lost = {problem.obj for problem in unread}
+    far = [alias for alias in backup_settings().stores if not _is_folder(alias)]
+    held = dict[str, Held]()
+    there, lacking = dict[str, set[str]](), dict[str, set[str]]()
+    for alias, wanted in _by_folder(far).items():
+        lacking[alias] = set(wanted) if alias in lost else _lacking(alias, wanted)
+        there[alias] = wanted.keys() - lacking[alias]
+        held[alias] = Held(
+            packages=len(there[alias]), size=sum(wanted[name] for name in there[alias])
+        )
+    read = []
+    for alias, number, size, seen in _totals(far) if far else ():
+        held[alias] = Held(packages=number, size=size)
+        read += [seen] if seen else []
+
+    def is_there(row: Package) -> bool:
+        return row.name not in lacking.get(row.store, ())
+
+    deciding = Deciding(is_there, own)
     return Looked(
-        candidates=there,
-        own=own_installations(),
-        gone=[e.name for e in candidates if e not in there and e.store not in lost],
+        candidates=deciding.candidates,
+        own=own,
+        gone=sorted(
+            name for alias, names in lacking.items() if alias not in lost for name in names
+        ),
         unread=unread,
-        read_at=min(seen.values(), default=None),
-        keys={(row.store, row.name): row.pk for row in rows.values()},
+        read_at=min(read, default=None),
+        held=held,
+        in_folders=there,
+        keys={(row.store, row.name): row.pk for row in deciding.rows.values()},
     )
 
 
-def is_there(candidate: Candidate) -> bool:
-    """Whether a package of a store that is a folder here is still there; True for other stores."""
-    storage = storage_for(candidate.store)
-    if not isinstance(storage, FileSystemStorage):
-        return True
+def _totals(far: Collection[str]) -> QuerySet[Package, tuple[str, int, int, datetime | None]]:
+    """Return of each of these stores: alias, packages, bytes, when it was last read."""
+    groups = Package.objects.filter(store__in=far).order_by().values("store")
+    return groups.values_list("store", Count("pk"), Sum("size"), Max("seen_at"))
+
+
+def _by_folder(far: Collection[str]) -> dict[str, dict[str, int]]:
+    """Return the names and sizes of the packages of the index, by store; not of those `far`."""
+    found: dict[str, dict[str, int]] = {}
+    rows = Package.objects.exclude(store__in=far).order_by()
+    for alias, name, size in rows.values_list("store", "name", "size"):
+        found.setdefault(alias, {})[name] = size
+    return {alias: packages for alias, packages in found.items() if _is_folder(alias)}
+
+
+def _lacking(alias: str, wanted: Mapping[str, int]) -> set[str]:
+    """Return which packages a folder lacks, or has in another size. It is read once for all."""
+    lacking = set(wanted)
+    with suppress(OSError), os.scandir(storage_for(alias).path("")) as entries:
+        for entry in entries:
+            if entry.name in lacking and _size(entry) == wanted[entry.name]:
+                lacking.remove(entry.name)
+    return lacking
+
+
+def _size(entry: os.DirEntry[str]) -> int | None:
     try:
-        return Path(storage.path(candidate.name)).stat().st_size == candidate.size
+        return entry.stat().st_size
     except OSError:
-        return False
+        return None
 
 
 def facts_of(looked: Looked) -> dict[str, Any]:
     """Return the fields of `Facts` that packages decide."""
-    points = _points(looked)
+    points = points_of(looked)
     since = min((point.good.created_at for point in points if point.good), default=None)
     if any(point.good is None for point in points):
         since = None
@@ -115,7 +168,8 @@ def facts_of(looked: Looked) -> dict[str, Any]:
     }
 
 
-def _points(looked: Looked) -> list[RecoveryPoint]:
+def points_of(looked: Looked) -> list[RecoveryPoint]:
+    """Return what would be restored of the rows and of the files."""
     rows = _point("rows", HOLDING_ROWS, looked)
     if not backup_settings().file_storages:
         return [rows]
@@ -214,9 +268,11 @@ def _is_folder(alias: str) -> bool:
 
 
 def _unreadable(alias: str) -> Problem | None:
-    folder = Path(storage_for(alias).path(""))
+    if not _is_folder(alias):
+        return None
     try:
-        next(folder.iterdir(), None)
+        with os.scandir(storage_for(alias).path("")) as entries:
+            next(entries, None)
     except FileNotFoundError:
         return None  # nobody has written to it yet
     except OSError as error:

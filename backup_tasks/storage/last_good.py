@@ -8,9 +8,10 @@ where keys are trusted, and has failed no test since it last passed one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from itertools import islice
 
 from backup_tasks import moments
@@ -141,19 +142,6 @@ def survey() -> list[Candidate]:
     return known(catalogue.refresh())
 
 
-def of_index() -> list[Candidate]:
-    """Return the packages that the index knows, newest first: what the stores held when they were
-    last read."""
-    return of_rows(Package.objects.all())
-
-
-def of_rows(rows: Iterable[Package]) -> list[Candidate]:
-    """Return the packages that these rows of the index are of, newest first."""
-    rows = sorted(rows, key=lambda row: (row.created_at, row.name), reverse=True)
-    standings = verdicts.standings(row.sha256 for row in rows)
-    return [Candidate.of_row(row, standings[row.sha256]) for row in rows]
-
-
 def known(found: Sequence[Found]) -> list[Candidate]:
     """Return the packages of a listing, newest first, with what ledger and stores know of each."""
     standings = verdicts.synchronize(found, write=False).standings
@@ -198,10 +186,8 @@ def newest(
     An installation that has none, such as one that was set up anew after a disaster, takes the
     newest of the one other installation that has some; None where several have.
     """
-    fit = [
-        each for each in candidates if not each.unfit(allow_unsigned=allow_unsigned, types=types)
-    ]
-    return next(iter(_of_one_installation(fit, own)), None)
+    unfit = partial(Candidate.unfit, allow_unsigned=allow_unsigned, types=types)
+    return next(_of_one_installation(candidates, unfit, own), None)
 
 
 def last_proven(
@@ -212,18 +198,30 @@ def last_proven(
 ) -> Candidate | None:
     """Return the newest package that counts and was restored and found equal. `own`, `types`: as
     above."""
-    fit = [each for each in candidates if not each.unfit(types=types)]
-    return next((each for each in _of_one_installation(fit, own) if each.standing.proven), None)
+    found = _of_one_installation(candidates, partial(Candidate.unfit, types=types), own)
+    return next((each for each in found if each.standing.proven), None)
 
 
 def _of_one_installation(
-    fit: Sequence[Candidate], own: Collection[str] | None
-) -> Sequence[Candidate]:
+    candidates: Iterable[Candidate],
+    unfit: Callable[[Candidate], str],
+    own: Collection[str] | None,
+) -> Iterator[Candidate]:
+    """Yield those that are fit, each looked at when it is asked for: of this installation, or of
+    the one other that has some."""
     own = own_installations() if own is None else own
-    ours = [each for each in fit if not each.installation or each.installation in own]
-    if ours or len({each.installation for each in fit}) != 1:
-        return ours
-    return fit
+    ours, others = False, list[Candidate]()
+    for each in candidates:
+        mine = not each.installation or each.installation in own
+        if (ours and not mine) or unfit(each):
+            continue
+        if mine:
+            ours = True
+            yield each
+        else:
+            others.append(each)
+    if not ours and len({each.installation for each in others}) == 1:
+        yield from others
 
 
 def find(name: str, *, allow_unsigned: bool = False, store: str = "") -> Choice:

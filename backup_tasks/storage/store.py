@@ -7,7 +7,8 @@ The sidecars are the truth; any other list of packages is made from them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,14 +95,16 @@ class Store:
             else:
                 self._upload(path, sidecar)
 
-    def listing(self) -> Listing:
-        """Return what is in the store. Data without a sidecar is no package and not listed; nor is
-        what is deleted while it runs."""
+    def listing(self, *, without: Collection[str] = ()) -> Listing:
+        """Return what is in the store, but for the sidecars with these file names. Data without a
+        sidecar is no package and not listed; nor is what is deleted while it runs."""
         sidecars: list[Sidecar] = []
         broken: list[Broken] = []
         with self._failures(""):
             file_names = self._sidecar_names()
         for file_name in file_names:
+            if file_name in without:
+                continue
             try:
                 sidecars.append(self._listed(file_name))
             except BackupError as error:
@@ -191,7 +194,8 @@ class Store:
         try:
             if isinstance(self._storage, FileSystemStorage):
                 # Django's own listing fails as a whole at one link that leads to itself.
-                files = [path.name for path in Path(self._storage.path("")).iterdir()]
+                with os.scandir(self._storage.path("")) as entries:
+                    files = [entry.name for entry in entries]
             else:
                 files = self._storage.listdir("")[1]
         except FileNotFoundError:

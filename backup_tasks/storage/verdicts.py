@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage
 from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
 
 from backup_tasks import moments
 from backup_tasks.conf import backup_settings
@@ -47,7 +48,27 @@ def standings(hashes: Iterable[str]) -> dict[str, Standing]:
     """Return what the ledger knows of the packages with these SHA-256s."""
     wanted = set(hashes)
     found = {sha256: Standing(sha256=sha256) for sha256 in wanted}
-    for row in PackageVerdict.objects.filter(sha256__in=wanted):
+    _add(found, PackageVerdict.objects.filter(sha256__in=wanted))
+    for pin in PackagePin.objects.filter(sha256__in=wanted):
+        kept = Pin(pinned=pin.pinned, at=pin.at, by=pin.by, reason=pin.reason)
+        found[pin.sha256] = found[pin.sha256].merged([], kept)
+    return found
+
+
+def entered_on(
+    packages: Iterable[Package], *, and_of: QuerySet[Any, Any] | None = None
+) -> dict[str, Standing]:
+    """Return the verdicts on these packages, where there are any, by SHA-256; with one query.
+    `and_of`: SHA-256s of others too."""
+    wanted = Q(sha256__in={package.sha256 for package in packages})
+    found: dict[str, Standing] = {}
+    rows = wanted if and_of is None else wanted | Q(sha256__in=and_of)
+    _add(found, PackageVerdict.objects.filter(rows))
+    return found
+
+
+def _add(found: dict[str, Standing], rows: Iterable[PackageVerdict]) -> None:
+    for row in rows:
         verdict = Verdict(
             test=row.test,  # type: ignore[arg-type]  # one of the three: only `enter` writes it
             passed=row.passed,
@@ -55,11 +76,8 @@ def standings(hashes: Iterable[str]) -> dict[str, Standing]:
             run=row.run,
             why=row.why,
         )
-        found[row.sha256] = found[row.sha256].merged([verdict], None)
-    for pin in PackagePin.objects.filter(sha256__in=wanted):
-        kept = Pin(pinned=pin.pinned, at=pin.at, by=pin.by, reason=pin.reason)
-        found[pin.sha256] = found[pin.sha256].merged([], kept)
-    return found
+        before = found.get(row.sha256) or Standing(sha256=row.sha256)
+        found[row.sha256] = before.merged([verdict], None)
 
 
 def passed(sha256: str, test: Test, *, run: str) -> None:

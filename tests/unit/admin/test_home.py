@@ -14,7 +14,7 @@ from django.urls import reverse
 from django_celery_results.models import TaskResult
 
 from backup_tasks import moments
-from backup_tasks.models import Package, Run
+from backup_tasks.models import Package, PackageVerdict, Run
 from backup_tasks.runs import slot
 from backup_tasks.storage.installation import this_installation
 from tests.services import Project
@@ -134,16 +134,34 @@ def test_a_thousand_runs_and_packages_take_fifteen_queries(
         )
         for number in range(1000)
     )
-    client = signed_in(*VIEWS, "view_undopoint", "view_step")
+    failed = {"test": "bytes", "passed": False, "at": now}
+    PackageVerdict.objects.bulk_create(
+        PackageVerdict(sha256=f"{number:064}", **failed) for number in range(500, 520)
+    )
+    client = signed_in(*VIEWS, "view_undopoint", "view_step", "view_auditentry")
+    newest = Package.objects.order_by("-created_at")[0]
+    told = {}
 
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
-        answer = client.get(HOME)
+    for path in (
+        HOME,
+        f"{HOME}run/",
+        f"{HOME}run/run-0/change/",
+        f"{HOME}package/",
+        f"{HOME}package/{newest.pk}/change/",
+        f"{HOME}undopoint/",
+        f"{HOME}auditentry/",
+        "/backup/health",
+        "/backup/metrics",
+    ):
+        with CaptureQueriesContext(connection) as queries:
+            told[path] = text_of(client.get(path).content.decode())
+        assert len(queries) <= MOST_QUERIES, [path, *(each["sql"][:200] for each in queries)]
 
-    assert "The last drill failed (run-1)" in text_of(answer.content.decode())
-    assert "1000 packages" in answer.content.decode()
-    assert len(queries) <= MOST_QUERIES, [each["sql"][:200] for each in queries]
+    assert "The last drill failed (run-1)" in told[HOME]
+    assert "Package edms-500.tar.zst failed: it failed a scrub" in told[HOME]
+    assert "1000 packages" in told[HOME]
+    assert "1000 packages" in told[f"{HOME}package/"]
+    assert 'backup_packages{store="backups"} 1000' in told["/backup/metrics"]
 
 
 def _package(number: int, now: datetime, own: str) -> Package:

@@ -2,14 +2,19 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from html import unescape
 
 import pytest
 from django.urls import reverse
 from pytest_django import Settings
 
+from backup_tasks import moments
 from backup_tasks.models import Package, Run
 from backup_tasks.package.manifest import Manifest
+from backup_tasks.package.names import sidecar_name
+from backup_tasks.package.sidecar import Sidecar
+from backup_tasks.storage.store import Store
 from tests.services import Project
 from tests.unit.admin.conftest import SignedIn
 from tests.unit.package.test_bounds import MB, manifest_with, memory, packed
@@ -95,3 +100,31 @@ def test_where_keys_are_trusted_no_manifest_is_parsed_for_a_page(
 
     assert parsed == []
     assert package.name in page
+
+
+def test_the_list_reads_the_sidecars_that_changed_since_the_stores_were_read(
+    on_demo_project: Project, package: Package, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files: list[str] = []
+    listed = Store._listed
+
+    def seen(store: Store, file_name: str) -> Sidecar:
+        files.append(file_name)
+        return listed(store, file_name)
+
+    monkeypatch.setattr(Store, "_listed", seen)
+    sidecar = sidecar_name(package.name)
+    Package.objects.update(seen_at=moments.now() - timedelta(hours=1))
+    read("changelist")
+    assert files == [sidecar], "it is younger than the index"
+
+    files.clear()
+    Package.objects.update(seen_at=moments.now() + timedelta(hours=1))
+    read("changelist")
+    assert files == []
+
+    (on_demo_project.store / package.name).write_bytes(b"half")
+    assert "the store holds 4" in read("changelist")
+    (on_demo_project.store / "odd.json").write_text("{}")
+    read("changelist")
+    assert files == [sidecar, "odd.json", sidecar]
