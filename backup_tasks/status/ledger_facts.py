@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,9 +26,14 @@ _LIMIT = 100
 
 def facts_of(points: Sequence[RecoveryPoint]) -> dict[str, Any]:
     """Return the fields of `Facts` that the ledger decides. Raises LEDGER_ERRORS."""
+    ends = [
+        (each["kind"], each["state"], each["last"])
+        for each in Run.objects.order_by().values("kind", "state").annotate(last=Max("finished_at"))
+    ]
+    active = any(state in Run.ACTIVE for _, state, _ in ends)
     return {
-        **_ended(points),
-        "stuck": _stuck(),
+        **_ended(points, {(kind, state): last for kind, state, last in ends if last}),
+        "stuck": _stuck() if active else [],
         "half_done": half_done(),
     }
 
@@ -48,17 +53,12 @@ def records_results() -> bool:
     return apps.is_installed("django_celery_results")
 
 
-def _ended(points: Sequence[RecoveryPoint]) -> dict[str, Any]:
+def _ended(
+    points: Sequence[RecoveryPoint], last: Mapping[tuple[str, str], datetime]
+) -> dict[str, Any]:
     """Return the last failures: of each kind, where no success of the kind and no proof is newer;
-    and the scheduled runs that were cancelled since the last good backup."""
-    last = {
-        (each["kind"], each["state"]): each["last"]
-        for each in Run.objects.filter(kind__in=KINDS)
-        .order_by()
-        .values("kind", "state")
-        .annotate(last=Max("finished_at"))
-        if each["last"]
-    }
+    and the scheduled runs that were cancelled since the last good backup. `last`: when a run of a
+    kind last ended in a state."""
     proofs = [point.proven.proven_at if point.proven else None for point in points]
     proof = _oldest(proofs)
     good = _oldest([point.good.created_at if point.good else None for point in points])
