@@ -24,8 +24,9 @@ from backup_tasks.errors import (
 )
 from backup_tasks.package.entries import Exclusion, ModelEntry
 from backup_tasks.package.index import FileEntry, read_index
-from backup_tasks.package.manifest import Contents, Manifest
+from backup_tasks.package.manifest import Manifest
 from backup_tasks.package.names import INDEX, MANIFEST
+from backup_tasks.restore import one_database
 from backup_tasks.rows.codec import RowCodec
 from backup_tasks.rows.databases import each_database, further_alias, lives_in
 from backup_tasks.rows.identities import identity_in
@@ -127,7 +128,7 @@ class Selected:
 
 
 def select(manifest: Manifest, params: Mapping[str, Any]) -> Selected:
-    """Reduce the manifest to what the params `type`, `include`, `exclude`, `mode` and
+    """Reduce the manifest to what the params `type`, `database`, `include`, `exclude`, `mode` and
     `replace_referenced` select.
 
     Raises DoesNotFit if the package does not hold it, Misconfigured for unknown names.
@@ -139,13 +140,7 @@ def select(manifest: Manifest, params: Mapping[str, Any]) -> Selected:
             obj=f"package {manifest.id}",
             hint="Say --mode merge with --object.",
         )
-    if manifest.databases and asked:
-        raise Misconfigured(
-            "a package of several databases is restored as a whole: what a selection needs beside "
-            "it may be in another database",
-            obj=f"package {manifest.id}",
-            hint="Leave --include and --exclude out.",
-        )
+    manifest = one_database.only(manifest, params)
     if (kind == "files" and manifest.files is None) or (
         (kind == "database" or asked) and manifest.type == "files"
     ):
@@ -161,11 +156,7 @@ def select(manifest: Manifest, params: Mapping[str, Any]) -> Selected:
                 "--include, --exclude and --object name rows, and --type files restores none",
                 hint="Leave them out, or say --type full for the models with their files.",
             )
-        databases = {
-            alias: Contents(**{**contents, "models": ()})
-            for alias, contents in manifest.databases.items()
-        }
-        return _everything(replace(manifest, models=(), databases=databases))
+        return _everything(one_database.without_rows(manifest))
     if kind == "database":
         manifest = replace(manifest, files=None)
     if params.get("objects"):  # `named_objects` has left no row of another model

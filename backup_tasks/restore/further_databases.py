@@ -129,11 +129,12 @@ def _enter(point: UndoPoint, entry: Further, still_mine: Callable[[], None]) -> 
 
 
 def _what_now(point: UndoPoint) -> str:
-    done = [backup_settings().database, *(each["alias"] for each in of(point) if each["done"])]
+    first = [backup_settings().database] if point.tables else []
+    done = [*first, *(each["alias"] for each in of(point) if each["done"])]
     others = [each["alias"] for each in of(point) if not each["done"]]
     undo = "" if point.undoes else "; `undo_restore --confirm` brings the old state of all back"
     return (
-        f"Replaced are: {', '.join(done)}; not yet: {', '.join(others)}. "
+        f"Replaced are: {', '.join(done) or 'none'}; not yet: {', '.join(others)}. "
         f"`resume_run {point.pk}` goes on{undo}."
     )
 

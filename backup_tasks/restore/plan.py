@@ -16,7 +16,7 @@ from backup_tasks.engines import Engine, engine_for, require_database
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import ErrorRecord, KeyMissing, Misconfigured
 from backup_tasks.package.names import in_database
-from backup_tasks.restore import migration_compatibility, open_package, referred
+from backup_tasks.restore import migration_compatibility, one_database, open_package, referred
 from backup_tasks.restore.contents import Selected, codecs_of, expected_files, select
 from backup_tasks.restore.rehearsal import refuse_unfit
 from backup_tasks.restore.unapplied import refuse_unapplied
@@ -46,6 +46,7 @@ def plan_restore(params: Mapping[str, Any]) -> dict[str, Any]:
     PackageNotFound, PackageDamaged, SignatureInvalid, KeyMissing, DoesNotFit.
     """
     settings = backup_settings()
+    one_database.refuse_unclear(params, settings)
     plan: dict[str, Any] = {
         "safety_backup": bool(params.get("safety", True)),
         "undo_days": settings.undo_for.days,
@@ -132,8 +133,9 @@ def _compare_with_live(
     the error if the database can't be queried. Raises DoesNotFit."""
     manifest = selected.manifest
     try:
-        require_database(settings.database)
-        refuse_unapplied(settings)
+        for each in each_database(settings):
+            require_database(each.database)
+            refuse_unapplied(each)
         migration_compatibility.refuse_misfit(manifest, settings)
         counts: dict[str, int] = {}
         equal: dict[str, bool] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from backup_tasks.conf import BackupSettings
@@ -41,11 +41,14 @@ def refuse_unapplied(settings: BackupSettings) -> None:
                     f"{table}.{name}" for name in sorted(columns - {each.name for each in there})
                 ]
     if lacking:
+        alias = settings.database
+        which = "" if alias == DEFAULT_DB_ALIAS else f" --database {alias}"
         raise Misconfigured(
             f"live lacks columns that this code has: {_some(lacking)}. Migrations that are not "
             f"applied: {_some(unapplied)}",
-            obj=f"database {settings.database}",
-            hint="Run `manage.py migrate` first, or use the code that live was migrated with.",
+            obj=f"database {alias}",
+            hint=f"Run `manage.py migrate{which}` first, or use the code that live was migrated "
+            "with.",
         )
 
 

@@ -17,6 +17,7 @@ from backup_tasks.evidence import audit
 from backup_tasks.ledger.replaced import runs_in_doubt
 from backup_tasks.merge.policy import MISSING_USERS, ON_CONFLICT
 from backup_tasks.models import Run
+from backup_tasks.restore import one_database
 from backup_tasks.restore.unapplied import refuse_unapplied
 from backup_tasks.rows.databases import each_database
 
@@ -63,6 +64,7 @@ PARAMS: Mapping[str, Mapping[str, Any]] = {
         **_SELECTION,
         "objects": [],
         "type": "full",
+        "database": "",
         "replace_referenced": False,
         "mode": "exact",
         "safety": True,
@@ -100,6 +102,7 @@ PARAMS: Mapping[str, Mapping[str, Any]] = {
 """What can be asked for, by kind of run, with the defaults.
 
 type            full, database, files or export
+database        with type database: the alias of the one database that is restored; "" for all
 output          absolute path of the package, "" for the store
 label           goes into the package's name; "" for the project's
 compress        zstd, gzip or none; None: what the name of the output says, else zstd
@@ -215,8 +218,8 @@ def _start(
 
     _refuse_misfit(kind, params)
     databases = each_database(backup_settings())
-    if len(databases) > 1 and params.get("mode") == "merge":
-        raise _several_databases()
+    if kind == Run.Kind.RESTORE:
+        one_database.refuse_unclear(params, backup_settings())
     for each in [] if kind in _STORE_ONLY else databases:
         require_database(each.database)
         if kind in _READS_LIVE:
@@ -233,15 +236,6 @@ def _start(
         slot=slot,
         writes_live=not WRITES_LIVE.isdisjoint(step_names),
         also=told,
-    )
-
-
-def _several_databases() -> Misconfigured:
-    return Misconfigured(
-        "a merge of several databases in one run is not possible",
-        obj="BACKUP['DATABASES']",
-        hint="Restore with --mode exact. To merge, let BACKUP name one DATABASE, and use a package "
-        "of that one.",
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError
 
 from backup_tasks.conf import BackupSettings, backup_settings
-from backup_tasks.engines import Engine
+from backup_tasks.engines import Engine, engine_for
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError
 from backup_tasks.ledger.report import Results
@@ -95,6 +95,15 @@ class Work:
         """Return the models whose tables a promote replaces in this part's database."""
         manifest = None if self.kind == Run.Kind.REINIT else self.manifest()
         return replaced_models(manifest, self.settings)
+
+    def discard_staging(self) -> list[str]:
+        """Drop the staging of each database. Return why something could not be dropped."""
+        left = []
+        for part in self.each_database():
+            engine = engine_for(part.settings.database)
+            told = engine.discard(engine.schema_name("staging", self.run_id))
+            left += [in_database(part.alias, line) for line in told]
+        return left
 
     def may_write_files(self) -> None:
         """Raise LeaseLost, Cancelled or Permanent unless this attempt holds the step and no later

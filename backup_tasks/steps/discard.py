@@ -28,10 +28,7 @@ def discard(work: Work) -> dict[str, Any]:
     parts = work.each_database()
     for part in parts:
         warnings += [in_database(part.alias, line) for line in _rehearse(part)]
-    for part in parts:
-        engine = engine_for(part.settings.database)
-        left = engine.discard(engine.schema_name("staging", work.run_id))
-        warnings += [in_database(part.alias, line) for line in left]
+    warnings += work.discard_staging()
     engine = engine_for(work.settings.database)
     schema = engine.schema_name("staging", work.run_id)
     after_commit.or_warning(

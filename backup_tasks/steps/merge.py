@@ -54,6 +54,6 @@ def merge(work: Work) -> dict[str, Any]:
             file_swap.replace_and_remove(folder)
         ask.now()
         UndoPoint.objects.filter(pk=work.run_id).update(files_done=True)
-    left = engine.discard(engine.schema_name("staging", work.run_id))
+    left = work.discard_staging()
     plan = json.loads(plan_file.read_bytes())
     return {"merged": True, "plan": plan, "warnings": [*settled, *left]}

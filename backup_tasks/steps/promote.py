@@ -12,7 +12,6 @@ from backup_tasks.engines import engine_for
 from backup_tasks.ledger.report import Written
 from backup_tasks.models import Run, UndoPoint
 from backup_tasks.package.entries import SequenceEntry
-from backup_tasks.package.names import in_database
 from backup_tasks.restore import (
     after_commit,
     file_swap,
@@ -69,10 +68,7 @@ def promote(work: Work) -> dict[str, Any]:
                 tables=tables,
                 apps=sorted({model._meta.app_label for model in models}),
                 storages=undo_plan.planned(folders),
-                databases=[
-                    further_databases.of_staging(work.run_id, part.replaced_models(), part.settings)
-                    for part in further
-                ],
+                databases=_to_promote(work),
                 expires_at=moments.now() + settings.undo_for,
             )
             lock_seconds = _swap(work, schema, point, folders)
@@ -81,15 +77,13 @@ def promote(work: Work) -> dict[str, Any]:
             file_swap.replace_and_remove(folder)
         ask.now()
         UndoPoint.objects.filter(pk=point.pk).update(files_done=True)
-    warnings = [*settled, *engine.discard(schema)]
+    warnings = [*settled, *work.discard_staging()]
     warnings += after_commit.or_warning(
         "looking for publications", partial(publications.to_refresh, engine, tables), [], warnings
     )
     warnings += after_commit.or_warning(
         "looking for publications", partial(further_databases.to_refresh, point), [], warnings
     )
-    for part in further:
-        warnings += _discard_staging(part)
     nothing: dict[str, Written] = {}
     written = after_commit.or_warning(
         "finding what was written since the backup",
@@ -122,10 +116,13 @@ def _rehearse(work: Work) -> None:
     engine.advance_free_sequences(schema, _sequences(work))
 
 
-def _discard_staging(work: Work) -> list[str]:
-    engine = engine_for(work.settings.database)
-    left = engine.discard(engine.schema_name("staging", work.run_id))
-    return [in_database(work.alias, line) for line in left]
+def _to_promote(work: Work) -> list[further_databases.Further]:
+    """Return the entries of the further databases whose tables are replaced."""
+    return [
+        further_databases.of_staging(work.run_id, models, part.settings)
+        for part in work.each_database()[1:]
+        if (models := part.replaced_models())
+    ]
 
 
 def _written_since_backup(work: Work) -> dict[str, Written]:
@@ -133,9 +130,8 @@ def _written_since_backup(work: Work) -> dict[str, Written]:
     for part in work.each_database():
         engine = engine_for(part.settings.database)
         kept = engine.schema_name("undo", work.run_id)
-        found |= written_since_backup(
-            engine, kept, part.replaced_models(), part.results, part.settings
-        )
+        if models := part.replaced_models():
+            found |= written_since_backup(engine, kept, models, part.results, part.settings)
     return found
 
 

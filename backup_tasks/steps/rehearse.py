@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from backup_tasks.conf import backup_settings
-from backup_tasks.engines import engine_for
 from backup_tasks.merge.staged_merge import StagedMerge
 from backup_tasks.restore.run_folder import Ask, held_folders
 from backup_tasks.steps import Work
@@ -18,6 +16,4 @@ def rehearse(work: Work) -> dict[str, Any]:
         plan = staged.rehearse(folders)
         for folder in folders:
             folder.remove()
-    engine = engine_for(backup_settings().database)
-    left = engine.discard(engine.schema_name("staging", work.run_id))
-    return {"merged": False, "plan": plan, "warnings": left}
+    return {"merged": False, "plan": plan, "warnings": work.discard_staging()}

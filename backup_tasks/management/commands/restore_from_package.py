@@ -37,6 +37,12 @@ class Command(RunCommand):
         )
         parser.add_argument("--type", choices=["full", "database", "files"], default="full")
         parser.add_argument(
+            "--database",
+            default="",
+            metavar="ALIAS",
+            help="With --type database: only this one of several databases.",
+        )
+        parser.add_argument(
             "--mode",
             choices=["exact", "merge"],
             default="exact",
@@ -82,6 +88,7 @@ class Command(RunCommand):
             reading_params(options)
             | {
                 "type": options["type"],
+                "database": options["database"],
                 "include": options["include"],
                 "exclude": options["exclude"],
                 "objects": _objects(options),

@@ -15,7 +15,6 @@ from backup_tasks.errors import (
     Cancelled,
     HalfReplaced,
     LockNotGranted,
-    Misconfigured,
 )
 from backup_tasks.models import Run, UndoPoint
 from backup_tasks.restore import further_databases
@@ -239,17 +238,5 @@ def test_a_further_database_that_could_not_be_promoted_stops_the_first(
 
     with pytest.raises(BackupError, match="archive"):
         restore(two)
-
-    assert_both(two.contents(), before)
-
-
-@pytest.mark.parametrize("options", [{"mode": "merge"}, {"include": ["documents"]}])
-def test_a_merge_and_a_selection_are_refused(
-    packed: tuple[Two, Both], options: dict[str, object]
-) -> None:
-    two, before = packed
-
-    with pytest.raises(Misconfigured, match="several databases"):
-        api.run_here("restore", {"package": str(two.package), **options})
 
     assert_both(two.contents(), before)
