@@ -230,6 +230,10 @@ class BackupSettings:
     monitoring_token: str | None = None
     """What Prometheus and health checks send to be answered: `Authorization: Bearer TOKEN`."""
 
+    four_eyes: bool = False
+    """Whether what would replace live and is started from the admin waits until another person
+    approves it."""
+
     flower_url: str = ""
     """Address of Flower, for links from the admin to a run's tasks. Empty: no links."""
 

@@ -260,6 +260,32 @@ class AuditEntry(_LedgerRow):
         return f"{self.position} {self.what} {self.obj}"
 
 
+class ApprovalRequest(_LedgerRow):
+    """A run that somebody asked for and that another person has to approve, see
+    `BACKUP["FOUR_EYES"]`. Until then it is no run."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        APPROVED = "approved"
+        REFUSED = "refused"
+
+    kind = models.CharField(max_length=16, choices=Run.Kind.choices)
+    params = models.JSONField(default=dict, help_text="What was asked for. Never holds a secret.")
+    confirmed = models.CharField(max_length=300, help_text="What was typed to confirm it.")
+    requested_by = models.CharField(max_length=150, help_text="A user name, as text.")
+    created_at = MomentField(auto_now_add=True)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.WAITING)
+    decided_by = models.CharField(max_length=150, blank=True, help_text="Another user name.")
+    decided_at = MomentField(null=True)
+    run = models.OneToOneField(Run, on_delete=models.SET_NULL, null=True)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} asked for by {self.requested_by}"
+
+
 class UndoPoint(_LedgerRow):
     """The state that a promote replaced. Its row is written in the promote's own transaction, so
     it exists exactly when the promote happened; on MariaDB right after it, see

@@ -57,6 +57,10 @@ STATES: Mapping[str, tuple[str, str]] = {
     "stopping": ("⊘", "stopping"),
     "unfinished": ("–", "not finished"),
     "not-run": ("–", "not run"),
+    "waiting": ("○", "waits for approval"),
+    "approved": ("✓", "approved"),
+    "refused": ("⊘", "refused"),
+    "lapsed": ("–", "asked for too long ago"),
 }
 """Mark and word of each state, also of those that only the pages tell apart."""
 

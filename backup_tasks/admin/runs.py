@@ -17,7 +17,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backup_tasks import ledger, moments
-from backup_tasks.admin import certificates, content, merging, starting, timeline
+from backup_tasks.admin import approvals, certificates, content, merging, starting, timeline
 from backup_tasks.admin.backup_options import BackupOptions
 from backup_tasks.admin.confirmation import PromoteConfirmation
 from backup_tasks.admin.display import KINDS, badge, duration, kind_of, moment
@@ -125,6 +125,7 @@ class RunAdmin(ReadOnlyAdmin):
         more = {
             "title": "Runs",
             "protection": protection(in_index()),
+            "waiting": approvals.waiting(),
             "may_back_up": request.user.has_perm(START_BACKUP),
             "may_restore": request.user.has_perm(START_RESTORE),
         }

@@ -15,9 +15,11 @@ from django.utils.safestring import SafeString
 
 from backup_tasks import ledger
 from backup_tasks.admin.display import KINDS
+from backup_tasks.conf import backup_settings
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError, Misconfigured, Transient
-from backup_tasks.models import Run
+from backup_tasks.evidence import audit
+from backup_tasks.models import ApprovalRequest, Run
 from backup_tasks.runs import chains
 
 BROKER_SECONDS = 3
@@ -50,7 +52,10 @@ def start_on_workers(
     request: HttpRequest, kind: str, params: Mapping[str, Any], *, back: str, confirmed: str = ""
 ) -> HttpResponseRedirect:
     """Start a run and go to its page; where it can't be started, say why and go `back`.
-    `confirmed`: what was typed to confirm it."""
+    `confirmed`: what was typed to confirm it. Where another person has to approve it, go to the
+    page on which that is done."""
+    if backup_settings().four_eyes and chains.writes_live(kind, params):
+        return _ask(request, kind, params, confirmed)
     run = start(request, kind, params, confirmed=confirmed)
     if run is None:
         return redirect(back)
@@ -59,11 +64,32 @@ def start_on_workers(
     return redirect(run_url(run.pk))
 
 
+def _ask(
+    request: HttpRequest, kind: str, params: Mapping[str, Any], confirmed: str
+) -> HttpResponseRedirect:
+    asked = ApprovalRequest.objects.create(
+        kind=kind,
+        params=dict(params),
+        confirmed=confirmed,
+        requested_by=request.user.get_username(),
+    )
+    details = {"kind": kind, "params": dict(params), "confirmed": confirmed}
+    by = asked.requested_by
+    audit.record("requested", str(asked.pk), through="admin", by=by, details=details)
+    messages.success(request, f"{KINDS[kind]}: it starts when another person approves it.")
+    return redirect("admin:backup_tasks_approvalrequest_change", asked.pk)
+
+
 def start(
-    request: HttpRequest, kind: str, params: Mapping[str, Any], *, confirmed: str = ""
+    request: HttpRequest,
+    kind: str,
+    params: Mapping[str, Any],
+    *,
+    confirmed: str = "",
+    requested_by: str = "",
 ) -> Run | None:
     """Start a run on the workers, and return it. Where it can't be started, say why in a message
-    and return None.
+    and return None. `requested_by`: who asked for it, where that is another person.
 
     The broker is asked first: a run that no worker hears of is not even written down.
     """
@@ -75,7 +101,7 @@ def start(
         run = chains.start(
             kind,
             trigger="admin",
-            requested_by=request.user.get_username(),
+            requested_by=requested_by or request.user.get_username(),
             on_workers=True,
             params=params,
             confirmed=confirmed,

@@ -29,7 +29,7 @@ class RunSummary:
 
 def writes_live(run: Run) -> bool:
     """Whether the run replaces live data, if it gets that far."""
-    return not chains.WRITES_LIVE.isdisjoint(chains.steps_of(run.kind, run.params))
+    return chains.writes_live(run.kind, run.params)
 
 
 def permission_for(run: Run) -> str:

@@ -193,8 +193,13 @@ def _difference(entry: Mapping[str, Any]) -> str:
 
 
 def asked_for(run: Run) -> Iterator[tuple[str, object]]:
-    """Yield what was asked for beyond the defaults, as (parameter, value)."""
-    defaults = PARAMS.get(run.kind, {})
-    for name, value in run.params.items():
-        if value != defaults.get(name) and value != run.package:
+    """Yield what was asked for beyond the defaults and the package, as (parameter, value)."""
+    return parameters(run.kind, {k: v for k, v in run.params.items() if v != run.package})
+
+
+def parameters(kind: str, params: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """Yield what is not the default of that kind of run, as (parameter, value)."""
+    defaults = PARAMS.get(kind, {})
+    for name, value in params.items():
+        if value != defaults.get(name):
             yield name.replace("_", " "), ", ".join(value) if isinstance(value, list) else value

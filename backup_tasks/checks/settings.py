@@ -64,9 +64,10 @@ def _wrong_kinds(settings: BackupSettings) -> Iterator[tuple[str, str, str]]:
             yield name, f"is not a list but {value!r}", "Put it in square brackets."
     if not settings.stores:
         yield "stores", "is empty", "Name at least one storage alias; the default is ['backups']."
-    required: object = settings.require_encryption
-    if not isinstance(required, bool):
-        yield "require_encryption", f"is neither True nor False but {required!r}", "Write True."
+    for name in ("require_encryption", "four_eyes"):
+        required: object = getattr(settings, name)
+        if not isinstance(required, bool):
+            yield name, f"is neither True nor False but {required!r}", "Write True."
     if not is_line(str(settings.project), PROJECT_LIMIT) or not isinstance(settings.project, str):
         hint = f"Use at most {PROJECT_LIMIT} printable characters."
         yield "project", "can't be the name of a project in a package", hint

@@ -161,6 +161,11 @@ def steps_of(kind: str, params: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(step for step in CHAINS[kind] if step not in left_out)
 
 
+def writes_live(kind: str, params: Mapping[str, Any]) -> bool:
+    """Whether a run that is asked for this replaces live data, if it gets that far."""
+    return not WRITES_LIVE.isdisjoint(steps_of(kind, {**PARAMS[kind], **params}))
+
+
 def start(
     kind: str,
     *,
@@ -295,8 +300,8 @@ def resume(
     """Make a failed or abandoned run pending again, from its first unfinished step. Raises what
     `ledger.resume` raises."""
     run = ledger.find(run_id)
-    writes_live = not WRITES_LIVE.isdisjoint(steps_of(run.kind, run.params))
-    resumed = ledger.resume(run_id, on_workers=on_workers, writes_live=writes_live)
+    writes = writes_live(run.kind, run.params)
+    resumed = ledger.resume(run_id, on_workers=on_workers, writes_live=writes)
     audit.record("resumed", run_id, through=trigger, by=requested_by)
     return resumed
 

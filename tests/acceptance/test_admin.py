@@ -167,7 +167,7 @@ def test_a_page_that_can_not_reach_its_server_says_so(make_project: MakeProject)
         operator.until(lambda: operator.find("#backup-trouble").is_displayed(), "it says so")
 
 
-LISTS = ("run", "step", "package", "undopoint", "auditentry")
+LISTS = ("run", "step", "package", "undopoint", "auditentry", "approvalrequest")
 
 
 @pytest.fixture
