@@ -19,7 +19,7 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.engines import engine_for
 from backup_tasks.engines.base import PURPOSES
 from backup_tasks.errors import AnotherRunActive, HandoverChanged
-from backup_tasks.ledger.replaced import runs_in_doubt
+from backup_tasks.ledger.replaced import half_done, runs_in_doubt
 from backup_tasks.models import Run, UndoPoint
 from backup_tasks.package.names import in_database
 from backup_tasks.restore import file_swap, further_databases, late_requests, undo_points
@@ -90,12 +90,16 @@ def _remove_files_of(run_id: str) -> None:
         for folder in folders:
             if changed_nothing:
                 file_swap.roll_back_added(folder)
-            folder.remove()
+            if late_requests.may_still_come(folder.tree, run_id):
+                folder.drop_plan()
+                folder.remove(folder.staged())
+            else:
+                folder.remove()
 
 
 def settle_others(run_id: str, ask: Ask) -> list[str]:
     """End what other runs have begun with live's files. A run that changes live calls this before
-    it plans what happens to them. Return warnings.
+    it plans what happens to them, and before it goes on with that. Return warnings.
 
     Files are taken back that were added by runs which then failed or were cancelled before they
     changed the rows. The plans of these runs are dropped, since live is going to change. A process
@@ -107,6 +111,7 @@ def settle_others(run_id: str, ask: Ask) -> list[str]:
     active = set(Run.objects.filter(state__in=Run.ACTIVE).values_list("pk", flat=True))
     given_up = set(Run.objects.filter(state__in=_GIVEN_UP).values_list("pk", flat=True))
     given_up -= replaced | doubtful
+    unfinished = {*half_done()} | doubtful
     last = undo_points.last()
     warnings: list[str] = []
     for tree in project_trees():
@@ -119,6 +124,8 @@ def settle_others(run_id: str, ask: Ask) -> list[str]:
                     folder.drop_plan()
         if last is not None and last.pk not in active:
             warnings += _mend(tree, last, ask)
+        if run_id not in replaced:
+            late_requests.record_left(tree, run_id, unfinished, ask)
     return warnings
 
 
@@ -141,11 +148,17 @@ def _mend(tree: Tree, last: UndoPoint, ask: Ask) -> list[str]:
                     f"taken away after it had lost run {last.pk}; they are back: "
                     + ", ".join(names[:_NAMED])
                 )
-    late = late_requests.put_back(tree, last, ask, _is_referred)
+    late, wrong = late_requests.put_back(tree, last, ask, _is_referred)
     if late.number:
         warnings.append(
             f"storage {tree.alias}: {late.number} files had been replaced or removed by a process "
             f"that had lost its run, since {last.pk} put them in place; they are back: {late}"
+        )
+    if wrong.number:
+        warnings.append(
+            f"storage {tree.alias}: {wrong.number} files have been replaced by a process that had "
+            f"lost its run, since {last.pk} put them in place, and no copy of what they were is "
+            f"left: restore them again, with --type files: {wrong}"
         )
     return warnings
 
@@ -169,7 +182,12 @@ def remove_all(*, dry: bool, holds: Callable[[], None] = lambda: None) -> Remove
         further_alias(each): engine_for(each.database).schemas()
         for each in each_database(backup_settings())
     }
-    with_files = {run_id: tree for tree in project_trees() for run_id in runs_with_folder(tree)}
+    with_files = {
+        run_id: tree
+        for tree in project_trees()
+        for run_id in runs_with_folder(tree)
+        if _is_more_than_copies(tree, run_id)
+    }
     with_workspace = workspace.runs()
     usable = _usable_runs()
     points = dict(UndoPoint.objects.values_list("pk", "schema"))
@@ -199,6 +217,14 @@ def remove_all(*, dry: bool, holds: Callable[[], None] = lambda: None) -> Remove
             holds()
             remove_orphans_of(run_id, holds)
     return Removed(names=left, warnings=warnings)
+
+
+def _is_more_than_copies(tree: Tree, run_id: str) -> bool:
+    """Whether a run's folder has anything but the copies that late requests may need."""
+    if not late_requests.may_still_come(tree, run_id):
+        return True
+    folder = RunFolder(tree, run_id, Ask(lambda: None))
+    return folder.has_plan or next(tree.names(folder.staged()), None) is not None
 
 
 def _usable_runs() -> set[str]:

@@ -1,7 +1,9 @@
 """The file swap: replaces live's files, so that each row of live finds its file at any moment.
 
 Each storage is handled by itself, through the run folder in it (`run_folder.RunFolder`). The plan
-in it says what happens to each name: lines of {"name": …, "action": "add" | "replace" | "remove"}.
+in it says what happens to each name: lines of {"name": …, "action": "add" | "replace" | "remove",
+"sha256": …}. The last is there if the new content is a package's. On S3 there are lines with "keep"
+too: nothing happens to the file, but a late request may change it (`restore.late_requests`).
 """
 
 from __future__ import annotations
@@ -10,15 +12,19 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from tempfile import TemporaryFile
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
 from django.db import DatabaseError, InterfaceError
 
 from backup_tasks.errors import BackupError, DoesNotFit, HandoverChanged
 from backup_tasks.printable import printable
-from backup_tasks.restore.run_folder import RunFolder, released_name
+from backup_tasks.restore.run_folder import (
+    RunFolder,
+    copies_of_others,
+    order,
+    released_name,
+)
 from backup_tasks.storage.files import Entry, Tree
-from backup_tasks.storage.folder_scan import in_order
 
 _NAMED = 10
 ACCEPT_MISSING = (
@@ -26,7 +32,15 @@ ACCEPT_MISSING = (
     "are, rows and all other files are brought back. To have the files too, restore the safety "
     "package from before that run: list_packages."
 )
-Action = Literal["add", "replace", "remove"]
+Action = Literal["add", "replace", "remove", "keep"]
+
+
+class Change(NamedTuple):
+    """What a plan says of one name. `sha256` is that of the new content; "" if it is not known."""
+
+    name: str
+    action: Action
+    sha256: str = ""
 
 
 class Names:
@@ -68,9 +82,9 @@ def make_plan(folder: RunFolder, wanted: Iterable[Entry], *, keep_others: bool =
     """
     if folder.has_plan:
         return
-    plan = _compare(folder.tree, wanted)
+    plan = _compare(folder, wanted)
     if keep_others:
-        plan = ((name, action) for name, action in plan if action != "remove")
+        plan = (change for change in plan if change.action != "remove")
     _write_plan(folder, plan)
 
 
@@ -82,15 +96,18 @@ def make_merge_plan(folder: RunFolder, wanted: Iterable[Entry], *, replace: bool
     """
     counts: dict[str, Any] = {"add": 0, "replace": 0, "kept": 0, "conflicts": []}
 
-    def steps() -> Iterator[tuple[str, Action]]:
-        for name, action in _compare(folder.tree, wanted):
+    def steps() -> Iterator[Change]:
+        for change in _compare(folder, wanted):
+            name, action, _ = change
             if action == "replace" and len(counts["conflicts"]) < _NAMED:
                 counts["conflicts"].append(printable(name))
             if action == "add" or (action == "replace" and replace):
                 counts[action] += 1
-                yield name, action
+                yield change
             elif action == "replace":
                 counts["kept"] += 1
+            elif action == "keep":
+                yield change
 
     if folder.has_plan:
         for name, action in read_plan(folder):
@@ -113,14 +130,14 @@ def make_undo_plan(folder: RunFolder, undone: RunFolder, *, accept_missing: bool
         return missing
     opposite: dict[Action, Action] = {"add": "remove", "remove": "add", "replace": "replace"}
 
-    def steps() -> Iterator[tuple[str, Action]]:
+    def steps() -> Iterator[Change]:
         for name, action in read_plan(undone):
             if action != "add":
                 if not folder.tree.exists(undone.kept(name)):
                     missing.add(name)
                     continue
                 folder.stage_kept_of(undone, name)
-            yield name, opposite[action]
+            yield Change(name, opposite[action])
 
     with _plan_of(steps()) as lines:
         if missing.number and not accept_missing:
@@ -267,49 +284,53 @@ def restore_lost(folder: RunFolder) -> list[str]:
     ]
 
 
-def _compare(tree: Tree, wanted: Iterable[Entry]) -> Iterator[tuple[str, Action]]:
+def _compare(folder: RunFolder, wanted: Iterable[Entry]) -> Iterator[Change]:
     """Yield the differences. Both sides are streamed, so that memory stays flat."""
+    tree = folder.tree
     present = tree.names()
+    may_change = is_among(copies_of_others(folder))
     there = next(present, None)
     for entry in wanted:
         while there is not None and order(there) < order(entry.name):
-            yield there, "remove"
+            yield Change(there, "remove")
             there = next(present, None)
         if there != entry.name:
             refuse_clash(tree, entry.name)
-            yield entry.name, "add"
+            yield Change(entry.name, "add", entry.sha256)
             continue
         if tree.storage.size(there) != entry.size or tree.entry(there) != entry:
-            yield there, "replace"
+            yield Change(there, "replace", entry.sha256)
+        elif may_change(there):
+            yield Change(there, "keep", entry.sha256)
         there = next(present, None)
     while there is not None:
-        yield there, "remove"
+        yield Change(there, "remove")
         there = next(present, None)
-
-
-def order(name: str) -> list[bytes]:
-    """Return what names are sorted by."""
-    return [in_order(part) for part in name.split("/")]
 
 
 def read_plan(folder: RunFolder) -> Iterator[tuple[str, Action]]:
     """Yield the names in the order of `Tree.names`, each with what happens to it."""
+    return ((name, action) for name, action, _ in read_changes(folder) if action != "keep")
+
+
+def read_changes(folder: RunFolder) -> Iterator[Change]:
+    """Yield the plan in the order of `Tree.names`, also what it keeps."""
     with folder.open_plan() as lines:
         for line in lines:
-            record = json.loads(line)
-            yield record["name"], record["action"]
+            yield Change(**json.loads(line))
 
 
-def _write_plan(folder: RunFolder, plan: Iterable[tuple[str, Action]]) -> None:
+def _write_plan(folder: RunFolder, plan: Iterable[Change]) -> None:
     with _plan_of(plan) as lines:
         folder.write_plan(lines)
 
 
 @contextmanager
-def _plan_of(plan: Iterable[tuple[str, Action]]) -> Iterator[BinaryIO]:
+def _plan_of(plan: Iterable[Change]) -> Iterator[BinaryIO]:
     """Give a file with the lines of a plan. It is on disk, so that memory stays flat."""
     with TemporaryFile() as lines:
-        for name, action in plan:
-            lines.write(json.dumps({"name": name, "action": action}).encode() + b"\n")
+        for change in plan:
+            known = {name: value for name, value in change._asdict().items() if value}
+            lines.write(json.dumps(known).encode() + b"\n")
         lines.seek(0)
         yield cast(BinaryIO, lines)

@@ -16,9 +16,11 @@ from live.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from heapq import merge
 from io import BytesIO
+from itertools import groupby
 from types import TracebackType
 from typing import BinaryIO, Self
 from uuid import uuid4
@@ -27,6 +29,7 @@ from backup_tasks.errors import HandoverChanged, StorageUnavailable
 from backup_tasks.package.names import RESERVED
 from backup_tasks.storage import s3_conditions
 from backup_tasks.storage.files import Tree
+from backup_tasks.storage.folder_scan import in_order
 
 ANSWER_HOLDS = 0.1
 """Seconds for which an answer of the ledger is valid."""
@@ -34,6 +37,9 @@ _PLAN = "plan.jsonl"
 _PLANNED = "planned"
 """Written after the plan if folders can't be renamed. A plan without it does not count: its request
 may have come late, when the run had ended and its folder was removed."""
+_LEFT = "left.jsonl"
+"""What live had under names that late requests of other runs may still change: S3 only, see
+`restore.late_requests`."""
 
 
 class Ask:
@@ -98,6 +104,10 @@ class RunFolder:
             # released name. The folder then keeps its present name.
             self.tree.rename_folder(mine, self._at)
 
+    def of(self, run_id: str) -> RunFolder:
+        """Return the folder of another run in this storage, to look into it."""
+        return RunFolder(self.tree, run_id, self._ask)
+
     def staged(self, name: str = "") -> str:
         """Return the name under which a file is staged."""
         return f"{self._at}/staging/{name}".rstrip("/")
@@ -130,9 +140,33 @@ class RunFolder:
             with self._fenced(long=True):
                 self.tree.write(f"{self._at}/{_PLANNED}", BytesIO())
 
+    def copies(self, *, kept: bool = True) -> Iterator[str]:
+        """Yield the names of the files of which there are copies, in the order of `Tree.names`."""
+
+        def names(below: str) -> Iterator[str]:
+            return (each.name.removeprefix(f"{below}/") for each in self.tree.found(below))
+
+        folders = [self.rolled_back(), *([self.kept()] if kept else [])]
+        return unique(merge(*map(names, folders), key=order))
+
+    @property
+    def has_left(self) -> bool:
+        """Whether it is recorded what live had before the run."""
+        return self.tree.exists(f"{self._at}/{_LEFT}")
+
+    def open_left(self) -> BinaryIO:
+        """Open what is recorded of live before the run."""
+        with self._fenced():
+            return self.tree.open(f"{self._at}/{_LEFT}")
+
+    def write_left(self, content: BinaryIO) -> None:
+        """Record what live has before the run. S3 only."""
+        with self._changing(f"{self._at}/{_LEFT}", long=True):
+            self.tree.write(f"{self._at}/{_LEFT}", content)
+
     def drop_plan(self) -> None:
         """Remove a plan of which nothing has been done."""
-        for name in (_PLAN,) if self.tree.is_local else (_PLANNED, _PLAN):
+        for name in (_PLAN,) if self.tree.is_local else (_PLANNED, _PLAN, _LEFT):
             with self._fenced():
                 self.tree.delete(f"{self._at}/{name}")
 
@@ -172,10 +206,10 @@ class RunFolder:
         """Move a file of live to where it is kept."""
         self._move(name, self.kept(name))
 
-    def put_back(self, name: str, *, wanted_by: str) -> None:
-        """Put a copy of the kept file in live's place, as the run `wanted_by` wants it. S3 only."""
+    def put_back(self, source: str, name: str, *, wanted_by: str) -> None:
+        """Put one of the run's copies in live's place, as the run `wanted_by` wants it. S3 only."""
         with self._changing(name, writer=wanted_by):
-            self.tree.copy(self.kept(name), name)
+            self.tree.copy(source, name)
 
     def stage_kept_of(self, other: RunFolder, name: str) -> None:
         """Stage a copy of the file that the other run has kept."""
@@ -248,6 +282,28 @@ def held_folders(trees: Sequence[Tree], run_id: str, ask: Ask) -> Iterator[list[
     """Hold the run's folders in all of these storages."""
     with ExitStack() as stack:
         yield [stack.enter_context(RunFolder(tree, run_id, ask)) for tree in trees]
+
+
+def copies_of_others(
+    folder: RunFolder, keeps: Callable[[str], bool] = lambda run_id: True
+) -> Iterator[str]:
+    """Yield the names of live's files that late requests of other runs may change: those of which
+    they have copies. None on a file system. `keeps` tells whether what a run kept counts."""
+    if folder.tree.is_local:
+        return iter(())
+    others = [folder.of(run) for run in runs_with_folder(folder.tree) if run != folder.run_id]
+    copies = [each.copies(kept=keeps(each.run_id)) for each in others]
+    return unique(merge(*copies, key=order))
+
+
+def order(name: str) -> list[bytes]:
+    """Return what names are sorted by."""
+    return [in_order(part) for part in name.split("/")]
+
+
+def unique(names: Iterable[str]) -> Iterator[str]:
+    """Yield each of the sorted names once."""
+    return (name for name, _ in groupby(names))
 
 
 def released_name(run_id: str) -> str:

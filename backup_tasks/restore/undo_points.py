@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backup_tasks import moments
+from backup_tasks.conf import backup_settings
 from backup_tasks.engines import Engine
 from backup_tasks.errors import AnotherRunActive, Permanent
 from backup_tasks.ledger.replaced import runs_in_doubt
@@ -33,7 +34,7 @@ def supersede_unfinished(engine: Engine, run_id: str) -> None:
             schema=engine.schema_name("undo", other),
             tables=[],
             storages=[],
-            expires_at=now,
+            expires_at=now + backup_settings().undo_for,  # late requests may need what it kept
             files_done=True,
             undone_at=now,
         )

@@ -29,10 +29,12 @@ def prune(work: Work) -> dict[str, Any]:
     """
     dry = bool(work.params.get("dry_run"))
     packages = _packages(work, dry=dry)
-    expired, warnings = _undo_points(work, dry=dry)
+    warnings: list[str] = []
     if not dry:
-        with suppress(AnotherRunActive):
+        with suppress(AnotherRunActive):  # before what it may need expires
             warnings += cleanup.restore_lost(partial(_ask, work))
+    expired, told = _undo_points(work, dry=dry)
+    warnings += told
     left = cleanup.remove_all(dry=dry, holds=work.holds)
     return {
         **packages,

@@ -12,7 +12,7 @@ import pytest
 from backup_tasks import moments
 from backup_tasks.errors import LeaseLost
 from backup_tasks.models import Run, UndoPoint
-from backup_tasks.restore import file_swap, late_requests
+from backup_tasks.restore import file_swap, late_requests, undo_points
 from backup_tasks.restore.run_folder import Ask
 from backup_tasks.storage.files import Tree
 from tests.integration.files.test_late_requests import CASES, Zombie, tree
@@ -79,8 +79,9 @@ def undo(tree: Tree) -> None:
 
 def next_run(tree: Tree, *, refers: bool = False) -> int:
     """How many files the next run puts back."""
-    last = UndoPoint.objects.get(undone_at=None)
-    return late_requests.put_back(tree, last, Ask(freely), lambda *_: refers).number
+    last = undo_points.last()
+    assert last is not None
+    return late_requests.put_back(tree, last, Ask(freely), lambda *_: refers).put_back.number
 
 
 def test_a_file_that_was_replaced_late_after_an_undo_is_put_back_by_the_next_prune(
