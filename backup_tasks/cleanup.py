@@ -105,11 +105,17 @@ def settle_others(run_id: str, ask: Ask) -> list[str]:
     changed the rows. The plans of these runs are dropped, since live is going to change. A process
     that was stopped while it held a run's folder loses the folder. Files of the last restore that
     such a process took back are put in place again.
+
+    If the run itself was resumed, the same happens to what it had begun: since its plan was made,
+    users may have worked on.
     """
     doubtful = runs_in_doubt(engine_for(backup_settings().database))
     replaced = set(UndoPoint.objects.values_list("pk", flat=True))
     active = set(Run.objects.filter(state__in=Run.ACTIVE).values_list("pk", flat=True))
     given_up = set(Run.objects.filter(state__in=_GIVEN_UP).values_list("pk", flat=True))
+    if ledger.is_just_resumed(run_id):
+        active.discard(run_id)
+        given_up.add(run_id)
     given_up -= replaced | doubtful
     unfinished = {*half_done()} | doubtful
     last = undo_points.last()

@@ -125,6 +125,15 @@ def is_at_work(run: Run) -> bool:
     return step is not None and is_live(step)
 
 
+def is_just_resumed(run_id: str) -> bool:
+    """Tell whether the run is at its first attempt since an operator resumed it: any time may have
+    passed since the attempt before."""
+    unfinished = Step.objects.filter(run=run_id).exclude(state=Step.State.SUCCEEDED)
+    step = unfinished.order_by("position").first()
+    before = step.attempts[-1:] if step else []
+    return [attempt["outcome"] for attempt in before] == ["resumed"]
+
+
 def another_run_active(holder: Run) -> AnotherRunActive:
     """Return the error that tells which run is active, where it is, and what can be done."""
     step = current_step(holder)

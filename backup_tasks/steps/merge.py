@@ -29,9 +29,7 @@ def merge(work: Work) -> dict[str, Any]:
     staged = StagedMerge(work.run_id, work.workspace / "in", work.params, work.progress)
     ask = Ask(work.may_write_files)
     is_merged = UndoPoint.objects.filter(run_id=work.run_id).exists()
-    settled: list[str] = []
-    if not is_merged:
-        settled = cleanup.settle_others(work.run_id, ask)
+    settled = cleanup.settle_others(work.run_id, ask)
 
     def record(plan: dict[str, Any]) -> None:
         work.still_mine()

@@ -44,9 +44,7 @@ def promote(work: Work) -> dict[str, Any]:
     point = UndoPoint.objects.filter(run_id=work.run_id).first()
     lock_seconds: float | None = None
     ask = Ask(work.may_write_files)
-    settled: list[str] = []
-    if point is None:
-        settled = cleanup.settle_others(work.run_id, ask)
+    settled = cleanup.settle_others(work.run_id, ask)
     trees, models, plan = _prepared(work)
     tables = sorted(model._meta.db_table for model in models)
     if point is None:

@@ -40,10 +40,9 @@ def undo(work: Work) -> dict[str, Any]:
     mine = UndoPoint.objects.filter(run_id=work.run_id).first()
     undone = _last(work, engine) if mine is None else _undone_by(work)
     lock_seconds: float | None = None
-    warnings: list[str] = []
     ask = Ask(work.may_write_files)
+    warnings = cleanup.settle_others(work.run_id, ask)
     if mine is None:
-        warnings += cleanup.settle_others(work.run_id, ask)
         further_databases.settle(undone, work.still_mine)
         _finish_files(undone, trees, ask)
     with held_folders(trees, work.run_id, ask) as folders:
