@@ -207,7 +207,8 @@ class Engine(Counters, PromoteMarks):
 
     def structure_changes(self, schema: str, tables: Sequence[str]) -> list[str]:
         """Return, in words, what has changed in the structure of live's tables since the staging or
-        undo schema was made, and a promote of the schema would lose. PostgreSQL compares."""
+        undo schema was made, and a promote of the schema would lose. PostgreSQL compares what it
+        has recorded in both, MariaDB and SQLite in undo schemas only."""
         return []
 
     def accept_structure(self, schema: str) -> None:

@@ -64,3 +64,9 @@ def _may_not_create(cursor: Any, like: str) -> Misconfigured:
         obj=f"database {like}",
         hint=f"GRANT ALL PRIVILEGES ON {quoted(pattern)}.* TO '{user}'@'{host}';",
     )
+
+
+def streaming_cursor(connection: BaseDatabaseWrapper) -> Any:
+    """Return the driver's class of unbuffered cursors, which fetch rows from the server as
+    needed."""
+    return cast(Any, connection).Database.cursors.SSCursor

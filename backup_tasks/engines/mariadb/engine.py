@@ -11,14 +11,14 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, TypeVar
 
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.engines.base import Engine, connection_replaced, identifier, insert
 from backup_tasks.engines.lock_retry import retry_lock
-from backup_tasks.engines.mariadb import counters, databases, merging, structure
+from backup_tasks.engines.mariadb import counters, databases, merging, recorded_structure, structure
 from backup_tasks.engines.mariadb.foreign_keys import qualified, quoted
 from backup_tasks.engines.mariadb.rehearsal import Rehearsal
 from backup_tasks.engines.mariadb.rename_swap import (
@@ -66,7 +66,10 @@ class MariaDB(Engine):
         def streaming() -> Any:
             connection.ensure_connection()
             driver = connection.connection
-            default_class, driver.cursorclass = driver.cursorclass, _streaming_cursor(connection)
+            default_class, driver.cursorclass = (
+                driver.cursorclass,
+                databases.streaming_cursor(connection),
+            )
             try:
                 return connection.cursor()
             finally:
@@ -265,6 +268,14 @@ class MariaDB(Engine):
             left = [*self.discard(stand_in), *self.discard(keep)]
         return left
 
+    def structure_changes(self, schema: str, tables: Sequence[str]) -> list[str]:
+        with self._ddl_cursor() as cursor:
+            return recorded_structure.changes(cursor, self._database, schema, tables)
+
+    def accept_structure(self, schema: str) -> None:
+        with self._ddl_cursor() as cursor:
+            recorded_structure.forget(cursor, schema)
+
     def promote(
         self,
         schema: str,
@@ -321,7 +332,9 @@ class MariaDB(Engine):
                 counters.keep_going(cursor, self._database, swap.schema, swap.tables)
                 began = time.monotonic()
                 swap.run(cursor)
-            return time.monotonic() - began
+                seconds = time.monotonic() - began
+                recorded_structure.record(cursor, swap.live, swap.keep, swap.tables)
+            return seconds
 
         return self._retry_lock(attempt)
 
@@ -333,9 +346,3 @@ class MariaDB(Engine):
             alias=self.alias,
             transactions="information_schema.innodb_trx",
         )
-
-
-def _streaming_cursor(connection: BaseDatabaseWrapper) -> Any:
-    """Return the driver's class of unbuffered cursors, which fetch rows from the server as
-    needed."""
-    return cast(Any, connection).Database.cursors.SSCursor

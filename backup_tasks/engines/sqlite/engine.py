@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from django.db import IntegrityError, OperationalError, connections, transaction
+from django.db import OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.engines.base import (
@@ -22,14 +22,14 @@ from backup_tasks.engines.base import (
     quoted,
 )
 from backup_tasks.engines.live_structure import lacks_columns
-from backup_tasks.engines.sqlite import counters, promoted_mark
+from backup_tasks.engines.sqlite import counters, promoted_mark, recorded_structure
 from backup_tasks.engines.sqlite.connections import StagingConnection, connection_to, file_uri
 from backup_tasks.engines.sqlite.rows import emptied
 from backup_tasks.engines.sqlite.schema import columns, missing_in, objects
-from backup_tasks.engines.sqlite.swap import Swap, refuse_virtual_tables
+from backup_tasks.engines.sqlite.swap import Swap, constraints_explained, refuse_virtual_tables
 from backup_tasks.engines.sqlite.texts import insert_any_text, reading_any_text
 from backup_tasks.engines.sqlite.virtual_tables import VirtualTables
-from backup_tasks.errors import DoesNotFit, LockNotGranted
+from backup_tasks.errors import LockNotGranted
 from backup_tasks.package.entries import SequenceEntry
 from backup_tasks.storage.disk_space import Need
 
@@ -257,12 +257,20 @@ class SQLite(Engine):
             pragmas = ("journal_mode = MEMORY", "synchronous = OFF", "foreign_keys = OFF")
             with self._reading(stand_in, schema, *pragmas) as cursor:
                 cursor.execute("BEGIN")
-                with _constraints_explained(self.alias):
+                with constraints_explained(self.alias):
                     self._swap(cursor, stand_in, schema, tables, apps).run()
                 cursor.execute("COMMIT")
         finally:
             left = self.discard(stand_in)
         return left
+
+    def structure_changes(self, schema: str, tables: Sequence[str]) -> list[str]:
+        with self._reading(self._live, schema, "query_only = ON") as cursor:
+            return recorded_structure.changes(cursor, tables)
+
+    def accept_structure(self, schema: str) -> None:
+        with self._connection(schema) as connection, connection.cursor() as cursor:
+            recorded_structure.accept(cursor)
 
     @contextmanager
     def _reading(self, file: str | Path, schema: str, *pragmas: str) -> Iterator[Any]:
@@ -307,8 +315,10 @@ class SQLite(Engine):
                     swap = self._swap(cursor, self._live, schema, tables, apps)
                     swap.refuse_unfit(self.alias)
                     self._keep(keep)
-                    with _constraints_explained(self.alias):
+                    with constraints_explained(self.alias):
                         swap.run()
+                    with self._connection(keep) as kept, kept.cursor() as its_cursor:
+                        recorded_structure.record(its_cursor, objects(cursor))
                 return time.monotonic() - began
             finally:
                 cursor.execute("PRAGMA foreign_keys = ON")
@@ -335,16 +345,3 @@ def _locks_explained(live: Path) -> Iterator[None]:
         if "locked" not in str(error):
             raise
         raise LockNotGranted("other programs kept the database locked", obj=str(live)) from error
-
-
-@contextmanager
-def _constraints_explained(alias: str) -> Iterator[None]:
-    """Raise DoesNotFit if the new rows break a constraint that only live's tables have."""
-    try:
-        yield
-    except IntegrityError as error:
-        raise DoesNotFit(
-            f"the new rows break a constraint of live's tables that no migration made: {error}",
-            obj=f"database {alias}",
-            hint="Live data was not touched. Remove the constraint, or restore another package.",
-        ) from error

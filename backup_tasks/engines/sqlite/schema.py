@@ -38,6 +38,9 @@ _OPTIONS = {
     "AUTOINCREMENT": re.compile(r"\bPRIMARY\s+KEY\b[^,]*\bAUTOINCREMENT\b", re.IGNORECASE),
 }
 
+STRUCTURE_TABLE = "backup_tasks_structure"
+"""A table of undo files, see `recorded_structure`. It is none of live's."""
+
 _AFFINITIES = {
     "integer": ("INT",),
     "text": ("CHAR", "CLOB", "TEXT"),
@@ -120,7 +123,9 @@ def objects(cursor: Any, schema: str = "main") -> list[SchemaObject]:
     Internal tables of SQLite and shadow tables are left out."""
     cursor.execute(
         f"SELECT type, name, tbl_name, sql FROM {schema}.sqlite_master"
-        " WHERE sql IS NOT NULL AND substr(name, 1, 7) <> 'sqlite_' ORDER BY type <> 'table', rowid"
+        " WHERE sql IS NOT NULL AND substr(name, 1, 7) <> 'sqlite_' AND name <> %s"
+        " ORDER BY type <> 'table', rowid",
+        [STRUCTURE_TABLE],
     )
     found = [
         SchemaObject(kind=kind, name=name, table=table, sql=sql)
@@ -139,9 +144,7 @@ def missing_in(cursor: Any, schema: str, tables: Collection[str]) -> list[str]:
     """Return what live's tables have and those of the other schema have not, in words: indexes,
     triggers, columns, options of the table. Nothing if both have the same migrations: the tables
     stay then, and only their rows are replaced."""
-    before, after = _migrations(cursor, "main"), _migrations(cursor, schema)
-    apps = {app for app, _ in before} & {app for app, _ in after}
-    if not any(app in apps for app, _ in before ^ after):
+    if has_same_migrations(cursor, schema):
         return []
     made = {each.name: each for each in objects(cursor, schema)}
     found = []
@@ -155,6 +158,13 @@ def missing_in(cursor: Any, schema: str, tables: Collection[str]) -> list[str]:
             options = each.options - made[each.name].options
             found += [f"{option} of {each.name}" for option in sorted(options)]
     return sorted(found)
+
+
+def has_same_migrations(cursor: Any, schema: str) -> bool:
+    """Whether live and the other schema have the same migrations of the apps that both have."""
+    before, after = _migrations(cursor, "main"), _migrations(cursor, schema)
+    apps = {app for app, _ in before} & {app for app, _ in after}
+    return not any(app in apps for app, _ in before ^ after)
 
 
 def _migrations(cursor: Any, schema: str) -> set[tuple[str, str]]:

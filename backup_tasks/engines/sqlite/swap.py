@@ -8,9 +8,13 @@ copied first.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from django.db import IntegrityError
+
 from backup_tasks.engines.base import quoted
+from backup_tasks.engines.sqlite import recorded_structure
 from backup_tasks.engines.sqlite.foreign_keys import dangling_after_swap
 from backup_tasks.engines.sqlite.rows import emptied
 from backup_tasks.engines.sqlite.schema import SchemaObject, affinities, objects, of_tables
@@ -39,6 +43,7 @@ class Swap:
         self._old = {each.name: each for each in objects(cursor, "main")}
         self._new = {each.name: each for each in objects(cursor, "source")}
         self._same_migrations = self._migrations("main") == self._migrations("source")
+        self._loses_columns = recorded_structure.is_accepted(cursor)
 
     def _migrations(self, schema: str) -> list[Any]:
         self._cursor.execute(f"SELECT DISTINCT app, name FROM {schema}.django_migrations")
@@ -75,6 +80,8 @@ class Swap:
             live = affinities(self._cursor, table, "main")
             new = affinities(self._cursor, table, "source")
             for name in sorted(live.keys() | new.keys()):
+                if name not in new and self._loses_columns:
+                    continue
                 if name not in live or name not in new:
                     where = "live" if name in live else "staging"
                     yield f"column {name} of {table} is in {where} only"
@@ -181,3 +188,16 @@ def refuse_virtual_tables(virtual: VirtualTables, alias: str) -> None:
     """Raise DoesNotFit for virtual tables that a swap would leave with wrong content."""
     if found := list(virtual.unfit()):
         raise DoesNotFit("; ".join(found), obj=f"database {alias}", hint=REMEDY)
+
+
+@contextmanager
+def constraints_explained(alias: str) -> Iterator[None]:
+    """Raise DoesNotFit if the new rows break a constraint that only live's tables have."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise DoesNotFit(
+            f"the new rows break a constraint of live's tables that no migration made: {error}",
+            obj=f"database {alias}",
+            hint="Live data was not touched. Remove the constraint, or restore another package.",
+        ) from error
