@@ -23,6 +23,10 @@ class Function(NamedTuple):
     """As its definition names it."""
     definition: str
     """The statement that creates it again."""
+    identity: str
+    """With the types of its arguments."""
+    extensions: list[str]
+    """Those with which it is dropped (DEPENDS ON EXTENSION), quoted."""
 
     def definition_as(self, name: str) -> str:
         """Return the statement that creates it under another name, which is quoted."""
@@ -35,7 +39,11 @@ def find(cursor: Any, schema: str, tables: Sequence[str]) -> list[Function]:
     cursor.execute("SELECT set_config('search_path', %s, true)", [quoted(schema)])
     cursor.execute(
         "SELECT n.nspname, p.proname, format('%%I.%%I', n.nspname, p.proname),"
-        " pg_get_functiondef(p.oid) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
+        " pg_get_functiondef(p.oid), p.oid::regprocedure::text, ARRAY(SELECT quote_ident(e.extname)"
+        "  FROM pg_depend x JOIN pg_extension e ON e.oid = x.refobjid AND x.deptype = 'x'"
+        "  WHERE x.classid = 'pg_proc'::regclass AND x.objid = p.oid"
+        "  AND x.refclassid = 'pg_extension'::regclass ORDER BY 1)"
+        " FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
         " WHERE p.prosqlbody IS NOT NULL"
         " AND EXISTS (SELECT 1 FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid"
         "  WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid"
@@ -52,3 +60,5 @@ def replace(cursor: Any, functions: Sequence[Function]) -> None:
     for function in functions:
         name = f"function {function.qualified_name}"
         create_over_new_tables(cursor, function.definition, name)
+        for extension in function.extensions:  # the server forgets them
+            cursor.execute(f"ALTER ROUTINE {function.identity} DEPENDS ON EXTENSION {extension}")

@@ -129,7 +129,7 @@ _OBSTACLES = (
            || pg_describe_object(d.refclassid, d.refobjid, 0),
            'The extension makes it: leave its model out (BACKUP[''EXCLUDE'']).'
       FROM belongings b JOIN pg_depend d ON d.classid = b.classoid AND d.objid = b.objoid
-     WHERE d.refclassid = 'pg_extension'::regclass AND b.objsubid = 0
+     WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND b.objsubid = 0
     """,
 )
 

@@ -103,8 +103,10 @@ RELATIONS = """
                           ORDER BY g.privilege_type)
                || ' ON ' || p.word || ' ' || p.here || ' TO '
                || CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END
-               || CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS granted
-          FROM privileges p LEFT JOIN LATERAL aclexplode(p.acl) g ON true
+               || CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS granted,
+               min(g.place) AS place
+          FROM privileges p LEFT JOIN LATERAL aclexplode(p.acl) WITH ORDINALITY
+               g (grantor, grantee, privilege_type, is_grantable, place) ON true
          WHERE NOT (p.acl @> p.usual AND p.acl <@ p.usual)
          GROUP BY p.owner, p.name, p.here, p.word, p.role, p.columns, g.grantor, g.grantee,
                   g.is_grantable)
@@ -297,6 +299,13 @@ DEFINITIONS = (
       FROM belongings b JOIN pg_seclabel l USING (classoid, objoid, objsubid)
     """,
     """
+    SELECT b.owner, 'extension', b.word || ' ' || b.name || ' ' || e.extname,
+           format('ALTER %%s %%s DEPENDS ON EXTENSION %%I', b.word, b.name, e.extname)
+      FROM belongings b JOIN pg_depend d ON d.classid = b.classoid AND d.objid = b.objoid
+      JOIN pg_extension e ON e.oid = d.refobjid
+     WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'x' AND b.objsubid = 0
+    """,
+    """
     SELECT r.oid, 'row security', state.word, format('ALTER TABLE ONLY %%s %%s ROW LEVEL SECURITY',
            r.here, state.word)
       FROM r, LATERAL (SELECT 'ENABLE' AS word WHERE r.relrowsecurity
@@ -317,7 +326,7 @@ DEFINITIONS = (
            || coalesce(string_agg(CASE WHEN g.grantor = g.role THEN 'GRANT ' || g.granted
                 ELSE format('SET LOCAL ROLE %%s; GRANT %%s; SET LOCAL ROLE %%I',
                             g.grantor::regrole, g.granted, current_user) END, '; '
-                ORDER BY g.grantor <> g.role, g.grantee::regrole::text, g.granted), '')
+                ORDER BY g.place), '')
       FROM grants g GROUP BY g.owner, g.name, g.word, g.here, g.role, g.columns
     """,
 )

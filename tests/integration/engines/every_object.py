@@ -183,6 +183,7 @@ GRANT USAGE ON SEQUENCE odd_name TO inv_reader; GRANT SELECT ON SEQUENCE counted
 GRANT SELECT ON stored TO inv_reader; GRANT SELECT (id) ON stored TO PUBLIC;
 GRANT SELECT ON shown TO inv_reader;
 SET ROLE inv_reader; GRANT SELECT ON planet TO inv_owner; RESET ROLE;
+GRANT TRIGGER ON planet TO PUBLIC;
 """
     + PARTITIONED
     + RARE

@@ -26,7 +26,8 @@ CREATE INDEX draft_words ON draft USING gist (words tsvector_ops (siglen = 100))
 CREATE INDEX draft_ip ON draft USING spgist (ip);
 CREATE INDEX draft_spelt ON draft (spelt COLLATE "C" DESC, (doc ->> 'a') NULLS FIRST);
 CREATE TABLE plan (id bigint, part smallint, PRIMARY KEY (id, part));
-CREATE UNLOGGED TABLE outline (id bigint, part smallint, PRIMARY KEY (part, id));
+CREATE ACCESS METHOD lines TYPE TABLE HANDLER heap_tableam_handler;
+CREATE UNLOGGED TABLE outline (id bigint, part smallint, PRIMARY KEY (part, id)) USING lines;
 ALTER TABLE draft ADD CONSTRAINT of_outline FOREIGN KEY (plan_id, plan_part)
     REFERENCES outline (id, part) MATCH FULL ON UPDATE CASCADE ON DELETE SET NULL (plan_part)
     DEFERRABLE;
@@ -60,6 +61,13 @@ COMMENT ON COLUMN changed.gen IS 'a column of a view';
 GRANT UPDATE (name) ON changed TO inv_reader;
 ALTER VIEW summed OWNER TO inv_owner; GRANT SELECT ON changed, moon TO inv_owner;
 CREATE PROCEDURE settle(INOUT n bigint) BEGIN ATOMIC SELECT count(*) FROM moon; END;
+ALTER INDEX draft_note DEPENDS ON EXTENSION plpgsql;
+ALTER TRIGGER draft_kept ON draft DEPENDS ON EXTENSION plpgsql;
+ALTER PROCEDURE settle DEPENDS ON EXTENSION plpgsql;
+ALTER MATERIALIZED VIEW stored DEPENDS ON EXTENSION plpgsql;
+CREATE MATERIALIZED VIEW lined USING lines TABLESPACE inv_space AS SELECT id FROM planet;
+CREATE MATERIALIZED VIEW over_shown AS SELECT name FROM shown;
+CREATE INDEX ON over_shown (name); GRANT SELECT ON over_shown TO inv_reader;
 
 CREATE PUBLICATION some_columns FOR TABLE planet (id, name, status), ONLY event
     WITH (publish = 'insert, update', publish_via_partition_root = true);
