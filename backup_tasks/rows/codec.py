@@ -24,11 +24,11 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from backup_tasks.errors import DumpFailed, LoadFailed
-from backup_tasks.rows import value_encoding
+from backup_tasks.rows import json_text, value_encoding
 from backup_tasks.rows.guarded_reads import NOT_STANDARD
 from backup_tasks.rows.line_format import LineFormat, of_project
 from backup_tasks.rows.natural_keys import Identity, Model
-from backup_tasks.rows.query import Field, Query
+from backup_tasks.rows.query import KEEPS_TEXT, Field, Query
 from backup_tasks.rows.raw_values import StoredTexts, as_raw, json_parameter, row_decoders
 
 Identities = Mapping[Model, Identity]
@@ -201,10 +201,12 @@ class RowCodec:
         raw = {}
         for _, name in self._json_fields:
             if fields[name] is not None:
-                text = fields[name]
+                text = fields[name].removeprefix(KEEPS_TEXT)
                 try:
-                    canonical, stored = value_encoding.encode_json(text, self.connection.vendor)
-                except ValueError:  # no JSON, or not Unicode
+                    canonical, stored = json_text.encode_json(text, self.connection.vendor)
+                    if text != fields[name]:
+                        stored = text
+                except ValueError:  # see encode_json
                     if not self.line_format.has_stored_values:
                         raise
                     canonical, stored = b"null", text
@@ -235,7 +237,7 @@ class RowCodec:
                         name, values[at], raw[name], self.connection, self.line_format.vendor
                     )
                 elif values[at] is not None:
-                    values[at] = value_encoding.json_text(values[at], self.connection.vendor)
+                    values[at] = json_text.json_text(values[at], self.connection.vendor)
         except (KeyError, TypeError, ValueError, ValidationError) as error:
             raise LoadFailed(
                 f"a row of the package can't be read: {type(error).__name__} {error}",

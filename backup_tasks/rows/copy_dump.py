@@ -19,13 +19,13 @@ import orjson
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from backup_tasks.rows import copy_decoding, value_encoding
+from backup_tasks.rows import copy_decoding, json_text
 from backup_tasks.rows.codec import BATCH_BYTES, LineColumn, Lines, RowCodec
 from backup_tasks.rows.copy_decoding import ColumnDecoder
 from backup_tasks.rows.copy_formats import (
     CopyFormat,
     copy_format_of,
-    has_datetimes_beyond_python,
+    has_values_beyond_django,
     is_float,
     stored_columns,
     use_default_output_settings,
@@ -64,7 +64,7 @@ def copy_lines(codec: RowCodec) -> Iterator[Lines] | None:
         for at, column in enumerate(columns)
     ):
         return None
-    return None if has_datetimes_beyond_python(codec.query) else _lines(codec, known.not_null)
+    return None if has_values_beyond_django(codec.query) else _lines(codec, known.not_null)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,13 +122,13 @@ def _encode_json(
 ) -> list[bytes]:
     """Return the canonical JSON of each text. Put the stored text that `_raw` needs into `raw`, by
     row and name."""
-    if (canonicals := value_encoding.encode_json_column(texts)) is not None:
+    if (canonicals := json_text.encode_json_column(texts)) is not None:
         return canonicals
     column = bytearray()
     for at, text in enumerate(texts):
         try:
             canonical, stored = (
-                value_encoding.encode_json(text, "postgresql") if text else (b"null", None)
+                json_text.encode_json(text, "postgresql") if text else (b"null", None)
             )
         except (TypeError, ValueError) as error:
             raise codec.unreadable_row(text[:200], error) from error

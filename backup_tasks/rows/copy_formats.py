@@ -73,9 +73,10 @@ _BEYOND_PYTHON = {
     "timestamp with time zone": "NOT BETWEEN '0001-01-01' AND '9999-12-30'",
     "date": "NOT BETWEEN '0001-01-01' AND '9999-12-30'",
     "time": "= '24:00'",
+    "numeric": "IN ('NaN', 'Infinity', '-Infinity')",
 }
-"""By type: the condition for dates and times that Python can't represent, so that no encoding of
-them exists."""
+"""By type: the condition for dates and times that Python can't represent, and for numbers that
+Django refuses, so that no encoding of them exists."""
 
 
 def copy_format_of(field: Field, connection: BaseDatabaseWrapper) -> CopyFormat | None:
@@ -139,9 +140,9 @@ def stored_columns(table: str, connection: BaseDatabaseWrapper) -> StoredColumns
     )
 
 
-def has_datetimes_beyond_python(query: Query) -> bool:
-    """Whether a row has a date or time that Python can't represent. The caller then reads the rows
-    one by one, and the error names the row."""
+def has_values_beyond_django(query: Query) -> bool:
+    """Whether a row has a date, time or number that has no encoding. The caller then reads the rows
+    one by one."""
     beyond = [
         f"{column.sql} {_BEYOND_PYTHON[kind]}"
         for column in query.columns

@@ -25,11 +25,16 @@ _NOT_IN_PYTHON = {
     " AND '9999-12-31 23:59:59.999999+00'",
     "date": "NOT BETWEEN '0001-01-01' AND '9999-12-31'",
     "time": "= '24:00'",
+    "numeric": "IN ('NaN', 'Infinity', '-Infinity')",
 }
-"""By type of PostgreSQL: the condition for dates and times that the driver can't give: infinity,
-those before Christ, midnight at the end of a day."""
+"""By type of PostgreSQL: the condition for dates and times that the driver can't give (infinity,
+those before Christ, midnight at the end of a day), and for numbers that Django refuses."""
 
 _DATES_OF_MARIADB = ("date", "time")
+_FLOATS_OF_MARIADB = ("double", "float")
+
+KEEPS_TEXT = "\x01"
+"""Stands before JSON of PostgreSQL's type json, which, unlike jsonb, keeps the text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +94,8 @@ class Query:
             selected = f"+{sql}"  # an expression has no declared type that the driver would convert
         elif str(field.db_type(self.connection)).startswith(_DATES_OF_MARIADB):
             selected = f"CAST({sql} AS CHAR)"  # the driver has no zero dates
+        elif str(field.db_type(self.connection)).startswith(_FLOATS_OF_MARIADB):
+            selected = f"CAST({sql} AS DOUBLE)"  # the text of a float of 32 bits is rounded
         else:
             selected = sql
         other = reader.other
@@ -98,7 +105,11 @@ class Query:
 
     def _postgresql_column(self, sql: str, alias: str, field: Field) -> Column:
         if value_encoding.is_json(field):
-            return Column(sql=sql, field=field, read=None, selected=f"{sql}::text")
+            selected = f"{sql}::text"
+            if self.line_format.has_stored_values:
+                mark = f"CASE WHEN pg_typeof({sql}) = 'json'::regtype THEN E'\\x01' ELSE '' END"
+                selected = f"{mark} || {selected}"
+            return Column(sql=sql, field=field, read=None, selected=selected)
         if self.line_format.has_stored_values and value_encoding.is_opaque(field):
             return Column(sql=sql, field=field, read=None, selected=_postgresql_text(sql))
         if self._reads_local_time(field):

@@ -1,6 +1,7 @@
 """Strategies of hypothesis for values, by the kind of column."""
 
 import datetime as dt
+import json
 import math
 import uuid
 from collections.abc import Mapping
@@ -26,6 +27,12 @@ DATA = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=8,
 )
+JSON_TEXT = st.one_of(
+    DATA.map(json.dumps),
+    DATA.map(lambda value: json.dumps(value, indent=1, ensure_ascii=False)),
+    st.sampled_from(['{"b":1,"a":1.10,"a":2}', "null", "1e400", "-0", '"\\ud800"', "1" * 40]),
+)
+"""JSON as others write it: with other spaces, keys twice, numbers that floats lack."""
 KINDS: dict[str, st.SearchStrategy[Any]] = {
     "char": TEXT,
     "text": TEXT,

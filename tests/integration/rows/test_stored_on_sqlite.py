@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from backup_tasks.engines.sqlite.texts import UndecodedText, reading_any_text, text_or_bytes
 from tests.integration.rows.stored import BOUNDED, assert_comes_back, insert, plain_model
+from tests.integration.rows.strategies import JSON_TEXT
 from tests.integration.rows.tables import made
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"])
@@ -45,6 +46,8 @@ ODD: Sequence[tuple[str, Any]] = (
     ("moment", UndecodedText(b"2026-11-22 10:00:00\xff")),
     ("binary", UndecodedText(b"\xff")),
     ("data", '"\\ud800"'),
+    ("data", '{"a":1,"b":"x"}'),
+    ("data", "1e400"),
     ("address", "1:2:x"),
     ("number", "much"),
     ("time", "10:00"),
@@ -90,6 +93,7 @@ STORED = st.one_of(
     st.times().map(str),
     st.decimals(-(10**7), 10**7, places=2).map(str),
     st.uuids().map(lambda value: value.hex),
+    JSON_TEXT,
 )
 
 

@@ -3,7 +3,7 @@ values."""
 
 import pytest
 
-from backup_tasks.rows.value_encoding import encode_json, encode_json_column
+from backup_tasks.rows.json_text import encode_json, encode_json_column
 
 USUAL = [
     b'{"b": {"z": null, "a": true}, "aa": [1.5, -7, "x, y: z"]}',
