@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backup_tasks.package.cipher import generate_identity
-from benchmarks.data import with_steps
+from benchmarks.data import with_second_look, with_steps
 from benchmarks.measuring import BenchmarkFailed, Cost, Server, cost_of
 from edms.local.instance import ROOT, Instance
 
@@ -42,7 +42,7 @@ def create_backup(instance: Instance, keys: Keys, server: Server) -> tuple[Cost,
     working = replace(instance, variables={"BACKUP_RECIPIENTS": keys.recipient})
     cost = _manage(working, "create_backup", "--type", "database", "--encrypt", server=server)
     (package,) = instance.store.glob("*.age")
-    return with_steps(cost, instance), package
+    return with_second_look(with_steps(cost, instance), instance), package
 
 
 def restore(instance: Instance, package: Path, keys: Keys, server: Server) -> Cost:
