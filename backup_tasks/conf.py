@@ -227,6 +227,9 @@ class BackupSettings:
     look_limit: int = 4_000_000_000
     """Bytes, packed or unpacked, of the largest package that the admin's pages look into."""
 
+    upload_limit: int = 10_000_000_000
+    """Bytes of the largest package that can be uploaded in the admin."""
+
     monitoring_token: str | None = None
     """What Prometheus and health checks send to be answered: `Authorization: Bearer TOKEN`."""
 

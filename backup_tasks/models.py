@@ -167,7 +167,10 @@ class Package(_LedgerRow):
 
     class Meta:
         ordering: ClassVar = ["-created_at"]
-        permissions: ClassVar = [("download_package", "Can download packages")]
+        permissions: ClassVar = [
+            ("download_package", "Can download packages"),
+            ("upload_package", "Can upload packages"),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -68,6 +68,7 @@ snapshot = _task_for("snapshot")
 dump = _task_for("dump")
 pack = _task_for("pack")
 verify = _task_for("verify")
+admit = _task_for("admit")
 fit = _task_for("fit")
 prune = _task_for("prune")
 fetch = _task_for("fetch")
@@ -88,6 +89,7 @@ _STEPS = {
         dump,
         pack,
         verify,
+        admit,
         fit,
         prune,
         fetch,

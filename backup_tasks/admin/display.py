@@ -32,6 +32,7 @@ STEPS: Mapping[str, str] = {
     "dump": "write the rows",
     "pack": "pack rows and files, put the package into the store",
     "verify": "read the package back and check it",
+    "admit": "put the uploaded package into the store",
     "fit": "look whether it could be restored here",
     "prune": "remove packages that are no longer to be kept",
     "fetch": "bring the package here and check it",

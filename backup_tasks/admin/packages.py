@@ -21,8 +21,8 @@ from backup_tasks.admin.broken_packages import broken_on_this_machine
 from backup_tasks.admin.confirmation import RestoreConfirmation
 from backup_tasks.admin.display import KINDS, ago, standing
 from backup_tasks.admin.download import download
-from backup_tasks.admin.package_contents import PackageContents
 from backup_tasks.admin.package_history import history_of
+from backup_tasks.admin.package_uploads import PackageUploads
 from backup_tasks.admin.protection import protection
 from backup_tasks.admin.read_only import (
     DOWNLOAD,
@@ -49,7 +49,7 @@ _CANDIDATE = "_backup_candidate"
 
 
 @admin.register(Package)
-class PackageAdmin(PackageContents):
+class PackageAdmin(PackageUploads):
     """The list of packages."""
 
     page_template = "backup_tasks/package.html"

@@ -27,6 +27,10 @@ DOWNLOAD = "backup_tasks.download_package"
 """May take a copy of all data away."""
 
 
+UPLOAD = "backup_tasks.upload_package"
+"""May bring packages in, which are verified before they count."""
+
+
 class ReadOnlyAdmin(_ModelAdmin):
     """A list and pages of rows that nobody edits. Who may start runs may see them too."""
 

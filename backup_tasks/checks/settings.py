@@ -140,9 +140,10 @@ def _wrong_times_and_numbers(settings: BackupSettings) -> Iterator[tuple[str, st
     if isinstance(warn, timedelta) and isinstance(critical, timedelta) and warn > critical:
         hint = f"CRITICAL_AFTER is {critical!r}: write the shorter time for WARN_AFTER."
         yield "warn_after", "is longer than CRITICAL_AFTER", hint
-    limit: object = settings.look_limit
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
-        yield "look_limit", f"is no number of bytes but {limit!r}", "Write 4_000_000_000."
+    for name in ("look_limit", "upload_limit"):
+        limit = getattr(settings, name)
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
+            yield name, f"is no number of bytes but {limit!r}", "Write 4_000_000_000."
     for name in ("max_missing_files", "max_missing_share"):
         value = getattr(settings, name)
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:

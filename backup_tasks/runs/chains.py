@@ -33,7 +33,7 @@ CHAINS: Mapping[str, tuple[str, ...]] = {
         *("promote", "discard"),  # the run has one of the two, see `steps_of`
     ),
     Run.Kind.REINIT: ("safety", "reinit", "validate", "promote"),
-    Run.Kind.VERIFY: ("verify",),
+    Run.Kind.VERIFY: ("verify", "admit"),  # the latter of an upload
     Run.Kind.PRUNE: ("prune",),
     Run.Kind.UNDO: ("undo",),
 }
@@ -91,7 +91,7 @@ PARAMS: Mapping[str, Mapping[str, Any]] = {
         "republish": False,
     },
     Run.Kind.REINIT: {"safety": True, "promote": True, "rebuild": False, "republish": False},
-    Run.Kind.VERIFY: _READS,
+    Run.Kind.VERIFY: {**_READS, "admit": False},
     Run.Kind.PRUNE: {"dry_run": False},
     Run.Kind.UNDO: {
         "accept_missing_files": False,
@@ -121,6 +121,7 @@ store           alias of the store to look for it in; "" for all
 identity        path of a file with an age identity; never a key
 allow_unsigned  accept a package whose signature is missing
 mode            exact: live becomes the package; merge: the package's rows go into live's tables
+admit           an uploaded package: once it is verified, it is put into the store
 rebuild         the tables are built by the migrations, and lose what was added to live's by hand
 republish       publications name the new tables, and subscribers have to copy them again
 on_conflict     a merge: package or target, whose row is taken; "" refuses
@@ -151,6 +152,8 @@ def steps_of(kind: str, params: Mapping[str, Any]) -> tuple[str, ...]:
     left_out = set()
     if params.get("safety") is False:
         left_out.add("safety")
+    if not params.get("admit"):
+        left_out.add("admit")
     chain = set(CHAINS[kind])
     if {"promote", "discard"} <= chain:
         left_out.add("discard" if params["promote"] else "promote")

@@ -18,6 +18,8 @@ from backup_tasks.conf import backup_settings
 
 _RUN_ID = re.compile(r"[a-z]+-\d{8}T\d{6}-[a-z2-7]{5}")  # as the ledger gives them
 _SCRATCH = "dry-run-"
+UPLOAD = "upload-"
+"""How the folders of uploads begin."""
 _DAY = 24 * 60 * 60
 
 
@@ -62,8 +64,9 @@ def runs() -> set[str]:
 
 
 def abandoned() -> set[str]:
-    """Return the names of the folders of dry runs that were killed a day ago or more."""
-    scratches = (path for path in _all() if path.name.startswith(_SCRATCH))
+    """Return the names of the folders of dry runs that were killed a day ago or more, and of
+    uploads that were not published within a day."""
+    scratches = (path for path in _all() if path.name.startswith((_SCRATCH, UPLOAD)))
     return {path.name for path in scratches if _is_old(path)}
 
 

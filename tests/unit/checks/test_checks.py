@@ -69,6 +69,7 @@ def test_a_retention_with_an_unknown_rule_is_named(fired: Fired) -> None:
         ("MAX_MISSING_FILES", "10"),
         ("MAX_MISSING_SHARE", -0.5),
         ("LOOK_LIMIT", "4 GB"),
+        ("UPLOAD_LIMIT", None),
         ("MONITORING_TOKEN", ""),
         ("MONITORING_TOKEN", "too short"),
         ("MONITORING_TOKEN", "sixteen characters of which some are spaces"),
