@@ -16,6 +16,7 @@ from backup_tasks.errors import LeaseLost, Permanent
 from backup_tasks.models import Run, Step
 from tests.integration.celery.conftest import wait_for_answer
 from tests.integration.celery.stage import (
+    PATIENCE,
     Stage,
     kill_all_connections,
     outcomes,
@@ -36,7 +37,7 @@ AFTER_A_SECOND = {
 
 
 @pytest.mark.parametrize("transport", [AFTER_A_SECOND])
-@pytest.mark.parametrize("lease", [2.0])
+@pytest.mark.parametrize("lease", [10.0])
 def test_a_step_longer_than_the_visibility_timeout_is_executed_once(
     worker: CeleryTestWorker, stage: Stage
 ) -> None:
@@ -129,7 +130,7 @@ def test_whoever_waits_for_a_task_whose_worker_was_killed_is_told(
     reconcile()
 
     with pytest.raises(LeaseLost, match="the step is succeeded"):
-        AsyncResult(killed.task_id).get(timeout=30)
+        AsyncResult(killed.task_id).get(timeout=PATIENCE)
     assert not TaskResult.objects.filter(status="STARTED").exists()
     assert until_result(run, "dump", "SUCCESS").task_id != killed.task_id
 
@@ -142,7 +143,7 @@ def test_a_step_that_is_refused_answers(worker: CeleryTestWorker, stage: Stage) 
     late = tasks.dump.apply_async(kwargs={"run_id": run.pk, "step": "dump"})
 
     with pytest.raises(Permanent, match="the run has failed"):
-        late.get(timeout=30)
+        late.get(timeout=PATIENCE)
 
 
 def test_a_task_that_lost_its_step_to_another_answers(
@@ -156,7 +157,7 @@ def test_a_task_that_lost_its_step_to_another_answers(
     Step.objects.filter(run=run, name="dump").update(attempt=2, task_id="of another")
 
     with pytest.raises(LeaseLost):
-        AsyncResult(lost.task_id).get(timeout=30)
+        AsyncResult(lost.task_id).get(timeout=PATIENCE)
 
 
 def test_a_step_survives_the_end_of_its_worker_s_main_process(

@@ -15,7 +15,7 @@ from backup_tasks import tasks
 from edms.local.instance import ROOT
 from edms.local.ports import LOOPBACK, free_port, is_listening
 from edms.local.processes import Child, start, wait_until
-from tests.integration.celery.stage import Stage, start_on_workers, until, until_ended
+from tests.integration.celery.stage import PATIENCE, Stage, start_on_workers, until, until_ended
 from tests.services import Project
 
 LOGIN = {"Authorization": "Basic b3BlcmF0b3I6c2VjcmV0"}  # operator:secret
@@ -60,7 +60,7 @@ def ask(port: int, path: str, headers: dict[str, str] = LOGIN, method: str = "GE
 
 def test_flower_lists_exactly_the_chain_of_a_run(flower: int, stage: Stage) -> None:
     """C12"""
-    tasks.reconcile.apply_async().get(timeout=30)  # every minute: it would fill the list
+    tasks.reconcile.apply_async().get(timeout=PATIENCE)  # every minute: it would fill the list
     first, other = (until_ended(start_on_workers()) for _ in range(2))
     assert first.pk != other.pk
     search = "/api/tasks?search=" + quote(f"kwargs:run_id={first.pk}")
