@@ -9,3 +9,9 @@ class DocumentsConfig(AppConfig):
     name = "edms.documents"
     label = "documents"
     verbose_name = "Documents"
+
+    def ready(self) -> None:
+        """Keep what search looks through."""
+        from edms.documents import indexing  # models exist only once every app is loaded
+
+        indexing.connect()

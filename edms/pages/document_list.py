@@ -10,12 +10,12 @@ from typing import Any, Final
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db import models
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from edms.documents.models import Document
+from edms.documents.search import search, snippets, words_of
 from edms.pages.forms import SORTS, SearchForm
 from edms.pages.reader import Reader, reader_of
 
@@ -68,6 +68,9 @@ def document_list(request: HttpRequest) -> HttpResponse:
     )
     kept = request.GET.copy()
     kept.pop("page", None)
+    shown = snippets(page.object_list, request.GET.get("q", "")) if form.is_valid() else {}
+    for document in page.object_list:
+        document.snippet = shown.get(document.pk)
     context = {
         "reader": reader,
         "form": form,
@@ -99,12 +102,8 @@ def narrowed(
 ) -> "models.QuerySet[Document]":
     """Return the documents that match the filled-in fields; every word of the search must occur."""
     wanted = form.cleaned_data
-    for word in wanted["q"].split():
-        documents = documents.filter(
-            Q(document_number__icontains=word)
-            | Q(title__icontains=word)
-            | Q(description__icontains=word)
-        )
+    if wanted["q"]:
+        documents = search(documents, wanted["q"])
     for name in ("type", "state", "department", "author"):
         if wanted[name]:
             documents = documents.filter(**{_FILTERS.get(name, name): wanted[name]})
@@ -128,13 +127,21 @@ def _found(reader: Reader, form: SearchForm) -> "models.QuerySet[Document]":
     # An invalid filter finds nothing. To show all documents would be a wrong answer.
     if not form.is_valid():
         return Document.objects.none()
-    sort = form.cleaned_data["sort"] or "number"
-    order = f"{'-' if sort.startswith('-') else ''}{_ORDERS[sort.lstrip('-')]}"
-    return narrowed(reader.documents(), form).order_by(order, "document_number")
+    found = narrowed(reader.documents(), form)
+    sort = form.cleaned_data["sort"]
+    if not sort and form.cleaned_data["q"]:
+        # The best match first. A search for no word at all found nothing, with no rank.
+        return (
+            found.order_by("-rank", "document_number")
+            if words_of(form.cleaned_data["q"])
+            else found
+        )
+    order = f"{'-' if sort.startswith('-') else ''}{_ORDERS[sort.lstrip('-') or 'number']}"
+    return found.order_by(order, "document_number")
 
 
 def _columns(kept: QueryDict) -> Iterator[Column]:
-    now = kept.get("sort") or "number"
+    now = kept.get("sort") or ("" if kept.get("q") else "number")
     for key, name in SORTS.items():
         query = kept.copy()
         query["sort"] = f"-{key}" if now == key else key

@@ -94,7 +94,7 @@ class SearchForm(forms.Form):
     sort = forms.ChoiceField(
         label="Sort by",
         required=False,
-        choices=[("", "Number"), *_orders()],
+        choices=[("", "Best match, number"), *_orders()],
     )
 
 

@@ -13,6 +13,7 @@ from edms.documents.models import (
     DocumentType,
     ExternalDocument,
     NumberSeries,
+    SearchText,
     SensitivityLabel,
     Tag,
 )
@@ -63,6 +64,18 @@ class DocumentFactory:
         self._inherit_labels(documents)
         insert(documents)
         insert(list(self._external(documents)))
+        insert(
+            [
+                SearchText(
+                    document_id=document.pk,
+                    number=document.document_number,
+                    title=document.title,
+                    keywords=document.description,
+                    body="",
+                )
+                for document in documents
+            ]
+        )
         tagging: Any = Document.tags.through
         insert(
             [

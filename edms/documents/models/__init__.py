@@ -11,6 +11,7 @@ from edms.documents.models.catalogue import (
 from edms.documents.models.discussion import Comment
 from edms.documents.models.document import Document, DocumentDependency, ExternalDocument
 from edms.documents.models.files import Attachment, DocumentVersion, attachment_path, version_path
+from edms.documents.models.search import SearchText
 
 __all__ = [
     "AccessLog",
@@ -23,6 +24,7 @@ __all__ = [
     "DocumentVersion",
     "ExternalDocument",
     "NumberSeries",
+    "SearchText",
     "SensitivityLabel",
     "Tag",
     "attachment_path",
