@@ -147,12 +147,15 @@ def _of_runs() -> Iterator[Metric]:
         help="When the last run of a kind ended in a state.",
         samples=[(_which(each), each["at"].timestamp()) for each in groups if each["at"]],
     )
-    lengths: list[_Sample] = []
-    for kind in {each["kind"] for each in groups if each["state"] == Run.State.SUCCEEDED}:
-        done = Run.objects.filter(kind=kind, state=Run.State.SUCCEEDED)
-        last = done.order_by("-finished_at").values_list("started_at", "finished_at").first()
-        if last and last[0] and last[1]:
-            lengths.append(({"kind": kind}, (last[1] - last[0]).total_seconds()))
+    ends = {each["kind"]: each["at"] for each in groups if each["state"] == Run.State.SUCCEEDED}
+    done = Run.objects.filter(
+        state=Run.State.SUCCEEDED, finished_at__in=set(ends.values()) - {None}
+    )
+    lengths: list[_Sample] = [
+        ({"kind": run.kind}, (run.finished_at - run.started_at).total_seconds())
+        for run in done.only("kind", "started_at", "finished_at")
+        if run.started_at and run.finished_at and ends.get(run.kind) == run.finished_at
+    ]
     yield Metric(
         name="backup_run_duration_seconds",
         help="How long the last run of a kind took that succeeded. Of a drill: the recovery time.",
