@@ -10,10 +10,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backup_tasks.admin.display import ago, badge, duration, kind_of, moment
-from backup_tasks.admin.summary import last_undo_point
 from backup_tasks.conf import backup_settings
 from backup_tasks.error_classification import LEDGER_ERRORS, explain
 from backup_tasks.errors import BackupError
+from backup_tasks.ledger import replaced
 from backup_tasks.models import Run
 from backup_tasks.status import gather, schedules
 from backup_tasks.status.conditions import judge
@@ -37,12 +37,13 @@ def home() -> dict[str, Any]:
     """Return what the page shows. The stores are not read for it: the index says what they held."""
     try:
         looked = in_index()
-        facts = gather.of_index(looked)
+        points = replaced.not_undone()
+        facts = gather.of_index(looked, points)
         runs = schedules.recent_runs()
-        undo = last_undo_point()
     except (BackupError, *LEDGER_ERRORS) as raised:
         return {"error": explain(raised)}
     status = judge(facts)
+    undo = points[-1] if points and points[-1].schema else None
     drills = schedules.recovery_times(runs)[:_DRILLS]
     return {
         "light": light(status.light),

@@ -61,6 +61,7 @@ class PackageAdmin(PackageUploads):
     search_fields = ["name", "label", "package_id", "sha256"]
     actions = ["verify_selected", "drill_selected"]
     list_per_page = 50
+    show_full_result_count = False
     change_list_template = "admin/backup_tasks/package/change_list.html"
 
     @admin.display(description="made", ordering="created_at")

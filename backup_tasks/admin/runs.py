@@ -72,6 +72,7 @@ class RunAdmin(ReadOnlyAdmin):
     list_filter = ["state", KindFilter]
     search_fields = ["id", "package", "requested_by"]
     list_per_page = 50
+    show_full_result_count = False
     change_list_template = "admin/backup_tasks/run/change_list.html"
 
     @admin.display(description="state", ordering="state")

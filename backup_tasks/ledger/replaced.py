@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from backup_tasks.engines import Engine
 from backup_tasks.models import Run, UndoPoint
 
 
-def half_done() -> list[str]:
-    """Return the runs that have replaced a part of live: not each database, or not all files."""
-    points = UndoPoint.objects.filter(files_done=False, undone_at=None)
-    return list(points.order_by("created_at").values_list("run_id", flat=True))
+def not_undone() -> list[UndoPoint]:
+    """Return the undo points that nobody has used, the oldest first, with their runs."""
+    points = UndoPoint.objects.filter(undone_at=None).select_related("run").defer("run__report")
+    return list(points.order_by("created_at"))
+
+
+def half_done(points: Sequence[UndoPoint] | None = None) -> list[str]:
+    """Return the runs that have replaced a part of live: not each database, or not all files.
+    `points`: `not_undone`, where the caller has it."""
+    points = not_undone() if points is None else points
+    return [point.run_id for point in points if not point.files_done]
 
 
 def runs_in_doubt(engine: Engine) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from backup_tasks import cleanup, moments
@@ -9,6 +10,7 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.engines import require_database
 from backup_tasks.error_classification import LEDGER_ERRORS, explain
 from backup_tasks.errors import BackupError
+from backup_tasks.models import UndoPoint
 from backup_tasks.status import ledger_facts, packages, schedules
 from backup_tasks.status.facts import Facts, Limits, Problem
 from backup_tasks.status.workers import answering
@@ -39,11 +41,14 @@ def of_stores(*, ask_workers: bool = False) -> Facts:
     return Facts(now=moments.now(), limits=_limits(), **found)
 
 
-def of_index(looked: packages.Looked | None = None) -> Facts:
+def of_index(
+    looked: packages.Looked | None = None, undo: Sequence[UndoPoint] | None = None
+) -> Facts:
     """Return the facts for a page, with few queries: packages as the index knows them, no orphans.
-    `looked`: where the caller has `packages.in_index()` already. Raises LEDGER_ERRORS."""
+    `looked`, `undo`: `packages.in_index` and `replaced.not_undone`, where the caller has them.
+    Raises LEDGER_ERRORS."""
     found = packages.facts_of(looked or packages.in_index())
-    found |= ledger_facts.facts_of(found["points"]) | _beat()
+    found |= ledger_facts.facts_of(found["points"], undo) | _beat()
     return Facts(now=moments.now(), limits=_limits(), **found)
 
 

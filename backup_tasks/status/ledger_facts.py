@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from backup_tasks import moments
 from backup_tasks.conf import backup_settings
-from backup_tasks.ledger.replaced import half_done
+from backup_tasks.ledger import replaced
 from backup_tasks.ledger.rows import is_live
-from backup_tasks.models import Run, Step
+from backup_tasks.models import Run, Step, UndoPoint
 from backup_tasks.status.facts import Ended, RecoveryPoint
 
 KINDS = (Run.Kind.BACKUP, Run.Kind.DRILL, Run.Kind.CYCLE, Run.Kind.VERIFY, Run.Kind.PRUNE)
@@ -24,8 +24,11 @@ it was, and whoever started it knows."""
 _LIMIT = 100
 
 
-def facts_of(points: Sequence[RecoveryPoint]) -> dict[str, Any]:
-    """Return the fields of `Facts` that the ledger decides. Raises LEDGER_ERRORS."""
+def facts_of(
+    points: Sequence[RecoveryPoint], undo: Sequence[UndoPoint] | None = None
+) -> dict[str, Any]:
+    """Return the fields of `Facts` that the ledger decides. `undo`: `replaced.not_undone`, where
+    the caller has it. Raises LEDGER_ERRORS."""
     ends = [
         (each["kind"], each["state"], each["last"])
         for each in Run.objects.order_by().values("kind", "state").annotate(last=Max("finished_at"))
@@ -34,7 +37,7 @@ def facts_of(points: Sequence[RecoveryPoint]) -> dict[str, Any]:
     return {
         **_ended(points, {(kind, state): last for kind, state, last in ends if last}),
         "stuck": _stuck() if active else [],
-        "half_done": half_done(),
+        "half_done": replaced.half_done(undo),
     }
 
 

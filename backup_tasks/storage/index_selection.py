@@ -63,8 +63,9 @@ class Deciding:
             for types in _POINTS:
                 of_these = self._regular.filter(type__in=types)
                 self._search(of_these, partial(self._has, types))
-                of_these = of_these.filter(sha256__in=restored)
-                self._search(of_these, partial(self._has, types, proven=True))
+            there = [types for types in _POINTS if self._has(types)]
+            proven = self._regular.filter(sha256__in=restored)
+            self._search(proven, lambda: all(self._has(types, proven=True) for types in there))
             if not all(last_good_among_them):
                 self._take(self._odd())
         failing = {sha256 for sha256, standing in self._known.items() if standing.failure}

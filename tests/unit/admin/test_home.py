@@ -12,8 +12,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django_celery_results.models import TaskResult
+from pytest_django import Settings
 
 from backup_tasks import moments
+from backup_tasks.conf import backup_settings
 from backup_tasks.models import Package, PackageVerdict, Run
 from backup_tasks.runs import slot
 from backup_tasks.storage.installation import this_installation
@@ -23,6 +25,7 @@ from tests.unit.admin.conftest import SignedIn, run_here
 HOME = "/admin/backup_tasks/"
 VIEWS = ("view_run", "view_package")
 MOST_QUERIES = 15
+TOKEN = "a-token-of-prometheus"
 
 
 @pytest.fixture
@@ -112,9 +115,10 @@ def test_who_may_see_nothing_of_backups_is_told_that_there_is_no_such_page(
 
 
 def test_a_thousand_runs_and_packages_take_fifteen_queries(
-    on_demo_project: Project, signed_in: SignedIn
+    on_demo_project: Project, signed_in: SignedIn, settings: Settings
 ) -> None:
     """Of an ordinary operator, whose permissions are asked for too, with everything to tell."""
+    settings.BACKUP = {**settings.BACKUP, "MONITORING_TOKEN": TOKEN}
     now, own = moments.now(), this_installation()
     on_demo_project.store.mkdir(exist_ok=True)
     Package.objects.bulk_create(_package(number, now, own) for number in range(1000))
@@ -154,7 +158,8 @@ def test_a_thousand_runs_and_packages_take_fifteen_queries(
         "/backup/metrics",
     ):
         with CaptureQueriesContext(connection) as queries:
-            told[path] = text_of(client.get(path).content.decode())
+            answer = client.get(path, headers={"authorization": f"Bearer {TOKEN}"})
+            told[path] = text_of(answer.content.decode())
         assert len(queries) <= MOST_QUERIES, [path, *(each["sql"][:200] for each in queries)]
 
     assert "The last drill failed (run-1)" in told[HOME]
@@ -178,7 +183,7 @@ def _package(number: int, now: datetime, own: str) -> Package:
         rows=1,
         files=1,
         created_at=now - timedelta(hours=number),
-        project="edms",
+        project=backup_settings().project,
         installation=own,
         trusted=True,
         seen_at=now,
