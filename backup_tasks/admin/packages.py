@@ -19,6 +19,7 @@ from django.utils.safestring import SafeString
 from backup_tasks.admin import content, starting
 from backup_tasks.admin.broken_packages import broken_on_this_machine
 from backup_tasks.admin.confirmation import RestoreConfirmation
+from backup_tasks.admin.differences import differences
 from backup_tasks.admin.display import KINDS, ago, standing
 from backup_tasks.admin.download import download
 from backup_tasks.admin.package_history import history_of
@@ -141,6 +142,7 @@ class PackageAdmin(PackageUploads):
 
     def page_of(self, request: HttpRequest, package: Package) -> dict[str, Any]:
         """Show a package's page."""
+        may_count = request.user.has_perm(START_BACKUP) or request.user.has_perm(START_RESTORE)
         return self.page_context(
             request,
             f"Package {package.name}",
@@ -150,6 +152,10 @@ class PackageAdmin(PackageUploads):
             drilled=ago(package.drilled_at),
             candidate=_candidate(package),
             history=history_of(package),
+            differences=differences(
+                request, package, live=may_count and request.GET.get("live") == "1"
+            ),
+            may_count=may_count,
             may_download=request.user.has_perm(DOWNLOAD),
         )
 
