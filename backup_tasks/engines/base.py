@@ -214,6 +214,11 @@ class Engine(Counters, PromoteMarks):
     def accept_structure(self, schema: str) -> None:
         """Let a promote of the schema go on with what `structure_changes` tells."""
 
+    def refresh_views(self, tables: Sequence[str]) -> list[str]:
+        """After a promote: refresh materialized views over the tables that it did not build anew,
+        since they are over other views. Return a warning for each that could not be refreshed."""
+        return []
+
     def publications(self, tables: Sequence[str]) -> list[str]:
         """Return the names of publications that name the tables of live, or their schema. They name
         the new ones after a promote, but subscribers don't get their rows by that."""

@@ -24,7 +24,7 @@ from backup_tasks.errors import (
     NothingToUndo,
 )
 from backup_tasks.models import UndoPoint
-from backup_tasks.restore import publications
+from backup_tasks.restore import publications, views_and_publications
 from backup_tasks.rows.natural_keys import Model
 
 
@@ -140,11 +140,11 @@ def _what_now(point: UndoPoint) -> str:
 
 
 def to_refresh(point: UndoPoint) -> list[str]:
-    """Return what `publications.to_refresh` says of the databases."""
+    """Return what `views_and_publications.follow` says of the databases."""
     return [
         line
         for entry in of(point)
-        for line in publications.to_refresh(_engine(entry), entry["tables"])
+        for line in views_and_publications.follow(_engine(entry), entry["tables"])
     ]
 
 

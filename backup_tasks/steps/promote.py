@@ -20,6 +20,7 @@ from backup_tasks.restore import (
     structure,
     undo_plan,
     undo_points,
+    views_and_publications,
 )
 from backup_tasks.restore.concurrent_writes import concurrent_writes_warning, written_since_backup
 from backup_tasks.restore.contents import entries_of, keeps_other_files, unpacked_manifest
@@ -77,10 +78,16 @@ def promote(work: Work) -> dict[str, Any]:
         UndoPoint.objects.filter(pk=point.pk).update(files_done=True)
     warnings = [*settled, *work.discard_staging()]
     warnings += after_commit.or_warning(
-        "looking for publications", partial(publications.to_refresh, engine, tables), [], warnings
+        "refreshing views, looking for publications",
+        partial(views_and_publications.follow, engine, tables),
+        [],
+        warnings,
     )
     warnings += after_commit.or_warning(
-        "looking for publications", partial(further_databases.to_refresh, point), [], warnings
+        "refreshing views, looking for publications",
+        partial(further_databases.to_refresh, point),
+        [],
+        warnings,
     )
     nothing: dict[str, Written] = {}
     written = after_commit.or_warning(

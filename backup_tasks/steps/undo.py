@@ -20,6 +20,7 @@ from backup_tasks.restore import (
     structure,
     undo_plan,
     undo_points,
+    views_and_publications,
 )
 from backup_tasks.restore.run_folder import Ask, RunFolder, held_folders, with_folder
 from backup_tasks.steps import Work
@@ -73,13 +74,16 @@ def undo(work: Work) -> dict[str, Any]:
         "removing what was undone", partial(_remove, undone, engine, trees, ask), [], warnings
     )
     warnings += after_commit.or_warning(
-        "looking for publications",
-        partial(publications.to_refresh, engine, undone.tables),
+        "refreshing views, looking for publications",
+        partial(views_and_publications.follow, engine, undone.tables),
         [],
         warnings,
     )
     warnings += after_commit.or_warning(
-        "looking for publications", partial(further_databases.to_refresh, mine), [], warnings
+        "refreshing views, looking for publications",
+        partial(further_databases.to_refresh, mine),
+        [],
+        warnings,
     )
     return {"undone": undone.pk, "lock_seconds": lock_seconds, "warnings": warnings}
 

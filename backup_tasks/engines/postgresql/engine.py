@@ -36,6 +36,7 @@ from backup_tasks.engines.postgresql import (
     swap,
     table_definitions,
     tenant_schemas,
+    views,
 )
 from backup_tasks.engines.postgresql.counting_engine import CountingEngine
 from backup_tasks.engines.postgresql.location import (
@@ -116,16 +117,6 @@ class PostgreSQL(CountingEngine):
         # Rows that are copied from live then come from one snapshot, so no reference dangles.
         level = psycopg.IsolationLevel.REPEATABLE_READ
         return guarded_connection(live, expected, isolation_level=level)
-
-    def _probe(self) -> None:
-        """Raise what would keep a restore from telling staging from live, or from a promote."""
-        # A schema that is not live's, and that every database has, in place of staging.
-        connection = self._connection("information_schema")
-        with connection_replaced(self.alias, connection), transaction.atomic(self.alias):
-            privileges.refuse_without(connection, self._live_schema)
-        connection = self._connection()
-        with connection_replaced(self.alias, connection):
-            event_triggers.refuse_harmful(self.alias, partial(live_cursor, connection))
 
     @contextmanager
     def snapshot(self, tables: Sequence[str] = ()) -> Iterator[None]:
@@ -292,7 +283,13 @@ class PostgreSQL(CountingEngine):
         )
 
     def rehearse_promote(self, tables: Sequence[str]) -> None:
-        self._probe()
+        # A schema that is not live's, and that every database has, in place of staging.
+        connection = self._connection("information_schema")
+        with connection_replaced(self.alias, connection), transaction.atomic(self.alias):
+            privileges.refuse_without(connection, self._live_schema)
+        connection = self._connection()
+        with connection_replaced(self.alias, connection):
+            event_triggers.refuse_harmful(self.alias, partial(live_cursor, connection))
         with self.live.cursor() as cursor:
             inventory.refuse(cursor, self._live_schema, tables)
             lock_table.refuse_too_small(cursor, self._live_schema, tables)
@@ -318,6 +315,9 @@ class PostgreSQL(CountingEngine):
     def accept_structure(self, schema: str) -> None:
         with self._bounded_transaction() as cursor:
             recorded_structure.forget(cursor, schema)
+
+    def refresh_views(self, tables: Sequence[str]) -> list[str]:
+        return views.refresh_others(self.alias, self._live_schema, tables)
 
     def publications(self, tables: Sequence[str]) -> list[str]:
         return publications.names(self.alias, self._live_schema, tables)

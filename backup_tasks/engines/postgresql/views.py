@@ -11,13 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import ProgrammingError
+from django.db import DatabaseError, ProgrammingError, connections
 
 from backup_tasks.engines.base import quoted
 from backup_tasks.engines.postgresql import table_definitions
 from backup_tasks.engines.postgresql.partitions import with_partitions
 from backup_tasks.engines.postgresql.schema_removal import drop_views
+from backup_tasks.engines.stopped_client import bounded_transaction
 from backup_tasks.errors import DoesNotFit
+
+_LOCK_TIMEOUT_MS = 5000
+"""For a view that clients read: nothing of a restore waits for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +115,45 @@ def replace(cursor: Any, views: Sequence[View]) -> None:
             create_over_new_tables(
                 cursor, f"{statement} AS {view.definition}", f"view {view.qualified_name}"
             )
+
+
+# From the tables through views of any kind.
+_OVER = """
+    WITH RECURSIVE over (oid) AS (
+        SELECT oid FROM pg_class
+         WHERE relnamespace = to_regnamespace(%s) AND relname = ANY(%s)
+         UNION
+        SELECT w.ev_class FROM over o
+          JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = o.oid
+           AND d.classid = 'pg_rewrite'::regclass
+          JOIN pg_rewrite w ON w.oid = d.objid)
+    SELECT v.oid::regclass::text FROM over JOIN pg_class v USING (oid)
+     WHERE v.relkind = 'm' AND v.relispopulated
+       AND NOT (v.relnamespace = to_regnamespace(%s) AND v.relname = ANY(%s)) ORDER BY v.oid
+"""
+
+
+def refresh_others(alias: str, live: str, tables: Sequence[str]) -> list[str]:
+    """Refresh materialized views over plain views of the tables, which a swap does not build: they
+    would go on showing the old rows. Return a warning for each that can't be refreshed."""
+    with bounded_transaction(alias), connections[alias].cursor() as cursor:
+        names = with_partitions(cursor, live, tables)
+        built = [view.name for view in find(cursor, live, names) if view.materialized]
+        cursor.execute("SET LOCAL search_path = pg_catalog")  # names are then told with the schema
+        cursor.execute(_OVER, [quoted(live), names, quoted(live), built])
+        others = [name for (name,) in cursor.fetchall()]
+    warnings = []
+    for name in others:
+        try:
+            with bounded_transaction(alias), connections[alias].cursor() as cursor:
+                cursor.execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}")
+                cursor.execute(f"REFRESH MATERIALIZED VIEW {name}")
+        except DatabaseError as error:
+            warnings.append(
+                f"materialized view {name} still shows the old rows: REFRESH MATERIALIZED VIEW "
+                f"{name} ({str(error).strip()})"
+            )
+    return warnings
 
 
 def create_over_new_tables(cursor: Any, statement: str, obj: str) -> None:
