@@ -265,7 +265,10 @@ def _zone_problems(manifest: Manifest, settings: BackupSettings) -> Iterator[str
         return
     theirs, ours = manifest.database.get("time_zone", ""), project_zone()
     if manifest.models and theirs != ours:
-        yield f"its datetimes are {_zone_in_words(theirs)}, the project's {_zone_in_words(ours)}"
+        yield (
+            f"its datetimes are {_zone_in_words(theirs)}, the project's {_zone_in_words(ours)}: "
+            "restore it under the package's USE_TZ and TIME_ZONE"
+        )
 
 
 def _zone_in_words(zone: str) -> str:

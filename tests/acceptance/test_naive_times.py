@@ -1,5 +1,6 @@
 """A project with `USE_TZ = False`, in a zone with summer time: everything works as elsewhere."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,10 +24,25 @@ for page in ("run/", "package/", "undopoint/", "run/?created_at__gte=2020-01-01"
 """
 
 
+ZONES = {
+    "sqlite": "Australia/Lord_Howe",  # half an hour of summer time
+    "postgres": "Europe/Berlin",
+    "mariadb": "America/St_Johns",
+}
+
+
 @pytest.fixture(params=EVERY_ENGINE)
 def naive(request: pytest.FixtureRequest, make_project: MakeProject) -> Project:
-    project: Project = make_project(request.param, demo=True, variables=NAIVE)
+    variables = {**NAIVE, "TEST_TIME_ZONE": ZONES[request.param]}
+    project: Project = make_project(request.param, demo=True, variables=variables)
     return project
+
+
+def ages(project: Project) -> list[float]:
+    """In seconds: of the last good and the last proven package, as monitors are told."""
+    printed = project.manage("backup_status", "--json").stdout
+    (point,) = [each for each in json.loads(printed)["recovery_points"] if each["last_proven"]]
+    return [point["last_good"]["age"], point["last_proven"]["age"]]
 
 
 def test_the_commands_and_pages_of_a_project_without_time_zones_work(
@@ -49,6 +65,10 @@ def test_the_commands_and_pages_of_a_project_without_time_zones_work(
     shown = naive.succeed("shell", "--no-imports", "-c", PAGES).stdout.split()
     assert shown[1::2] == ["200"] * 4
     naive.succeed("undo_restore", "--confirm")
+    assert max(ages(naive)) < 600  # no hours of a zone in them
+    merge = ("--mode", "merge", "--on-conflict", "package")
+    naive.succeed("restore_from_package", package, "--confirm", *merge)
+    assert contents(naive).count("documents_document") == before.count("documents_document")
 
 
 TWICE = (
