@@ -252,6 +252,7 @@ def _looking(package: Package) -> Any:
 def _summary(manifest: Manifest) -> dict[str, Any]:
     return {
         "manifest": manifest,
+        "trusted": bool(backup_settings().trusted_keys),
         "models": [
             (in_database(alias, entry.label), entry)
             for alias, part in manifest.parts.items()

@@ -106,6 +106,10 @@ class Browser:
             )
         )
 
+    def resize(self, width: int, height: int) -> None:
+        """Make the window that large, in CSS pixels; below 600 it is a phone's."""
+        _resize(self.driver, width, height)
+
     def shoot(self, picture: Path, *, height: int) -> None:
         """Write what the window shows to a PNG, the window being as tall as is asked for."""
         width = int(self.driver.execute_script("return window.innerWidth"))
