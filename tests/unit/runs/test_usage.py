@@ -23,6 +23,7 @@ WITHOUT_A_DATABASE = {
     "list_packages",
     "verify_certificate",
     "verify_package",
+    "show_package",
 }
 LIVE = {
     "adopt_installation": ("0" * 16,),
@@ -148,6 +149,7 @@ def test_a_mistyped_path_of_sqlite_is_refused_and_nothing_is_made_there(
 
 def test_what_needs_no_database_makes_none_there(nowhere: Path) -> None:
     run_command("restore_from_package", "--dry-run")
+    run_command("show_package", "nowhere")
     with pytest.raises(SystemExit, match="2"):  # critical: nothing is known to be safe
         run_command("backup_status")
 
