@@ -42,7 +42,8 @@ ELSEWHERE = """
     SELECT DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid)
       FROM pg_depend d, LATERAL pg_identify_object(d.classid, d.objid, 0) o,
            LATERAL pg_identify_object(d.refclassid, d.refobjid, 0) r
-     WHERE d.deptype <> 'i' AND r.schema ~ '^(staging|undo)_'
+     -- Up to version 14, those that initdb made are pinned by an entry of no class.
+     WHERE d.deptype NOT IN ('i', 'p') AND r.schema ~ '^(staging|undo)_'
        AND position(r.schema IN o.identity) = 0
 """
 
