@@ -43,9 +43,14 @@ class AuditEntry(NaturalKeyModel):
     at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        ordering = ["-at"]
+        ordering = ["-at", "-id"]
         indexes = [
             models.Index(fields=["content_type", "object_id", "-at"], name="audit_by_object"),
+            # A page of the trail is a piece of one of these, whatever it is narrowed by.
+            models.Index(fields=["-at", "-id"], name="audit_recent"),
+            models.Index(fields=["actor", "-at", "-id"], name="audit_by_actor"),
+            models.Index(fields=["content_type", "-at", "-id"], name="audit_by_kind"),
+            models.Index(fields=["action", "-at", "-id"], name="audit_by_action"),
         ]
         verbose_name_plural = "audit entries"
 

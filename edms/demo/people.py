@@ -32,9 +32,11 @@ DEPARTMENTS = {
 }
 
 GROUPS = {
-    "Auditors": ("view_document", "view_documentversion", "view_documentworkflow"),
+    "Auditors": (
+        "view_document", "view_documentversion", "view_documentworkflow", "view_auditentry"
+    ),
     "Office": ("view_user", "change_user"),
-}
+}  # fmt: skip
 
 # A manager may come later in the list: a restore must load rows that refer to later ones.
 PEOPLE = (
@@ -83,7 +85,9 @@ def seed_people() -> dict[str, User]:
     for name, codenames in GROUPS.items():
         group, created = Group.objects.get_or_create(name=name)
         if created:
-            group.permissions.set(Permission.objects.filter(codename__in=codenames))
+            # The backup's audit trail has a permission of the same name.
+            permissions = Permission.objects.exclude(content_type__app_label="backup_tasks")
+            group.permissions.set(permissions.filter(codename__in=codenames))
     people = {
         person.username: _seed_person(person, _HIRED + timedelta(days=17.31 * row))
         for row, person in enumerate(PEOPLE)

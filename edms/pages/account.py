@@ -1,4 +1,4 @@
-"""A person's own account: changing the password, and getting a new one where it is forgotten.
+"""A person's own account: time zone, password, and a new password where it is forgotten.
 
 The views are Django's. The admin has templates of the same names as theirs, so each names its own.
 """
@@ -9,14 +9,18 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import views
+from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import PasswordChangeForm as DjangoPasswordChangeForm
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
+from django.views.decorators.http import require_http_methods
 
 from edms.configuration.models import setting
 from edms.pages.reader import reader_of
 from edms.users.passwords import PasswordResetForm, is_own_password
+from edms.users.time_zone import zones
 
 
 class PasswordChangeForm(DjangoPasswordChangeForm):
@@ -95,3 +99,29 @@ class PasswordResetConfirm(views.PasswordResetConfirmView):
         """Say that it is done."""
         messages.success(self.request, "Your password is set. Sign in with it.")
         return super().form_valid(form)
+
+
+class AccountForm(forms.Form):
+    """How the EDMS shows things to a person."""
+
+    time_zone = forms.ChoiceField(required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field: Any = self.fields["time_zone"]
+        field.choices = [("", f"As the system: {settings.TIME_ZONE}"), *((z, z) for z in zones())]
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def account(request: HttpRequest) -> HttpResponse:
+    """My settings, and the way to a new password."""
+    reader = reader_of(request)
+    form = AccountForm(request.POST or None, initial={"time_zone": reader.user.time_zone})
+    if request.method == "POST" and form.is_valid():
+        reader.user.time_zone = form.cleaned_data["time_zone"]
+        reader.user.save(update_fields=["time_zone"])
+        messages.success(request, "Saved.")
+        return redirect("account")
+    context = {"reader": reader, "form": form, "title": "My account", "button": "Save"}
+    return render(request, "edms/account.html", context, status=400 if form.errors else 200)

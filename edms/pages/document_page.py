@@ -16,13 +16,12 @@ from edms.documents.services import log_access
 from edms.pages.forms import (
     AttachmentForm,
     CommentForm,
-    ReadersForm,
     ReviewForm,
     VersionForm,
 )
 from edms.pages.reader import Reader, readable, reader_of
 from edms.workflows.models import DocumentTransition
-from edms.workflows.reading import may_assign, open_tasks
+from edms.workflows.reading import is_open, may_assign
 from edms.workflows.services import moves_for
 
 AUDIT_SHOWN = 20
@@ -82,6 +81,8 @@ def _context(document: Document, reader: Reader) -> dict[str, Any]:
             F("confirmed_at").asc(nulls_first=True), "pk"
         )
     )
+    for task in tasks:
+        task.document = document
     reviewing = review is not None and (review.reviewer_id == reader.user.pk or reader.publishes)
     return {
         "reader": reader,
@@ -112,10 +113,8 @@ def _context(document: Document, reader: Reader) -> dict[str, Any]:
         "comment_form": CommentForm(),
         "reading_tasks": tasks,
         "confirmed": sum(task.confirmed_at is not None for task in tasks),
-        "my_reading": open_tasks(reader.user).filter(document=document).exists(),
-        "readers_form": ReadersForm()
-        if may_assign(document, reader.user, reader.standing.abilities)
-        else None,
+        "my_reading": any(is_open(task, reader.user) for task in tasks),
+        "may_assign": may_assign(document, reader.user, reader.standing.abilities),
         "may_retire": reader.publishes and document.state_id == "effective",
         "may_revise": reader.writes and document.state_id == "effective",
     }

@@ -3,8 +3,8 @@
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
-from django.views.decorators.http import require_POST
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
 
 from edms.pages.forms import ReadersForm
 from edms.pages.moving import done
@@ -13,11 +13,14 @@ from edms.workflows import reading
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "POST"])
 def assign_readers(request: HttpRequest, number: str) -> HttpResponse:
     """Add people, and those of a department, who are to read the document."""
     reader = reader_of(request)
     document = readable(number, reader)
+    if request.method == "GET":
+        context = {"reader": reader, "form": ReadersForm(), "title": f"Who reads {number}"}
+        return render(request, "edms/form.html", {**context, "button": "Ask them"})
     form = ReadersForm(request.POST)
     if not form.is_valid():
         messages.error(request, "Choose people of the list, or a department.")

@@ -3,7 +3,8 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
-from edms.pages.account import PasswordChange, PasswordReset, PasswordResetConfirm
+from edms.pages.account import PasswordChange, PasswordReset, PasswordResetConfirm, account
+from edms.pages.audit_page import audit_page
 from edms.pages.dashboard import dashboard, notices_read
 from edms.pages.document_list import document_list, export_documents
 from edms.pages.document_page import document_page
@@ -16,6 +17,7 @@ urlpatterns = [
     path("", dashboard, name="dashboard"),
     path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("account/", account, name="account"),
     path("password/", PasswordChange.as_view(), name="password-change"),
     path("password/forgotten/", PasswordReset.as_view(), name="password-reset"),
     path(
@@ -42,6 +44,7 @@ urlpatterns = [
         name="unassign-reader",
     ),
     path("documents/<str:number>/read/", confirm_reading, name="confirm-reading"),
+    path("audit/", audit_page, name="audit"),
     path("files/version/<int:pk>/", version_file, name="version-file"),
     path("files/attachment/<uuid:pk>/", attachment_file, name="attachment-file"),
 ]

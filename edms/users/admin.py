@@ -38,7 +38,7 @@ class UserAdmin(BaseUserAdmin):
     readonly_fields = ["uuid"]
     fieldsets = [
         *(BaseUserAdmin.fieldsets or ()),
-        ("In the company", {"fields": ["department", "job_title", "manager", "uuid"]}),
+        ("In the company", {"fields": ["department", "job_title", "manager", "time_zone", "uuid"]}),
     ]
     inlines = [RoleAssignments]
 

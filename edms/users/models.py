@@ -90,6 +90,9 @@ class User(NaturalKeyModel, AbstractUser):
         Role, through="UserRole", through_fields=("user", "role"), related_name="holders"
     )
 
+    time_zone = models.CharField(
+        max_length=64, blank=True, help_text="In which this person sees times; empty: the system's."
+    )
     reset_mailed_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="Last link to choose a new password."
     )

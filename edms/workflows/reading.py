@@ -21,6 +21,15 @@ def open_tasks(user: User) -> "models.QuerySet[ReadingTask]":
     )
 
 
+def is_open(task: ReadingTask, user: User) -> bool:
+    """Whether `user` is to do this task now: the rule of `open_tasks`, for one that is read."""
+    return (
+        task.reader_id == user.pk
+        and task.confirmed_at is None
+        and task.document.state_id == "effective"
+    )
+
+
 def may_assign(document: Document, user: User, may: frozenset[Ability]) -> bool:
     """Whether `user`, with the abilities `may`, says who reads this document.
 

@@ -9,6 +9,7 @@ from django.test import Client
 
 from edms.demo import PASSWORD
 from edms.users.models import User
+from edms.workflows.models import ElectronicSignature
 from tests.unit.edms.conftest import Demo
 
 NEW = "a longer one, 42"
@@ -117,3 +118,34 @@ def test_an_unknown_address_and_an_inactive_person_get_no_mail(demo: Demo) -> No
     asked("nobody@example.com")
     asked("finn@example.com")
     assert mail.outbox == []
+
+
+def test_everybody_sees_times_in_their_own_zone_and_signs_in_it(demo: Demo) -> None:
+    client, page = demo.browser("gil"), "/documents/SOP-2025-0001/"
+    before = client.get(page).content.decode()
+    assert "2025-03-11 12:03" in before
+    assert "All times are UTC" in before
+
+    assert client.post("/account/", {"time_zone": "Asia/Tokyo"}).status_code == 302
+
+    after = client.get(page).content.decode()
+    assert "2025-03-11 21:03" in after
+    assert "All times are Asia/Tokyo" in after
+    values = {"to_state": "approved", "password": PASSWORD}
+    gil = demo.user("gil")
+    gil.set_password(PASSWORD)
+    gil.save()
+    demo_client = demo.browser("gil")
+    demo_client.post("/documents/WI-2026-0001/move/", values)
+    signature = ElectronicSignature.objects.get(signer=gil)
+    assert signature.local_time.endswith("+09:00 Asia/Tokyo")
+    assert "All times are UTC" in demo.browser("finn").get("/").content.decode()
+
+
+def test_a_zone_that_there_is_not_is_refused_and_one_that_is_gone_shows_the_systems(
+    demo: Demo,
+) -> None:
+    client = demo.browser("finn")
+    assert client.post("/account/", {"time_zone": "Mars/Olympus"}).status_code == 400
+    User.objects.filter(username="finn").update(time_zone="../etc/passwd")
+    assert "All times are UTC" in client.get("/").content.decode()

@@ -82,6 +82,8 @@ def test_document_control_says_who_reads_what_is_released(
 def test_the_author_says_it_until_then(demo: Demo) -> None:
     page = "/documents/POL-2026-0001/"
     eva = demo.browser("eva")
+    assert f"{page}readers/" in eva.get(page).content.decode()
+    assert "Ask them" in eva.get(f"{page}readers/").content.decode()
     assert eva.post(f"{page}readers/", {"people": ["cleo", "hana"]}).status_code == 302
     assert demo.document("POL-2026-0001").reading_tasks.count() == 2
     assert eva.post(f"{page}readers/cleo/remove/").status_code == 302
