@@ -29,7 +29,8 @@ def mixed_groups(dialect: Dialect, mapped: MappedModel, rows: Translation) -> It
             same = " AND ".join(f"c.{name} = m.{name}" for name in own)
             yield Conflict(
                 what=f"{group} mean something only together ({group.source}), and rows of the "
-                "package would stand beside rows that only the target has",
+                "package would stand beside rows that only the target has. No option decides that: "
+                "leave the model out (--exclude), or restore it with --mode exact",
                 rows=int(count),
                 examples=row_names(
                     dialect,

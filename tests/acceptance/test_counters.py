@@ -9,6 +9,7 @@ from edms.local.mariadb import connected
 from tests.services import EVERY_ENGINE, MakeProject, Project
 
 TAG = 'M["documents.tag"].objects'
+MERGE = ("--mode", "merge", "--on-conflict", "package", "--no-safety-backup")
 
 
 @pytest.fixture(params=EVERY_ENGINE)
@@ -40,7 +41,10 @@ def test_the_keys_of_deleted_rows_are_not_given_again_after_a_restore(
     last = given_and_gone(project, "f")
     assert gone < after < last
     project.succeed("undo_restore", "--confirm")
-    assert given_and_gone(project, "g") > last
+    undone = given_and_gone(project, "g")
+    assert undone > last
+    project.succeed("restore_from_package", package, *MERGE, "--confirm")
+    assert given_and_gone(project, "i") > undone
     other = make_project(project.engine)
     other.succeed("restore_from_package", package, "--confirm", "--no-safety-backup")
     assert given_and_gone(other, "h") > gone
@@ -85,6 +89,13 @@ def test_sequences_of_postgresql_give_no_number_twice_whoever_owns_them(
         assert again[0] > free, "live's at promote"
         assert again[1] < sunk
         assert again[2] < depth
+        for command in (("undo_restore",), ("restore_from_package", package, *MERGE)):
+            project.succeed(*command, "--confirm")
+            before, again = again, client.execute(NEXT).fetchone() or ()
+            assert again[0] > before[0], command
+            assert again[1] < before[1], command
+            assert again[2] < before[2], command
+            assert again[3] > before[3], command
     other = make_project("postgres")
     with psycopg.connect(other.database_url, autocommit=True) as client:
         client.execute(SEQUENCES)
@@ -121,20 +132,35 @@ def test_sequences_of_mariadb_give_no_number_twice(
         "CREATE SEQUENCE free INCREMENT BY 10 CACHE 5",
         "CREATE SEQUENCE sinking INCREMENT BY -2 MINVALUE -1000 MAXVALUE 100 CACHE 3 CYCLE",
         "ALTER TABLE documents_sensitivitylabel ALTER `rank` SET DEFAULT nextval(free)",
+        "CREATE SEQUENCE small MAXVALUE 1000",
+        "ALTER TABLE workflows_documentstate ALTER position SET DEFAULT nextval(small)",
+        "CREATE SEQUENCE named",  # a text that draws from it
+        "ALTER TABLE documents_tag ALTER name SET DEFAULT nextval(named)",
     )
     project, other = make_project("mariadb"), make_project("mariadb")
     with connected(project.database_url) as cursor:
         for statement in (*make, given, given):
             cursor.execute(statement)
         cursor.execute("UPDATE documents_sensitivitylabel SET `rank` = `rank` + 900")
+        cursor.execute("UPDATE workflows_documentstate SET position = 2000 + position")
         project.succeed("create_backup", "--output", package)
         cursor.execute(given)
         ((free, sunk),) = cursor.fetchall()
         project.succeed("restore_from_package", package, "--confirm", "--no-safety-backup")
         cursor.execute(given)
         ((again, deeper),) = cursor.fetchall()
-    assert again > 900 > free
-    assert deeper < sunk
+        assert again > 900 > free
+        assert deeper < sunk
+        cursor.execute("SELECT nextval(small), nextval(named)")
+        # Rows that a sequence can't have numbered say nothing of what it gave.
+        assert cursor.fetchone() == (1, 1)
+        for command in (("undo_restore",), ("restore_from_package", package, *MERGE)):
+            project.succeed(*command, "--confirm")
+            before = (again, deeper)
+            cursor.execute(given)
+            ((again, deeper),) = cursor.fetchall()
+            assert again > before[0], command
+            assert deeper < before[1], command
     with connected(other.database_url) as cursor:
         for statement in make:
             cursor.execute(statement)

@@ -81,14 +81,21 @@ def advance_sequences(cursor: Any, live: str, schema: str, known: Iterable[Seque
             cursor.execute(f"SELECT SETVAL({name}, %s, %s)", [number, called])
         cursor.execute(
             "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s"
-            " AND locate(%s, column_default)",
+            " AND locate(%s, column_default)"
+            " AND data_type IN ('tinyint', 'smallint', 'mediumint', 'int', 'bigint', 'decimal')",
             [schema or live, f"nextval({qualified(live, entry.name)})"],
         )
+        drawing = cursor.fetchall()
+        cursor.execute(f"SELECT minimum_value, maximum_value FROM {name}")
+        smallest, largest = cursor.fetchone()
         furthest = "max" if entry.increment > 0 else "min"
-        for table, column in cursor.fetchall():
+        for table, column in drawing:
             cursor.execute(
                 f"SELECT {furthest}({quoted(column)}) FROM {qualified(schema or live, table)}"
             )
             (number,) = cursor.fetchone()
-            if number is not None and entry.increment * (number - entry.given) > 0:
+            # A number that it can't give says nothing of what it gave.
+            if number is None or not smallest <= number <= largest:
+                continue
+            if entry.increment * (number - entry.given) > 0:
                 cursor.execute(f"SELECT SETVAL({name}, %s)", [int(number)])

@@ -45,6 +45,8 @@ def refused_with(package: Path, model: "type[models.Model]") -> str:
         for conflict in rehearse(package, on_conflict="package")["models"][label]["conflicts"]
         if not conflict["decided"]
     ]
+    assert "--exclude" in what
+    assert "--mode exact" in what
     with pytest.raises(DoesNotFit) as raised:
         merge(package, on_conflict="package")
     assert f"{label}: {what}" in raised.value.what
