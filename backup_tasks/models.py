@@ -88,6 +88,7 @@ class Run(_LedgerRow):
 
     class Meta:
         ordering: ClassVar = ["-created_at"]
+        indexes: ClassVar = [models.Index(fields=["created_at"], name="backup_run_created")]
         permissions: ClassVar = [
             ("start_backup", "Can start backups, verifications and drills"),
             ("start_restore", "Can start restores, resets and undo"),
@@ -167,6 +168,7 @@ class Package(_LedgerRow):
 
     class Meta:
         ordering: ClassVar = ["-created_at"]
+        indexes: ClassVar = [models.Index(fields=["created_at"], name="backup_package_created")]
         permissions: ClassVar = [
             ("download_package", "Can download packages"),
             ("upload_package", "Can upload packages"),

@@ -17,7 +17,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backup_tasks import ledger, moments
-from backup_tasks.admin import approvals, certificates, content, merging, starting, timeline
+from backup_tasks.admin import approvals, certificates, content, home, merging, starting, timeline
 from backup_tasks.admin.backup_options import BackupOptions
 from backup_tasks.admin.confirmation import PromoteConfirmation
 from backup_tasks.admin.display import KINDS, badge, duration, kind_of, moment
@@ -105,6 +105,7 @@ class RunAdmin(ReadOnlyAdmin):
         """Add the addresses of the buttons."""
         view = self.admin_site.admin_view
         return [
+            path("home/", view(home.fragment), name="backup_tasks_run_home"),
             path("back-up/", view(self.back_up), name="backup_tasks_run_back_up"),
             path("back-up-with/", view(self.back_up_with), name="backup_tasks_run_back_up_with"),
             path("reset/", view(self.reset), name="backup_tasks_run_reset"),

@@ -58,6 +58,8 @@ class Report(TypedDict):
     sha256: str | None
     promoted: bool | None
     lock_seconds: float | None
+    free: dict[str, int] | None
+    """Bytes that a backup left free, by disk: see `storage.backup_disks`."""
     merge: dict[str, Any] | None
     """The plan of a merge, or of its rehearsal."""
 
@@ -107,6 +109,7 @@ def build(results: Results) -> Report:
         sha256=_first(results, ("pack", "verify", "fetch"), "sha256"),
         promoted=_first(results, ("promote",), "promoted"),
         lock_seconds=_first(results, ("promote",), "lock_seconds"),
+        free=_first(results, ("prune",), "free"),
         merge=_first(results, ("merge", "rehearse"), "plan"),
     )
 

@@ -240,10 +240,29 @@ def schedule_without_entry(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def broker_unreachable(facts: Facts) -> Iterator[Finding]:
+    """The broker does not answer: nothing is started by beat or the admin."""
+    if facts.broker:
+        yield Finding(
+            f"the broker can't be reached: {facts.broker}",
+            "Start the broker. Without it, commands do the same: `create_backup`.",
+        )
+
+
 def no_worker(facts: Facts) -> Iterator[Finding]:
-    """No worker answered."""
-    if facts.workers is not None and not facts.workers:
+    """No worker answered, or none that takes from one of the queues."""
+    if facts.workers is None:
+        return
+    if not facts.workers:
         yield Finding("no Celery worker answers", "Start the workers.")
+        return
+    for queue, waiting in facts.waiting.items():
+        if not any(queue in taken for taken in facts.workers.values()):
+            yield Finding(
+                f"no worker takes from the queue {queue}: {_counted(waiting, 'message')} waiting",
+                f"Start a worker with `-Q {queue}`.",
+                about=queue,
+            )
 
 
 def orphans_left(facts: Facts) -> Iterator[Finding]:
@@ -280,6 +299,9 @@ CONDITIONS = (
     Condition(light=Light.AMBER, find=run_stuck, asked=_recorded),
     Condition(light=Light.AMBER, find=beat_silent, asked=_recorded),
     Condition(light=Light.AMBER, find=schedule_without_entry),
+    Condition(
+        light=Light.AMBER, find=broker_unreachable, asked=lambda facts: facts.broker is not None
+    ),
     Condition(light=Light.AMBER, find=no_worker, asked=lambda facts: facts.workers is not None),
     Condition(light=Light.AMBER, find=newer_package_does_not_count, asked=_all_read),
     Condition(light=Light.AMBER, find=older_package_failed, asked=_all_read),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 
@@ -119,5 +119,9 @@ class Facts:
     """When beat and a worker last did something together: the reconciler's last result."""
     without_entry: Sequence[str] = ()
     """Schedules of the settings that beat, which has others of this app, never starts."""
-    workers: Sequence[str] | None = None
-    """The workers that answered; None: nobody asked."""
+    broker: str | None = None
+    """Why the broker can't be reached; empty where it answers; None: nobody asked."""
+    workers: Mapping[str, Collection[str]] | None = None
+    """The queues that each worker that answered takes from; None: nobody could ask."""
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    """Messages in each queue that needs a worker."""

@@ -13,7 +13,7 @@ from backup_tasks.errors import BackupError
 from backup_tasks.models import UndoPoint
 from backup_tasks.status import ledger_facts, packages, schedules
 from backup_tasks.status.facts import Facts, Limits, Problem
-from backup_tasks.status.workers import answering
+from backup_tasks.status.workers import Asked, ask
 
 
 def of_stores(*, ask_workers: bool = False) -> Facts:
@@ -37,7 +37,7 @@ def of_stores(*, ask_workers: bool = False) -> Facts:
     else:
         found |= _orphans(found["unknown"])
     if ask_workers:
-        found["workers"] = answering()
+        found |= asked_facts(ask())
     return Facts(now=moments.now(), limits=_limits(), **found)
 
 
@@ -50,6 +50,13 @@ def of_index(
     found = packages.facts_of(looked or packages.in_index())
     found |= ledger_facts.facts_of(found["points"], undo) | _beat()
     return Facts(now=moments.now(), limits=_limits(), **found)
+
+
+def asked_facts(asked: Asked) -> dict[str, Any]:
+    """Return the fields of `Facts` that the broker and the workers decide. Where the broker can't
+    be reached, nobody knows of the workers."""
+    workers = None if asked.broker else asked.workers
+    return {"broker": asked.broker, "workers": workers, "waiting": asked.waiting}
 
 
 def _limits() -> Limits:

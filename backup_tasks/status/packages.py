@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from django.core.files.storage import FileSystemStorage
@@ -19,7 +18,7 @@ from backup_tasks.errors import BackupError
 from backup_tasks.models import Package
 from backup_tasks.status.facts import Disk, Failed, Good, Problem, RecoveryPoint
 from backup_tasks.storage import catalogue, last_good
-from backup_tasks.storage.disk_space import Need, disks
+from backup_tasks.storage.backup_disks import backup_disks
 from backup_tasks.storage.file_storages import storage_for
 from backup_tasks.storage.index_selection import Deciding
 from backup_tasks.storage.installation import own_installations
@@ -247,19 +246,9 @@ def _is_regular(candidate: Candidate) -> bool:
 
 def _disks(size: int) -> list[Disk]:
     """Return the disks of this machine that a backup as large as `size` is written to."""
-    settings = backup_settings()
-    folders = {"the workspace": settings.workspace}
-    storage = storage_for(settings.stores[0])
-    if isinstance(storage, FileSystemStorage):
-        folders["the store"] = Path(storage.location)
-    needs = [Need(what=what, folder=folder, size=size) for what, folder in folders.items()]
     return [
-        Disk(
-            folder=f"{disk.folder} ({' and '.join(need.what for need in disk.needs)})",
-            free=disk.free,
-            needed=disk.needed,
-        )
-        for disk in disks(needs)
+        Disk(folder=called, free=disk.free, needed=disk.needed)
+        for called, disk in backup_disks(size).items()
     ]
 
 

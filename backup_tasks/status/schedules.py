@@ -16,8 +16,8 @@ from backup_tasks.conf import backup_settings
 from backup_tasks.models import Run
 from backup_tasks.runs.slot import Slot
 
-_LOOKED_AT = 100
-"""Scheduled runs and drills."""
+_LOOKED_AT = 80
+"""Scheduled runs, backups and drills."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +76,11 @@ def expects_reconciler() -> bool:
 
 
 def recent_runs() -> list[Run]:
-    """Return the newest scheduled runs and the newest drills that succeeded, the newest first: for
-    `schedules` and `recovery_times`."""
-    wanted = Q(trigger="schedule") | Q(kind=Run.Kind.DRILL, state=Run.State.SUCCEEDED)
-    return list(Run.objects.filter(wanted).defer("report").order_by("-created_at")[:_LOOKED_AT])
+    """Return the newest scheduled runs and the newest backups and drills that succeeded, the newest
+    first: for `schedules`, `recovery_times`, and the figures of the nights."""
+    shown = (Run.Kind.BACKUP, Run.Kind.CYCLE, Run.Kind.DRILL)
+    wanted = Q(trigger="schedule") | Q(kind__in=shown, state=Run.State.SUCCEEDED)
+    return list(Run.objects.filter(wanted).order_by("-created_at")[:_LOOKED_AT])
 
 
 def recovery_times(runs: Iterable[Run]) -> list[Run]:

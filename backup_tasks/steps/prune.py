@@ -16,13 +16,14 @@ from backup_tasks.restore import further_databases, undo_points
 from backup_tasks.restore.run_folder import Ask, held_folders, with_folder
 from backup_tasks.steps import Work
 from backup_tasks.storage import expiry
+from backup_tasks.storage.backup_disks import free_space
 from backup_tasks.storage.file_storages import project_trees
 from backup_tasks.storage.last_good import Candidate
 
 
 def prune(work: Work) -> dict[str, Any]:
-    """Return {"removed", "packages", "warnings", "expired": [run], "left_behind": [schema or run]};
-    the first two are those of `expiry.expire`.
+    """Return {"removed", "packages", "warnings", "expired": [run], "left_behind": [schema or run],
+    "free": bytes by disk}; the first two are those of `expiry.expire`.
 
     With `dry_run`, nothing is removed. A schema that other objects depend on is kept, with a
     warning.
@@ -40,6 +41,7 @@ def prune(work: Work) -> dict[str, Any]:
         **packages,
         "expired": expired,
         "left_behind": left.names,
+        "free": free_space(),
         "warnings": [*packages["warnings"], *warnings, *left.warnings],
     }
 

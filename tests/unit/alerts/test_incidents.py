@@ -58,7 +58,7 @@ def test_a_night_that_is_tried_again_and_fails_again_is_the_same_incident() -> N
 
 def test_what_nobody_could_look_at_is_not_over() -> None:
     """While the database is down the ledger's incidents go on."""
-    before = but(ended=[ENDED], orphans=["staging of restore-1"], workers=[])
+    before = but(ended=[ENDED], orphans=["staging of restore-1"], workers={})
     down = Facts(
         now=NOW,
         points=SAFE.points,

@@ -250,7 +250,7 @@ def test_cron_and_the_reconciler_tell_an_incident_once_together(
 
 
 def test_what_cron_alone_asks_about_is_not_over_for_the_reconciler(with_hook: Receiver) -> None:
-    tell(judge(but(workers=[])))
+    tell(judge(but(workers={})))
     run_here("backup")
     run_here("drill")
 

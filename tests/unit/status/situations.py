@@ -46,7 +46,9 @@ SAFE = Facts(
     orphans=[],
     beat_expected=True,
     beat_seen_at=NOW - timedelta(seconds=40),
-    workers=["backups@host"],
+    broker="",
+    workers={"worker@host": ["backups", "celery"]},
+    waiting={"celery": 0, "backups": 3},
     disks=[Disk(folder="/srv", free=900 * MB, needed=30 * MB)],
 )
 
@@ -278,7 +280,20 @@ SITUATIONS: dict[str, Situation] = {
         facts=but(beat_expected=False, beat_seen_at=None), light=GREEN
     ),
     "no worker answers": Situation(
-        facts=but(workers=[]), light=AMBER, reasons=(("no_worker", "worker"),)
+        facts=but(workers={}), light=AMBER, reasons=(("no_worker", "no Celery worker answers"),)
+    ),
+    "a queue that no worker takes from": Situation(
+        facts=but(workers={"worker@host": ["celery"]}),
+        light=AMBER,
+        reasons=(("no_worker", "the queue backups: 3 messages waiting"),),
+    ),
+    "each queue has a worker of its own": Situation(
+        facts=but(workers={"a@host": ["celery"], "b@host": ["backups"]}), light=GREEN
+    ),
+    "the broker is away": Situation(
+        facts=but(broker="connection refused", workers=None),
+        light=AMBER,
+        reasons=(("broker_unreachable", "connection refused"),),
     ),
     "staging was left behind": Situation(
         facts=but(orphans=["staging_1"]), light=AMBER, reasons=(("orphans_left", "staging_1"),)
