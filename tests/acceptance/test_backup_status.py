@@ -99,7 +99,7 @@ def test_workers_are_asked_where_somebody_wants_it(
         told = json.loads(project.manage("backup_status", "--json", *options).stdout)
         return {reason["reason"] for reason in told["reasons"]}
 
-    with project.worker() as worker:
+    with project.worker(queues="backups,celery") as worker:
         wait_until(
             lambda: "no_worker" not in reasons("--workers"),
             child=worker,
