@@ -6,18 +6,19 @@ of Django's migrations. It is validated there, and then migrated forward.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any, cast
 
 from django.apps import apps
 from django.apps.registry import Apps
+from django.contrib.contenttypes.fields import GenericForeignKey
 from django.core.management import call_command
 from django.db import IntegrityError, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
-from django.db.migrations.state import StateApps
+from django.db.migrations.state import ModelState, StateApps
 
 from backup_tasks.conf import BackupSettings
 from backup_tasks.errors import DoesNotFit, HandoverChanged, ValidationFailed
@@ -25,6 +26,7 @@ from backup_tasks.package.entries import FieldEntry
 from backup_tasks.package.manifest import Manifest
 from backup_tasks.package.names import in_database
 from backup_tasks.rows.databases import each_database, further_alias
+from backup_tasks.rows.key_columns import generic_keys
 from backup_tasks.rows.line_format import project_zone
 from backup_tasks.rows.members import field_entries
 from backup_tasks.rows.natural_keys import Model
@@ -112,18 +114,24 @@ def models_of(manifest: Manifest, settings: BackupSettings) -> list[Model]:
     return [model for model in full_scope(settings).included if label(model) not in left_out]
 
 
-def build(manifest: Manifest, settings: BackupSettings) -> None:
-    """Run the package's migrations, and those they depend on, in an empty staging schema."""
-    executor = MigrationExecutor(connections[settings.database])
+def build(manifest: Manifest, settings: BackupSettings, *, tables: Collection[str]) -> None:
+    """Run the package's migrations, and those they depend on, in an empty staging schema. Of its
+    apps that have no migrations, make those of live's `tables` that today's models have."""
+    connection = connections[settings.database]
+    executor = MigrationExecutor(connection)
     executor.migrate(_targets(manifest, executor.loader))
+    missing = set(tables) - set(connection.introspection.table_names())
+    with connection.schema_editor() as editor:
+        for model in _without_migrations(manifest, executor.loader):
+            if model._meta.can_migrate(connection) and model._meta.db_table in missing:
+                editor.create_model(model)
 
 
 def apps_of(manifest: Manifest, settings: BackupSettings) -> StateApps | Apps:
     """Return the models as they were when the package was made: today's, or historical ones."""
     if not missing_migrations(manifest):
         return apps
-    loader = _loader(settings)
-    return loader.project_state(_targets(manifest, loader)).apps
+    return _models_then(manifest, _loader(settings))
 
 
 def migrate_forward(settings: BackupSettings) -> None:
@@ -172,6 +180,44 @@ def _on_disk() -> dict[Migration, Any]:
     return MigrationLoader(None, ignore_no_migrations=True).disk_migrations
 
 
+def _models_then(manifest: Manifest, loader: MigrationLoader) -> StateApps:
+    """Return the models as the package's migrations leave them, with the generic keys that no
+    migration knows; and today's of apps that have no migrations, of which Django's own state lacks
+    everything that refers to another model."""
+    state = loader.project_state(_targets(manifest, loader))
+    models = _without_migrations(manifest, loader)
+    for model in models:
+        state.add_model(ModelState.from_model(model))
+    state.real_apps = set(state.real_apps) - {model._meta.app_label for model in models}
+    then = state.apps
+    for entry in manifest.models:
+        _add_generic_keys(entry.label, then)
+    return then
+
+
+def _add_generic_keys(name: str, then: StateApps) -> None:
+    """Give a model as it was the generic keys of today's whose columns it has."""
+    try:
+        was, today = cast(Model, then.get_model(name)), cast(Model, apps.get_model(name))
+    except LookupError:
+        return
+    there = {field.name for field in was._meta.local_concrete_fields}
+    for key in generic_keys(today):
+        if {key.ct_field, key.fk_field} <= there:
+            known = GenericForeignKey(key.ct_field, key.fk_field, key.for_concrete_model)
+            known.contribute_to_class(was, key.name)
+
+
+def _without_migrations(manifest: Manifest, loader: MigrationLoader) -> list[Model]:
+    """Return today's models of the package's apps that have no migrations."""
+    unmigrated = sorted(loader.unmigrated_apps & _apps_in(manifest))
+    return [
+        model
+        for name in unmigrated
+        for model in apps.get_app_config(name).get_models(include_swapped=True)
+    ]
+
+
 def _targets(manifest: Manifest, loader: MigrationLoader) -> list[Migration]:
     """Return the package's latest migrations in today's graph, those on which none of the others
     depends. A squashed migration stands for those that it replaces."""
@@ -214,7 +260,7 @@ def _unreachable(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:
     ):
         yield f"migration {'.'.join(key)} was squashed with others that the package was made before"
     if reached:
-        yield from _model_problems(manifest, loader.project_state(_targets(manifest, loader)).apps)
+        yield from _model_problems(manifest, _models_then(manifest, loader))
 
 
 def _partial_problems(manifest: Manifest, settings: BackupSettings) -> Iterator[str]:

@@ -59,8 +59,9 @@ def _make(work: Work, settings: BackupSettings, engine: Engine) -> dict[str, Any
     engine.create(built)
     if manifest is not None and migration_compatibility.missing_migrations(manifest):
         work.progress(0, None, "migrating staging to the package's migrations")
+        tables = structure.all_tables(connections[settings.database])
         with engine.at(built):
-            migration_compatibility.build(manifest, settings)
+            migration_compatibility.build(manifest, settings, tables=tables)
         return {"schema": built, "made_by": "migrations of the package", "like_live": False}
     work.progress(0, None, "migrating staging")
     with engine.at(built):
