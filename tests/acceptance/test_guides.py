@@ -65,6 +65,7 @@ def test_back_up_now(demo: Project) -> None:
         (demo.media / name).unlink()
     assert demo.manage("create_backup").returncode == 1
     assert "succeeded" in operator.types()
+    assert "failed" in operator.types()
     package = str(demo.json("list_packages")["packages"][0]["name"])
     assert operator.types({"NAME": package}).count("succeeded") == 2
     assert operator.has_finished()
@@ -106,7 +107,14 @@ def test_merge(demo: Project) -> None:
 
     operator.types({"NAME": package})
     operator.types({"NAME": package})
-    assert demo.evaluate('M["documents.document"].objects.filter(title="new").count()') == 0
+    changed = 'M["documents.document"].objects.filter(title="new")'
+    assert demo.evaluate(f"{changed}.count()") == 0
+    number = demo.evaluate('M["documents.document"].objects.first().natural_key()[0]')
+    gone = 'M["documents.document"].objects.get_by_natural_key'
+    demo.evaluate(f"setattr(d := {gone}({number!r}), 'title', 'new') or d.save()")
+    assert demo.evaluate(f"{changed}.count()") == 1
+    operator.types({"NAME": package, "SOP-001": number})
+    assert demo.evaluate(f"{changed}.count()") == 0
     assert operator.has_finished()
 
 
