@@ -58,6 +58,7 @@ _LOCK_NOT_AVAILABLE = "55P03"
 _TRANSIENT_STATES = ("08", "40", "53300", "57P")
 """Connection failures, serialization failures and deadlocks, too many connections, shutdowns.
 Source: PostgreSQL documentation, appendix A."""
+_DEADLOCKS = ("40001", "40P01")
 _DISK_FULL_STATE = "53100"
 _QUERY_CANCELED = "57014"
 _IDLE_TOO_LONG = "25P03"
@@ -119,6 +120,12 @@ def storage_failed(
     lasting = is_refusal(error) or (isinstance(error, OSError) and error.errno in _LASTING)
     said = (error.strerror if isinstance(error, OSError) else None) or _text(error)
     return (StorageRefused if lasting else StorageUnavailable)(f"{what} ({said})", obj, hint)
+
+
+def is_deadlock(error: OperationalError) -> bool:
+    """Whether the database rolled the whole transaction back, since it and others waited for each
+    other. It may be tried again, from its beginning."""
+    return _state(error) in _DEADLOCKS
 
 
 def is_denial(error: Exception) -> bool:

@@ -20,10 +20,11 @@ from dataclasses import asdict
 from datetime import UTC
 from typing import Any, NamedTuple
 
-from django.db import IntegrityError, connections, transaction
+from django.db import IntegrityError, OperationalError, connections, transaction
 
 from backup_tasks import moments
 from backup_tasks.conf import backup_settings
+from backup_tasks.error_classification import is_deadlock
 from backup_tasks.models import AuditEntry
 from backup_tasks.printable import printable
 
@@ -69,6 +70,10 @@ def record(
                 entry.hash = hash_of(entry)
                 entry.save(using=database, force_insert=True)
         except IntegrityError:  # another process has taken the position
+            continue
+        except OperationalError as error:  # MariaDB, where two append to an empty table
+            if connections[database].in_atomic_block or not is_deadlock(error):
+                raise
             continue
         return entry
     raise IntegrityError(f"the audit trail was written to by others {_TRIES} times")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from django.db import IntegrityError
+from django.db import IntegrityError, OperationalError
 
 from backup_tasks import moments
+from backup_tasks.error_classification import is_deadlock
 from backup_tasks.errors import AnotherRunActive, BackupError, Cancelled, Permanent
 from backup_tasks.ledger.rows import (
     LIVE,
@@ -21,6 +24,7 @@ from backup_tasks.ledger.rows import (
 from backup_tasks.ledger.signals import tell_ended
 from backup_tasks.models import Run, Step, UndoPoint
 
+_TRIES = 20
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 
 
@@ -85,6 +89,19 @@ def skip(kind: str, *, slot: str, trigger: str, why: BackupError) -> None:
 
 
 def _insert(run: Run, step_names: Sequence[str], also: Callable[[Run], None]) -> None:
+    """Write it, again where others that write runs at the same moment are in the way: of two that
+    append to the same end of a table, MariaDB ends one."""
+    for number in range(1, _TRIES + 1):
+        try:
+            _insert_once(run, step_names, also)
+            break
+        except OperationalError as error:
+            if number == _TRIES or not is_deadlock(error):
+                raise
+            time.sleep(random.uniform(0, 0.05) * number)  # noqa: S311  # jitter
+
+
+def _insert_once(run: Run, step_names: Sequence[str], also: Callable[[Run], None]) -> None:
     with ledger_transaction():
         run.save(using=database(), force_insert=True)
         Step.objects.bulk_create(
