@@ -5,7 +5,7 @@ Rows that are loaded as they were (`raw`) come with their words.
 
 from typing import Any, Final
 
-from django.db.models.signals import m2m_changed, post_save
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete
 
 from edms.documents.models import Document, DocumentVersion, ExternalDocument, SearchText, Tag
 
@@ -19,6 +19,8 @@ def connect() -> None:
         post_save.connect(_document_saved, sender=sender, dispatch_uid=f"search.{sender.__name__}")
     post_save.connect(_version_saved, sender=DocumentVersion, dispatch_uid="search.version")
     post_save.connect(_tag_saved, sender=Tag, dispatch_uid="search.tag")
+    pre_delete.connect(_tag_goes, sender=Tag, dispatch_uid="search.tag_goes")
+    post_delete.connect(_tag_gone, sender=Tag, dispatch_uid="search.tag_gone")
     m2m_changed.connect(_tagged, sender=Document.tags.through, dispatch_uid="search.tagged")
 
 
@@ -44,7 +46,7 @@ def text_of(version: DocumentVersion) -> str:
 
 
 def _index_words(document: Document) -> None:
-    tags = document.tags.values_list("name", flat=True)
+    tags = document.tags.order_by("name").values_list("name", flat=True)
     SearchText.objects.update_or_create(
         document_id=document.pk,
         defaults={
@@ -73,6 +75,16 @@ def _tag_saved(instance: Tag, *, raw: bool, created: bool, **_: Any) -> None:
     if not raw and not created:
         for document in instance.documents.all():
             _index_words(document)
+
+
+def _tag_goes(instance: Tag, **_: Any) -> None:
+    """Note whose tag it is, while that can be asked: no signal tells of the rows in between."""
+    instance.__dict__["_was_of"] = list(instance.documents.values_list("pk", flat=True))
+
+
+def _tag_gone(instance: Tag, **_: Any) -> None:
+    for document in Document.objects.filter(pk__in=instance.__dict__.pop("_was_of")):
+        _index_words(document)
 
 
 def _tagged(instance: Any, *, action: str, reverse: bool, pk_set: Any, **_: Any) -> None:

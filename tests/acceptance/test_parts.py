@@ -185,14 +185,18 @@ def test_a_package_that_can_not_stand_alone_is_not_made(
 
 @ONCE
 @pytest.mark.parametrize(
-    ("kind", "params"), [("backup", {}), ("restore", {"safety": False, "package": "package"})]
+    ("kind", "params", "named"),
+    [
+        ("backup", {}, "--include and --exclude name models"),
+        ("restore", {"safety": False}, "--include, --exclude and --object name rows"),
+    ],
 )
 def test_models_can_not_be_chosen_where_none_are_written(
-    on_demo_project: Project, package: Path, kind: str, params: dict[str, Any]
+    on_demo_project: Project, package: Path, kind: str, params: dict[str, Any], named: str
 ) -> None:
     if params:
         params = {**params, "package": str(package)}
-    with pytest.raises(Misconfigured, match="--include and --exclude name models"):
+    with pytest.raises(Misconfigured, match=named):
         run(kind, type="files", include=["documents"], **params)
 
 

@@ -68,6 +68,9 @@ def test_the_index_follows_titles_tags_and_deletions(demo: Demo) -> None:
     tag.name = "okapi"
     tag.save()
     assert (found(demo, "okapi"), found(demo, "giraffe")) == (["POL-2026-0001"], [])
+    Tag.objects.filter(name="okapi").delete()
+    assert found(demo, "okapi") == []
+    policy.tags.add(Tag.objects.create(name="okapi"))
     policy.tags.clear()
     assert found(demo, "okapi") == []
     policy.dependents.all().delete()
