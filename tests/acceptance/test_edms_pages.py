@@ -15,8 +15,10 @@ PAGES = {
     "ben": (
         *("/", "/documents/?q=control&type=SOP", "/documents/SOP-2026-0001/"),
         *("/documents/SOP-2025-0001/", "/documents/?state=none"),
+        *("/account/", "/password/", "/documents/?q=calibration"),
     ),
     "eva": ("/documents/new/", "/documents/POL-2026-0001/"),
+    "cleo": ("/audit/", "/documents/SOP-2025-0001/"),
     "finn": ("/documents/SOP-2026-0001/",),  # which is not for him
 }
 
@@ -77,8 +79,9 @@ def phone(request: pytest.FixtureRequest, site: str) -> Iterator[Person]:
 def pages(person: Person) -> Iterator[str]:
     """Open one page after the other."""
     person.browser.delete_all_cookies()
-    person.open("/login/")
-    yield "/login/"
+    for path in ("/login/", "/password/forgotten/"):
+        person.open(path)
+        yield path
     for name, paths in PAGES.items():
         person.sign_in(name)
         for path in paths:

@@ -32,7 +32,7 @@ class Command(Base):
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--workers", action="store_true", help="Also ask whether a Celery worker answers."
+            "--workers", action="store_true", help="Also ask the broker and the Celery workers."
         )
         parser.add_argument(
             "--notify",
