@@ -291,7 +291,7 @@ class PostgreSQL(CountingEngine):
         with connection_replaced(self.alias, connection):
             event_triggers.refuse_harmful(self.alias, partial(live_cursor, connection))
         with self.live.cursor() as cursor:
-            inventory.refuse(cursor, self._live_schema, tables)
+            inventory.refuse(cursor, self._live_schema, tables, loading=True)
             lock_table.refuse_too_small(cursor, self._live_schema, tables)
 
     def rehearse_swap(

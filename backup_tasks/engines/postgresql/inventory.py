@@ -7,8 +7,10 @@ by name, before anything is built.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
+
+from django.apps import apps
 
 from backup_tasks.engines.base import quoted
 from backup_tasks.engines.postgresql.object_definitions import RELATIONS
@@ -195,6 +197,21 @@ _OTHERS = """
      ORDER BY 1
 """
 
+_DRAWING = """
+    SELECT c.relname, a.attname,
+           pg_describe_object('pg_class'::regclass, c.oid, a.attnum), s.oid::regclass::text
+      FROM pg_attrdef d JOIN tree ON tree.oid = d.adrelid JOIN pg_class c ON c.oid = d.adrelid
+      JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+      JOIN pg_depend uses ON uses.classid = 'pg_attrdef'::regclass AND uses.objid = d.oid
+       AND uses.refclassid = 'pg_class'::regclass
+      JOIN pg_class s ON s.oid = uses.refobjid AND s.relkind = 'S'
+     WHERE NOT EXISTS (
+           SELECT 1 FROM pg_depend owned WHERE owned.classid = 'pg_class'::regclass
+              AND owned.objid = s.oid AND owned.deptype IN ('a', 'i')
+              AND owned.refobjid IN (SELECT oid FROM tree))
+     ORDER BY 1, 2
+"""
+
 _KNOWN_CATALOGUES = frozenset(
     {
         "pg_attrdef",
@@ -227,10 +244,13 @@ _KNOWN_CATALOGUES = frozenset(
 """Those that refer to relations, and that this project looks at, or need not."""
 
 
-def refuse(cursor: Any, schema: str, tables: Sequence[str]) -> None:
+def refuse(cursor: Any, schema: str, tables: Sequence[str], *, loading: bool = False) -> None:
     """Raise DoesNotFit, naming what hangs on the tables and would be lost, or would go on using the
-    old ones, if they were replaced."""
-    if found := obstacles(cursor, schema, tables):
+    old ones, if they were replaced. `loading`: a clone of them is yet to be loaded."""
+    found = obstacles(cursor, schema, tables)
+    if loading:
+        found += _drawing_from_live(cursor, schema, tables)
+    if found:
         named = [f"{obstacle.obj}: {obstacle.why}" for obstacle in found[:_NAMED]]
         if len(found) > _NAMED:
             named.append(f"and {len(found) - _NAMED} more")
@@ -266,6 +286,26 @@ def _dependent(obj: str, catalogue: str, on: str) -> Obstacle:
     if catalogue == "pg_proc":
         return Obstacle(obj, why, f"{_MAKE_AGAIN} Or write its body as a string.")
     return Obstacle(obj, why, _MAKE_AGAIN)
+
+
+def _drawing_from_live(cursor: Any, schema: str, tables: Sequence[str]) -> Iterator[Obstacle]:
+    """Columns that no model fills, whose default draws from a sequence that stays: each row that is
+    loaded into staging would draw a number of live's."""
+    filled = {
+        (model._meta.db_table, field.column)
+        for model in apps.get_models(include_auto_created=True)
+        for field in model._meta.local_concrete_fields
+    }
+    cursor.execute(TREE + _DRAWING, [quoted(schema), list(tables)])
+    for table, column, obj, sequence in cursor.fetchall():
+        if (table, column) not in filled:
+            yield Obstacle(
+                obj,
+                f"no model fills it, and its default draws from sequence {sequence}, which no "
+                "replaced table owns",
+                f"ALTER SEQUENCE {sequence} OWNED BY {quoted(table)}.{quoted(column)}; or drop the "
+                "default.",
+            )
 
 
 def _in_unknown_catalogues(cursor: Any, asked: Any) -> list[Obstacle]:

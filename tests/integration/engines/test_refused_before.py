@@ -27,6 +27,14 @@ OBJECTS = {
         ("function all_tags()", "function label_of(documents_tag)", "table documents_tag: it take"),
         "make it anew over the new tables",
     ),
+    "a column that draws from a sequence of live's": (
+        """
+        CREATE SEQUENCE tickets;
+        ALTER TABLE documents_tag ADD ticket bigint DEFAULT nextval('tickets')
+        """,
+        ("column ticket of table documents_tag: no model fills it", "sequence tickets"),
+        'ALTER SEQUENCE tickets OWNED BY "documents_tag"."ticket"',
+    ),
     "an event trigger": (EVENTS, ("they would change table public.ddl_log",), "DISABLE"),
 }
 KINDS = ("backup", "drill", "restore", "reinit")
