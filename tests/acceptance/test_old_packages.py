@@ -162,20 +162,20 @@ def test_a_package_of_newer_migrations_is_refused_by_name_and_live_is_untouched(
 
 _SQUASHED = """
 from importlib import import_module
+from pathlib import Path
 
 from django.db import migrations
 
-FIRST, LAST = (
-    import_module(f"edms.users.migrations.{name}").Migration
-    for name in ("0001_initial", "0099_later")
-)
+NAMES = sorted(path.stem for path in Path(__file__).parent.glob("0*.py"))
+NAMES.remove(Path(__file__).stem)
+ALL = [import_module(f"edms.users.migrations.{name}").Migration for name in NAMES]
 
 
 class Migration(migrations.Migration):
     initial = True
-    replaces = [("users", "0001_initial"), ("users", "0099_later")]
-    dependencies = FIRST.dependencies
-    operations = [*FIRST.operations, *LAST.operations]
+    replaces = [("users", name) for name in NAMES]
+    dependencies = ALL[0].dependencies
+    operations = [operation for one in ALL for operation in one.operations]
 """
 
 
