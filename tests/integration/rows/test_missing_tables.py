@@ -72,7 +72,8 @@ def test_a_migrated_model_without_its_table_is_an_error_and_no_reason_to_leave_i
 def test_a_model_whose_migration_was_never_applied_is_left_out_and_told(engine: str) -> None:
     tag = Document._meta.get_field("tags").related_model
     recorder = MigrationRecorder(connection)
-    recorder.migration_qs.filter(app="documents").delete()
+    # With those that depend on them: what is applied has had what it depends on.
+    recorder.migration_qs.filter(app__in=("documents", "workflows", "notices")).delete()
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE documents_document_tags")
 
