@@ -24,11 +24,7 @@ def encode_json(text: str | bytes, vendor: str) -> tuple[bytes, str | None]:
         parsed = orjson.loads(text)
     if parsed is not None:
         canonical = orjson.dumps(parsed, option=orjson.OPT_SORT_KEYS)
-        # PostgreSQL sorts the keys in its own way, so their order has no meaning.
-        expected = orjson.dumps(parsed) if vendor == "postgresql" else canonical
-        compact = _without_spaces(text)
-        is_equal = compact in (expected, _without_spaces(expected))
-        if is_equal and (vendor == "postgresql" or _has_spaces(text)):
+        if _is_spelled_so(text, parsed, vendor):
             return canonical, None
     text = text if isinstance(text, str) else text.decode()
     value = json.loads(text)
@@ -73,18 +69,22 @@ def encode_json_column(texts: Sequence[bytes]) -> list[bytes] | None:
     return canonical[1:-1].split(b"," + orjson.dumps(_SEPARATOR) + b",")
 
 
+def _is_spelled_so(text: str | bytes, parsed: Any, vendor: str) -> bool:
+    """Whether the database, given the value, has this text for it."""
+    if vendor != "postgresql":  # it keeps what it is given; orjson escapes and rounds otherwise
+        stored = json_text(parsed, vendor)
+        return stored == text if isinstance(text, str) else stored.encode() == text
+    # It sorts the keys in its own way, so their order has no meaning.
+    expected, compact = orjson.dumps(parsed), _without_spaces(text)
+    return compact in (expected, _without_spaces(expected))
+
+
 def _without_spaces(text: bytes | str) -> bytes:
     """Return JSON without the spaces that PostgreSQL and `json` write. Strings lose spaces too, but
     in the two texts that are compared they are the same; only the way to write numbers can
     differ."""
     data = text.encode() if isinstance(text, str) else text
     return data.replace(b", ", b",").replace(b": ", b":")
-
-
-def _has_spaces(text: bytes | str) -> bool:
-    """Whether a space follows each comma and colon, as Django writes them."""
-    data = text.encode() if isinstance(text, str) else text
-    return data.count(b",") == data.count(b", ") and data.count(b":") == data.count(b": ")
 
 
 def json_text(encoded: Any, vendor: str) -> str:

@@ -16,7 +16,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("users", "0001_initial")]
+    dependencies = [("users", "{last}")]
     operations = [
         migrations.RunSQL("UPDATE public.users_department SET name = left(name || '!', 90)"),
     ]
@@ -38,7 +38,9 @@ def test_a_cycle_and_a_reset_do_not_change_live_through_a_migration_that_names_i
         shutil.copytree(ROOT / name, tmp_path / name)
     for name in ("manage.py", "celeryconfig.py"):
         shutil.copy(ROOT / name, tmp_path / name)
-    (tmp_path / "edms" / "users" / "migrations" / "0099_louder.py").write_text(MIGRATION)
+    migrations = tmp_path / "edms" / "users" / "migrations"
+    last = max(path.stem for path in migrations.glob("0*.py"))
+    (migrations / "0099_louder.py").write_text(MIGRATION.replace("{last}", last))
     code = LaterCode(project=project, folder=tmp_path)
     code.succeed("migrate", "--no-input")
 

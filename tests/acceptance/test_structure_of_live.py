@@ -19,7 +19,7 @@ CREATE TABLE audit_2026 PARTITION OF audit_auditentry
 CREATE TABLE audit_2026_0 PARTITION OF audit_2026 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
 CREATE TABLE audit_2026_1 PARTITION OF audit_2026 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
 CREATE TABLE audit_rest PARTITION OF audit_auditentry DEFAULT;
-CREATE INDEX audit_by_action ON audit_auditentry (action) WHERE action <> 'changed';
+CREATE INDEX audit_of_changes ON audit_auditentry (action) WHERE action <> 'changed';
 INSERT INTO audit_auditentry SELECT * FROM before;
 UPDATE audit_auditentry SET at = '2020-06-06' WHERE id % 3 = 0;
 DROP TABLE before;
