@@ -88,6 +88,7 @@ class ApprovalRequestAdmin(ReadOnlyAdmin):
             may_approve=may_decide and not own,
             may_refuse=may_decide,
             own=own and waits,
+            unknown=asked.state == _State.APPROVED and asked.run_id is None,
         )
 
     @transaction.non_atomic_requests

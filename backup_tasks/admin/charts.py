@@ -95,7 +95,7 @@ def _chart(
     highest = max((value for value in values if value is not None), default=0) or 1
     step = _WIDTH / len(nights)
     bars = []
-    for number, (night, value) in enumerate(zip(nights, values, strict=True)):
+    for number, (night, value, mark) in enumerate(zip(nights, values, odd, strict=True)):
         height = round((value or 0) / highest * (_HEIGHT - _TOP), 1)
         bars.append(
             {
@@ -105,9 +105,9 @@ def _chart(
                 "width": round(max(1.0, min(step - 1, 24)), 1),
                 "height": height,
                 "above": round(_HEIGHT - height - 4, 1),
-                "odd": odd[number],
+                "odd": mark,
                 "title": f"{moment(night.at)}: {figure.words(value)}"
-                + (f", {odd[number].words}" if odd[number] else ""),  # type: ignore[union-attr]
+                + (f", {mark.words}" if mark else ""),
             }
         )
     last = figure.words(values[-1])

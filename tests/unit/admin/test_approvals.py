@@ -136,6 +136,20 @@ def test_what_can_t_be_started_may_be_approved_again(
     assert (asked.state, asked.decided_by) == ("waiting", "")
 
 
+def test_an_approval_whose_process_died_before_it_started_a_run_says_so(
+    ada: Client, ben: Client, package: Package
+) -> None:
+    """It is not taken for one that has restored something, and never starts by itself."""
+    asked = restore_asked_for(ada, package)
+    ApprovalRequest.objects.filter(pk=asked.pk).update(
+        state="approved", decided_by="ben", decided_at=moments.now()
+    )
+
+    assert "no run of it is recorded" in seen(ada, address("approvalrequest_change", asked.pk))
+    assert "Somebody has decided on it already." in press(ben, "approve", asked)
+    assert not Run.objects.filter(kind="restore").exists()
+
+
 def test_what_does_not_replace_live_needs_nobody_else(ada: Client, queue: Queue) -> None:
     ada.post(address("run_back_up"))
 
