@@ -248,11 +248,11 @@ def _beside_the_database(alias: str) -> Path:
     return Path(getattr(django_settings, "BASE_DIR", Path.cwd())).absolute()
 
 
-def is_regular(label: str) -> bool:
-    """Whether a package with this label can be the newest and the last good one."""
+def regular_labels() -> set[str]:
+    """Return the labels of packages that can be the newest and the last good one; "" is none."""
     settings = backup_settings()
     scheduled = (schedule.label for schedule in settings.schedules.values())
-    return not label or label in settings.regular_labels or label in scheduled
+    return {"", *settings.regular_labels, *scheduled}
 
 
 def default_store_folder() -> Path:

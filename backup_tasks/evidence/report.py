@@ -15,7 +15,7 @@ from django.db.models import Q
 from django.template import Context
 
 from backup_tasks import moments
-from backup_tasks.conf import backup_settings, is_regular
+from backup_tasks.conf import backup_settings, regular_labels
 from backup_tasks.errors import Misconfigured
 from backup_tasks.evidence import audit
 from backup_tasks.evidence.certificate_page import pages
@@ -252,7 +252,7 @@ def _is_backup(run: Run) -> bool:
         run.kind in (Run.Kind.BACKUP, Run.Kind.CYCLE)
         and asked.get("type", "full") == "full"
         and not any(asked.get(name) for name in ("output", "include", "exclude"))
-        and is_regular(asked.get("label") or "")
+        and (asked.get("label") or "") in regular_labels()
     )
 
 

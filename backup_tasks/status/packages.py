@@ -12,7 +12,7 @@ from typing import Any
 from django.core.files.storage import FileSystemStorage
 from django.db.models import Count, Max, QuerySet, Sum
 
-from backup_tasks.conf import backup_settings, is_regular
+from backup_tasks.conf import backup_settings, regular_labels
 from backup_tasks.error_classification import explain
 from backup_tasks.errors import BackupError
 from backup_tasks.models import Package
@@ -241,7 +241,7 @@ _REMEDY = (
 
 
 def _is_regular(candidate: Candidate) -> bool:
-    return is_regular(candidate.label) and candidate.type in {*HOLDING_ROWS, *HOLDING_FILES}
+    return candidate.label in regular_labels() and candidate.type in {*HOLDING_ROWS, *HOLDING_FILES}
 
 
 def _disks(size: int) -> list[Disk]:

@@ -12,7 +12,7 @@ from functools import partial
 from django.db.models import Q, QuerySet
 
 from backup_tasks import moments
-from backup_tasks.conf import backup_settings
+from backup_tasks.conf import backup_settings, regular_labels
 from backup_tasks.models import Package, PackageVerdict
 from backup_tasks.package.standing import Standing
 from backup_tasks.storage import verdicts
@@ -42,7 +42,7 @@ class Deciding:
         settings = backup_settings()
         self._ours = Package.objects.filter(project=settings.project)
         self._regular = self._ours.filter(
-            label__in=["", *settings.regular_labels], type__in={*HOLDING_ROWS, *HOLDING_FILES}
+            label__in=regular_labels(), type__in={*HOLDING_ROWS, *HOLDING_FILES}
         )
         self._look()
 

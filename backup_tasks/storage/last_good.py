@@ -15,7 +15,7 @@ from functools import partial
 from itertools import islice
 
 from backup_tasks import moments
-from backup_tasks.conf import backup_settings, is_regular
+from backup_tasks.conf import backup_settings, regular_labels
 from backup_tasks.errors import PackageNotFound
 from backup_tasks.models import Package
 from backup_tasks.package.sidecar import Sidecar
@@ -119,7 +119,7 @@ class Candidate:
             return f"it is dated in the future, {self.created_at:%Y-%m-%d %H:%M} UTC"
         if self.type not in types:
             return f"it is of type {self.type}"
-        if not is_regular(self.label):
+        if self.label not in regular_labels():
             return f"its label is {self.label!r}"
         if self.incomplete:
             return f"it is incomplete: {self.incomplete}"

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
 from backup_tasks import moments
 from backup_tasks.conf import backup_settings
 from backup_tasks.models import Package, PackageVerdict
 from backup_tasks.status import packages
 from backup_tasks.status.packages import Looked
-from backup_tasks.storage import index_selection, verdicts
+from backup_tasks.storage import index_selection, last_good, verdicts
 from backup_tasks.storage.installation import own_installations, this_installation
 from backup_tasks.storage.last_good import Candidate
 from tests.services import Project
@@ -142,3 +143,28 @@ def test_a_thousand_packages_take_as_few_queries_as_ten(on_project: Project) -> 
     assert len(many) <= len(few) <= 6
     assert len(looked.candidates) < 200
     assert looked.held["backups"].packages + len(looked.gone) >= 1000
+
+
+def test_a_package_with_the_label_of_a_schedule_is_read_and_counts(
+    on_project: Project, settings: Settings
+) -> None:
+    some(on_project, random.Random(1), 30)
+    PackageVerdict.objects.all().delete()
+    Package.objects.update(
+        label="hourly",
+        type="full",
+        project=backup_settings().project,
+        installation=this_installation(),
+        trusted=True,
+        incomplete="",
+    )
+    assert packages.in_index().candidates == []
+
+    hourly = {"cron": "0 * * * *", "label": "hourly"}
+    project = Package.objects.values_list("project", flat=True).first()
+    settings.BACKUP = {**settings.BACKUP, "PROJECT": project, "SCHEDULES": {"hourly": hourly}}
+
+    looked = packages.in_index()
+    good = last_good.newest(looked.candidates, own=looked.own)
+    assert good is not None
+    assert good == last_good.newest(among_all(looked).candidates, own=looked.own)
